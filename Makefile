@@ -1,0 +1,46 @@
+# Every verb is one line here and one file in scripts/.
+#
+#   TARGET=digitalocean  a real droplet (the default)
+#   TARGET=rehearsal     a droplet on this machine: no account, no money
+TARGET ?= digitalocean
+
+# `rehearsal/with` gives a command the rehearsal's API address, token and keys.
+with-digitalocean :=
+with-rehearsal := rehearsal/with
+ifndef with-$(TARGET)
+ifneq ($(TARGET),digitalocean)
+$(error TARGET=$(TARGET) is unknown. Use TARGET=digitalocean or TARGET=rehearsal)
+endif
+endif
+WITH := $(with-$(TARGET))
+
+.DEFAULT_GOAL := help
+.PHONY: help run up down train test lint deploy destroy
+
+help: ## show this list
+	@scripts/help $(MAKEFILE_LIST)
+
+##@ On this machine
+run: ## the app without Docker, on http://localhost:8501 (Ctrl-C stops it)
+	@scripts/run
+up: ## the app in its two containers, on http://localhost:8501
+	@scripts/up
+down: ## stop the two containers (the logged answers stay)
+	@scripts/down
+
+##@ On the internet
+deploy: ## a droplet with the app on it; prints its URL
+	@$(WITH) scripts/deploy
+destroy: ## remove everything that `make deploy` made
+	@$(WITH) scripts/destroy
+ifeq ($(TARGET),rehearsal)
+	@rehearsal/down
+endif
+
+##@ For developers
+train: ## train the network on MNIST and write its weights
+	@scripts/train
+test: lint ## every test: app, page, infrastructure, rehearsed deployment
+	@scripts/test
+lint: ## every linter
+	@scripts/lint

@@ -1,0 +1,1 @@
+"""Recognise a handwritten digit, and log whether the answer was right."""

@@ -1,0 +1,88 @@
+"""From a drawing on a canvas to an image as MNIST's are made.
+
+The steps and their numbers are those by which the authors of MNIST made it from
+NIST's scans: "size normalized to fit in a 20x20 pixel box while preserving their
+aspect ratio", with "grey levels as a result of the anti-aliasing technique used",
+then "centered in a 28x28 image by computing the center of mass of the pixels, and
+translating the image so as to position this point at the center of the 28x28 field"
+(Y. LeCun, C. Cortes, C. Burges: The MNIST database of handwritten digits,
+yann.lecun.com/exdb/mnist). A network trained on MNIST expects nothing else.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+FIELD = 28  # side of an MNIST image, pixels
+BOX = 20  # side of the box its digit fits in
+
+# Fainter than this (of 255) is not ink: what lossy or antialiased edges leave behind.
+FAINTEST_INK = 32
+
+
+def ink(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return how bright each pixel looks on a black page: (H, W), 0 to 255.
+
+    A canvas may keep its black background in the picture, opaque, or leave the
+    background out, transparent. Laying the picture on black makes both the same:
+    the brightest of red, green and blue, times alpha. Black ink on a transparent
+    background is therefore no ink, as it would be to the eye.
+
+    `rgba` is uint8, (H, W, 4), alpha not premultiplied. Raises TypeError if it is
+    no array or has another dtype, ValueError if it has another shape or no pixels.
+    """
+    if not isinstance(rgba, np.ndarray):
+        raise TypeError(f"the drawing must be a NumPy array, not {type(rgba).__name__}")
+    if rgba.dtype != np.uint8:
+        raise TypeError(f"the drawing must have dtype uint8, not {rgba.dtype}")
+    if rgba.ndim != 3 or rgba.shape[2] != 4:
+        raise ValueError(f"the drawing must have shape (height, width, 4), not {rgba.shape}")
+    if rgba.size == 0:
+        raise ValueError(f"the drawing has no pixels: its shape is {rgba.shape}")
+    brightest = rgba[:, :, :3].max(axis=2).astype(np.float32)
+    alpha = rgba[:, :, 3].astype(np.float32)
+    brightness: NDArray[np.float32] = brightest * alpha / 255
+    return brightness
+
+
+def to_mnist(rgba: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Return the drawing as an MNIST image, (28, 28) in 0..1, or None if there is no ink.
+
+    Where on the canvas the digit stands, and how large, makes no difference.
+    Errors are those of `ink`.
+    """
+    page = ink(rgba)
+    inked = page >= FAINTEST_INK
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    if len(rows) == 0:
+        return None
+    page = page[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    page = page * (255 / page.max())  # faint ink counts as much as bright
+
+    return _centred(_fitted(page)) / 255
+
+
+def _fitted(page: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the picture with its longer side BOX pixels, its aspect ratio kept."""
+    height, width = page.shape
+    scale = BOX / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # When it shrinks, Pillow's filters average over all pixels that become one.
+    small = Image.fromarray(page).resize(size, Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(small, dtype=np.float32), 0, 255)
+
+
+def _centred(digit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a field with the digit's centre of mass in the middle, to the nearest pixel."""
+    field = np.zeros((FIELD, FIELD), dtype=np.float32)
+    height, width = digit.shape
+    mass = digit.sum()
+    middle_row = (digit.sum(axis=1) @ np.arange(height)) / mass
+    middle_column = (digit.sum(axis=0) @ np.arange(width)) / mass
+    # Very lopsided ink could push the digit over the edge: stop there instead.
+    top = int(np.clip(round(FIELD / 2 - middle_row), 0, FIELD - height))
+    left = int(np.clip(round(FIELD / 2 - middle_column), 0, FIELD - width))
+    field[top : top + height, left : left + width] = digit
+    return field

@@ -1,0 +1,57 @@
+"""The front door: a drawing in, a digit and how sure the network is out."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from digits import model
+from digits.preprocessing import to_mnist
+
+_network: model.DigitNet | None = None
+_loading = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What the network makes of one drawing.
+
+    `digit` is the likeliest of 0-9, `confidence` its probability, and
+    `probabilities` those of all ten digits in order, 0 to 1, adding up to 1.
+    """
+
+    digit: int
+    confidence: float
+    probabilities: tuple[float, ...]
+
+
+def load() -> model.DigitNet:
+    """Return the network, loaded once however many threads ask for it at once."""
+    global _network
+    with _loading:
+        if _network is None:
+            # One small image is faster on one core, and visitors share the cores.
+            torch.set_num_threads(1)
+            _network = model.load()
+        return _network
+
+
+def recognise(rgba: NDArray[np.uint8]) -> Recognition | None:
+    """Return the digit in a drawing, or None if the canvas is empty.
+
+    `rgba` is a uint8 array (H, W, 4) of any size, white ink on black or on a
+    transparent background. Raises TypeError for anything but a uint8 array, and
+    ValueError for a wrong shape.
+    """
+    image = to_mnist(rgba)
+    if image is None:
+        return None
+    with torch.inference_mode():
+        scores = load()(torch.from_numpy(image)[None, None])[0]
+        probabilities = tuple(torch.softmax(scores.double(), dim=0).tolist())
+    confidence = max(probabilities)
+    return Recognition(probabilities.index(confidence), confidence, probabilities)

@@ -1,0 +1,187 @@
+"""Train the network on MNIST:  make train
+
+Downloads MNIST (11 MB, once) into ./data, or reads it from $MNIST_ROOT/MNIST/raw.
+Then, in this order: 5,000 of the 60,000 training digits are put aside, the other
+55,000 are learnt from for a fixed number of epochs, and the result is measured
+once on the digits put aside and once on MNIST's own 10,000 test digits. Nothing
+is chosen by looking at the test digits, so their number is an honest one.
+
+Writes weights.pt (what the app loads) and metrics.json (what the README quotes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional
+
+from digits.model import METRICS, WEIGHTS, DigitNet
+
+EPOCHS = 10
+BATCH = 128
+VALIDATION = 5_000
+PEAK_LEARNING_RATE = 0.006
+
+
+def mnist(train: bool) -> tuple[Tensor, Tensor]:
+    """Return MNIST's images, float (N, 1, 28, 28) in 0..1, and labels, int (N,)."""
+    given = os.environ.get("MNIST_ROOT")
+    try:
+        data = torchvision.datasets.MNIST(given or "data", train=train, download=not given)
+    except (RuntimeError, OSError) as error:
+        if given:
+            fix = f"MNIST_ROOT is {given}; the four files belong in {given}/MNIST/raw."
+        else:
+            fix = "Check the network and run it again, or set MNIST_ROOT to where MNIST/raw is."
+        sys.exit(f"MNIST could not be read: {error}\n{fix}")
+    return data.data.unsqueeze(1).float() / 255, data.targets
+
+
+def warp(images: Tensor) -> Tensor:
+    """Return the images, each turned, scaled, slanted and moved a little at random.
+
+    Every epoch then shows the network digits that it has not seen before.
+    """
+    count = len(images)
+
+    def uniform(limit: float) -> Tensor:
+        return (torch.rand(count) * 2 - 1) * limit
+
+    angle, slant = uniform(math.radians(12)), uniform(0.2)
+    wide, high = 1 + uniform(0.12), 1 + uniform(0.12)
+    # One 2 x 3 matrix an image: where in the old image each new pixel comes from.
+    # Coordinates run from -1 to 1, so 2/28 is one pixel.
+    matrix = torch.zeros(count, 2, 3)
+    matrix[:, 0, 0] = torch.cos(angle) * wide
+    matrix[:, 0, 1] = -torch.sin(angle) * high + slant
+    matrix[:, 1, 0] = torch.sin(angle) * wide
+    matrix[:, 1, 1] = torch.cos(angle) * high
+    matrix[:, :, 2] = torch.stack([uniform(1.5 * 2 / 28), uniform(1.5 * 2 / 28)], dim=1)
+    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, align_corners=False)
+
+
+class Progress:
+    """One line that rewrites itself on a terminal; a line every 15 seconds elsewhere."""
+
+    def __init__(self, total_steps: int) -> None:
+        self.total, self.done = total_steps, 0
+        self.started = self.shown = time.monotonic()
+
+    def step(self, text: str) -> None:
+        """Count one step, and show `text` with the time left if it is time to show."""
+        self.done += 1
+        now = time.monotonic()
+        if now - self.shown < (0.2 if sys.stdout.isatty() else 15):
+            return
+        self.shown = now
+        left = (now - self.started) / self.done * (self.total - self.done)
+        self.show(f"{text}   {self.done / self.total:4.0%}, about {left:3.0f} s left", last=False)
+
+    def show(self, text: str, last: bool = True) -> None:
+        """Print a line; on a terminal one that is not the `last` will be overwritten."""
+        if sys.stdout.isatty():
+            print(f"\r\033[K{text}", end="\n" if last else "", flush=True)
+        else:
+            print(text, flush=True)
+
+
+def train(images: Tensor, labels: Tensor, epochs: int) -> DigitNet:
+    """Return a network that has seen every image, warped anew each time, `epochs` times."""
+    network = DigitNet()
+    steps = math.ceil(len(images) / BATCH)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=0.02)
+    # The learning rate climbs to its peak, then falls to almost nothing: a schedule
+    # fixed beforehand, so there is no best epoch to pick.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, PEAK_LEARNING_RATE, total_steps=epochs * steps, pct_start=0.2
+    )
+    progress = Progress(epochs * steps)
+    for epoch in range(1, epochs + 1):
+        network.train()
+        order = torch.randperm(len(images))
+        total = 0.0
+        for step in range(steps):
+            chosen = order[step * BATCH : (step + 1) * BATCH]
+            loss = functional.cross_entropy(network(warp(images[chosen])), labels[chosen])
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            total += loss.item()
+            progress.step(f"epoch {epoch}/{epochs}   loss {total / (step + 1):.4f}")
+        progress.show(f"epoch {epoch}/{epochs}   loss {total / steps:.4f}   done")
+    return network.eval()
+
+
+@torch.inference_mode()
+def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Return the share of images that the network gets right, from 0 to 1."""
+    right = sum(
+        int((network(some).argmax(dim=1) == expected).sum())
+        for some, expected in zip(images.split(1000), labels.split(1000), strict=True)
+    )
+    return right / len(images)
+
+
+def main() -> None:
+    """Train, measure, and write the weights and the metrics."""
+    parser = argparse.ArgumentParser(prog="make train", description="Train the digit network.")
+    parser.add_argument("--seed", type=int, default=1, help="start of all randomness (default 1)")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default {EPOCHS}")
+    parser.add_argument("--limit", type=int, help="learn from only so many digits, for a trial")
+    parser.add_argument(
+        "--out", type=Path, default=WEIGHTS.parent, help="folder to write to (default: the app's)"
+    )
+    options = parser.parse_args()
+
+    torch.manual_seed(options.seed)
+    images, labels = mnist(train=True)
+    # MNIST's training digits are in mixed order; the last ones are as good as any.
+    held_images, held_labels = images[-VALIDATION:], labels[-VALIDATION:]
+    images, labels = images[:-VALIDATION][: options.limit], labels[:-VALIDATION][: options.limit]
+
+    print(f"Training on {len(images):,} digits with {torch.get_num_threads()} threads.", flush=True)
+    started = time.monotonic()
+    network = train(images, labels, options.epochs)
+    seconds = time.monotonic() - started
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    weights = options.out / WEIGHTS.name
+    torch.save(network.state_dict(), weights)
+    metrics = {
+        "test_accuracy": accuracy(network, *mnist(train=False)),
+        "validation_accuracy": accuracy(network, held_images, held_labels),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "training_seconds": round(seconds),
+        "training_digits": len(images),
+        "epochs": options.epochs,
+        "seed": options.seed,
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "weights_bytes": weights.stat().st_size,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+    }
+    (options.out / METRICS.name).write_text(json.dumps(metrics, indent=2) + "\n")
+    print(
+        f"{metrics['test_accuracy']:.2%} of the 10,000 test digits are right"
+        f" ({metrics['validation_accuracy']:.2%} of the {VALIDATION:,} put aside),"
+        f" after {seconds:.0f} s.\nWrote {weights} and {METRICS.name}."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""The page: draw a digit, see what the network makes of it, say whether it is right."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from digits import prediction_log, recogniser
+from PIL import Image
+from streamlit_drawable_canvas import st_canvas
+
+CANVAS = 280  # side, pixels
+PEN = 18  # width, pixels: about as thick against a digit as MNIST's strokes are
+
+NOT_A_DIGIT = "That is not a digit. Type one digit from 0 to 9, then press Submit Correction."
+NOT_SAVED = (
+    "Your answer could not be saved: the database does not answer. "
+    "Your drawing is kept; press the button again in a moment."
+)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was predicted for the picture on the canvas (PNG), and when."""
+
+    picture: bytes
+    made_at: datetime
+    recognition: recogniser.Recognition | None
+
+
+def main() -> None:
+    """Show the page; Streamlit runs this anew after everything a visitor does."""
+    st.set_page_config(page_title="Draw a digit", page_icon="✏️")
+    st.html(f"<style>{_stylesheet()}</style>")
+    state = st.session_state
+    state.setdefault("drawing", 0)  # a new number is a new, empty canvas and input
+    state.setdefault("prediction", None)
+    state.setdefault("message", "")
+
+    st.title("Draw a digit", anchor=False, text_alignment="center")
+    with st.container(key="canvas", horizontal_alignment="center"):
+        canvas = st_canvas(
+            width=CANVAS,
+            height=CANVAS,
+            stroke_width=PEN,
+            stroke_color="#ffffff",
+            background_color="#000000",
+            drawing_mode="freedraw",
+            return_image_data=True,
+            key=f"canvas-{state.drawing}",
+        )
+    recognition = _predict(canvas.image_bytes)
+    _show(recognition)
+    _ask(recognition)
+    with st.container(key="message"):
+        st.html(f'<p role="alert">{state.message}</p>')
+
+
+def _predict(picture: bytes | None) -> recogniser.Recognition | None:
+    """Return what the network makes of the canvas, asking it only about a new picture."""
+    recogniser.load()  # with the empty page, so that the first drawing need not wait
+    state = st.session_state
+    if picture is None:  # nothing has been drawn yet
+        state.prediction = None
+        return None
+    if state.prediction is None or state.prediction.picture != picture:
+        rgba = np.asarray(Image.open(BytesIO(picture)).convert("RGBA"))
+        recognition = recogniser.recognise(rgba)
+        state.prediction = Prediction(picture, datetime.now(UTC), recognition)
+        state.message = ""
+    prediction: Prediction = state.prediction
+    return prediction.recognition
+
+
+def _show(recognition: recogniser.Recognition | None) -> None:
+    """Show the digit and the confidence, or what to do, in the same amount of space."""
+    if recognition is None:
+        shown = '<span class="hint">Draw one digit, 0 to 9, with your mouse or finger.</span>'
+    else:
+        shown = (
+            f'<span class="digit" data-testid="digit">{recognition.digit}</span>'
+            f'<span class="sure"><b data-testid="confidence">{recognition.confidence:.1%}</b>'
+            " confidence</span>"
+        )
+    with st.container(key="prediction"):
+        st.html(f'<div role="status" aria-live="polite">{shown}</div>')
+
+
+def _ask(recognition: recogniser.Recognition | None) -> None:
+    """Show the three feedback elements in one row, on a phone too."""
+    nothing_yet = recognition is None
+    number = st.session_state.drawing
+    with st.container(key="feedback", horizontal=True, vertical_alignment="center"):
+        st.button("Correct", key=f"correct-{number}", on_click=_correct, disabled=nothing_yet)
+        # A form, so that the text travels with the press, and Enter is a press.
+        with st.form(f"correction-{number}", border=False):
+            with st.container(key="correction", horizontal=True, vertical_alignment="center"):
+                st.text_input(
+                    "True digit",
+                    key=f"label-{number}",
+                    placeholder="0–9",
+                    label_visibility="collapsed",
+                    autocomplete="off",
+                    disabled=nothing_yet,
+                )
+                st.form_submit_button(
+                    "Submit Correction", on_click=_submit_correction, disabled=nothing_yet
+                )
+
+
+def _correct() -> None:
+    """Log that the prediction was right."""
+    prediction = st.session_state.prediction
+    if prediction is not None and prediction.recognition is not None:
+        _log(prediction, prediction.recognition.digit)
+
+
+def _submit_correction() -> None:
+    """Log the digit that was typed, if it is one."""
+    prediction = st.session_state.prediction
+    typed = str(st.session_state.get(f"label-{st.session_state.drawing}", "")).strip()
+    if prediction is None or prediction.recognition is None:
+        return
+    # str.isdigit would let in other scripts' digits.
+    if len(typed) != 1 or typed not in "0123456789":
+        st.session_state.message = NOT_A_DIGIT
+        return
+    _log(prediction, int(typed))
+
+
+def _log(prediction: Prediction, true_label: int) -> None:
+    """Store the answer and start over; if it cannot be stored, keep everything and say so.
+
+    A second press of a double click finds no prediction and logs nothing.
+    """
+    assert prediction.recognition is not None
+    state = st.session_state
+    try:
+        log = prediction_log.default()
+        log.record(prediction.made_at, prediction.recognition.digit, true_label)
+    except prediction_log.LogUnavailable as error:
+        logging.getLogger("digits").warning("an answer could not be saved: %s", error)
+        state.message = NOT_SAVED
+        return
+    state.drawing += 1
+    state.prediction = None
+    state.message = ""
+
+
+@st.cache_resource
+def _stylesheet() -> str:
+    return Path(__file__).with_name("page.css").read_text()
+
+
+main()

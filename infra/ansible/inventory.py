@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Ansible's inventory: the droplets that carry this deployment's tag.
+
+Asking the API instead of Terraform's state gives a laptop and a pipeline the
+same answer, and the pipeline needs no state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from digitalocean_api import CloudError, deployment_name, droplets
+
+HERE = Path(__file__).resolve().parent
+
+
+def inventory() -> dict[str, object]:
+    """The inventory in Ansible's JSON form. Raises CloudError."""
+    found = [d for d in droplets(deployment_name()) if d.ip]
+    # A host key is remembered at first contact and must be the same ever after.
+    known_hosts = os.environ.get("SSH_KNOWN_HOSTS") or str(HERE / "known_hosts")
+    return {
+        "droplet": {
+            "hosts": [d.name for d in found],
+            "vars": {
+                "ansible_ssh_common_args": (
+                    f"-o UserKnownHostsFile='{known_hosts}' -o StrictHostKeyChecking=accept-new"
+                ),
+            },
+        },
+        "_meta": {"hostvars": {d.name: {"ansible_host": d.ip} for d in found}},
+    }
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(inventory(), indent=2))
+    except CloudError as error:
+        sys.exit(str(error))

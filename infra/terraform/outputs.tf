@@ -1,0 +1,29 @@
+output "ip" {
+  description = "The droplet's public IPv4 address."
+  value       = digitalocean_droplet.app.ipv4_address
+}
+
+output "url" {
+  description = "Where the app answers once it is deployed."
+  value       = "http://${digitalocean_droplet.app.ipv4_address}"
+}
+
+output "monthly_price" {
+  description = "What the droplet costs a month, in US dollars."
+  value       = digitalocean_droplet.app.price_monthly
+}
+
+output "droplet_name" {
+  description = "The droplet's name."
+  value       = digitalocean_droplet.app.name
+}
+
+output "droplet_id" {
+  description = "The droplet's id in the DigitalOcean API."
+  value       = digitalocean_droplet.app.id
+}
+
+output "tag" {
+  description = "The tag by which Ansible finds the droplet."
+  value       = digitalocean_tag.app.name
+}

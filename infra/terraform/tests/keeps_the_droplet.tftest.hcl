@@ -1,0 +1,44 @@
+# What would silently replace a droplet that exists is ignored.
+
+mock_provider "digitalocean" {
+  mock_resource "digitalocean_droplet" {
+    defaults = {
+      id = "1001"
+    }
+  }
+}
+
+variables {
+  ssh_public_key_path = "./tests/fixtures/key.pub"
+}
+
+run "first_deploy" {
+  command = apply
+}
+
+run "newer_image" {
+  command = plan
+  variables {
+    image = "debian-14-x64"
+  }
+  assert {
+    condition     = digitalocean_droplet.app.image == "debian-13-x64"
+    error_message = "Another image should not touch the droplet."
+  }
+  assert {
+    # A droplet about to be replaced has no id yet, and this would fail.
+    condition     = digitalocean_droplet.app.id == "1001"
+    error_message = "The droplet should stay the same."
+  }
+}
+
+run "another_key" {
+  command = plan
+  variables {
+    ssh_public_key_path = "./tests/fixtures/other_key.pub"
+  }
+  assert {
+    condition     = digitalocean_droplet.app.id == "1001"
+    error_message = "Another SSH key should not touch the droplet."
+  }
+}

@@ -1,0 +1,1 @@
+"""A local stand-in for the part of the DigitalOcean API that this project uses."""

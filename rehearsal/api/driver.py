@@ -1,0 +1,58 @@
+"""What the API asks of whoever makes the droplets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a droplet can be reached."""
+
+    public_ipv4: str
+    private_ipv4: str | None = None
+    public_ipv6: str | None = None
+
+
+class Driver(Protocol):
+    """Makes and removes the machines behind the droplets.
+
+    Calls block until the work is done. Calls for one droplet never overlap;
+    calls for different droplets may.
+    """
+
+    def create(
+        self,
+        droplet_id: int,
+        name: str,
+        vcpus: int,
+        memory_mb: int,
+        disk_gb: int,
+        image: str,
+        ssh_public_keys: list[str],
+        user_data: str | None,
+    ) -> Addresses:
+        """Start a machine that accepts SSH logins with these keys."""
+
+    def destroy(self, droplet_id: int) -> None:
+        """Remove the machine and all it holds; nothing happens if there is none."""
+
+    def apply_firewall(self, droplet_id: int, inbound_rules: list[dict[str, Any]] | None) -> None:
+        """Let in only what these rules name, in DigitalOcean's own form.
+
+        None means that no firewall stands before the droplet: everything is
+        let in. An empty list means that nothing is. Ports "0" means all.
+        """
+
+    def power_off(self, droplet_id: int) -> None:
+        """Stop the machine, keeping its disk."""
+
+    def power_on(self, droplet_id: int) -> None:
+        """Start the machine again, at the same addresses."""
+
+    def reboot(self, droplet_id: int) -> None:
+        """Stop the machine and start it again."""
+
+    def resize(self, droplet_id: int, vcpus: int, memory_mb: int) -> None:
+        """Give the machine, which is powered off, other processors and memory."""

@@ -1,0 +1,59 @@
+"""A driver with no machines behind it, for tests of the API itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .driver import Addresses
+
+
+class FakeDriver:
+    """Answers at once and remembers what it was asked.
+
+    Its addresses are documentation addresses (RFC 5737, RFC 3849), where
+    nothing ever answers. A droplet named "broken" cannot be made.
+    """
+
+    def __init__(self, seconds_to_boot: float = 0.2) -> None:
+        self.seconds_to_boot = seconds_to_boot
+        self.calls: list[tuple[str, int]] = []
+        self.rules: dict[int, list[dict[str, Any]] | None] = {}
+
+    def create(
+        self,
+        droplet_id: int,
+        name: str,
+        vcpus: int,
+        memory_mb: int,
+        disk_gb: int,
+        image: str,
+        ssh_public_keys: list[str],
+        user_data: str | None,
+    ) -> Addresses:
+        self.calls.append(("create", droplet_id))
+        time.sleep(self.seconds_to_boot)
+        if name == "broken":
+            raise RuntimeError("this droplet was asked to be broken")
+        last = droplet_id % 254 + 1
+        return Addresses(f"203.0.113.{last}", f"10.114.0.{last}", f"2001:db8::{last:x}")
+
+    def destroy(self, droplet_id: int) -> None:
+        self.calls.append(("destroy", droplet_id))
+        self.rules.pop(droplet_id, None)
+
+    def apply_firewall(self, droplet_id: int, inbound_rules: list[dict[str, Any]] | None) -> None:
+        self.calls.append(("apply_firewall", droplet_id))
+        self.rules[droplet_id] = inbound_rules
+
+    def power_off(self, droplet_id: int) -> None:
+        self.calls.append(("power_off", droplet_id))
+
+    def power_on(self, droplet_id: int) -> None:
+        self.calls.append(("power_on", droplet_id))
+
+    def reboot(self, droplet_id: int) -> None:
+        self.calls.append(("reboot", droplet_id))
+
+    def resize(self, droplet_id: int, vcpus: int, memory_mb: int) -> None:
+        self.calls.append(("resize", droplet_id))

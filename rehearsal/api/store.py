@@ -1,0 +1,72 @@
+"""The account's state: one JSON document, kept in one file."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+State = dict[str, Any]
+
+
+def _empty() -> State:
+    return {
+        "next_id": 1000,
+        "account_uuid": str(uuid.uuid4()),
+        "keys": {},
+        "droplets": {},
+        "actions": {},
+        "tags": [],
+        "firewalls": {},
+        "projects": {},
+        "vpcs": {},
+    }
+
+
+class Store:
+    """Keeps the state in memory and, after every change, on disk.
+
+    A change works on a copy, which then takes the old state's place. So a
+    state that somebody looks at never changes under their eyes.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._state = json.loads(file.read_text()) if file.exists() else _empty()
+
+    @contextmanager
+    def read(self) -> Iterator[State]:
+        """The state as it is now, only for looking."""
+        yield self._state
+
+    @contextmanager
+    def change(self) -> Iterator[State]:
+        """The state, to be changed: all of it is kept, or on an error none."""
+        with self._lock:
+            draft = copy.deepcopy(self._state)
+            yield draft
+            self._save(draft)
+            self._state = draft
+
+    def _save(self, state: State) -> None:
+        # Written beside and moved over: a crash leaves the old file or the new.
+        draft = self._file.with_suffix(".new")
+        with draft.open("w") as out:
+            json.dump(state, out, indent=1)
+            out.flush()
+            os.fsync(out.fileno())
+        draft.replace(self._file)
+
+
+def next_id(state: State) -> int:
+    """A number that nothing else in the account has."""
+    state["next_id"] += 1
+    number: int = state["next_id"]
+    return number

@@ -1,0 +1,26 @@
+"""Started by Terraform, never by hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import tf.provider
+import tf.runner
+
+from .provider import DigitalOcean
+from .sdk import SdkServicer
+
+
+def main() -> None:
+    # The library takes both from its modules when it starts: ours plan as the
+    # older SDK does, and keep the certificate out of the home directory.
+    tf.provider.ProviderServicer = SdkServicer
+    cache = Path(os.environ["STAND_IN_CACHE"])
+    cache.mkdir(parents=True, exist_ok=True)
+    tf.runner._get_cert_cache_path = lambda: cache / "certificate.json"
+    tf.runner.run_provider(DigitalOcean())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The provider itself: its own settings, and the list of its resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tf.iface import DataSource, Provider, Resource
+from tf.schema import Attribute, Schema
+from tf.types import Number, String
+from tf.utils import Diagnostics
+
+from .client import ApiError, Client
+from .droplet import Droplet
+from .firewall import Firewall
+from .project import Project
+from .ssh_key import SshKey
+from .tag import Tag
+
+
+class DigitalOcean(Provider):  # type: ignore[misc]
+    client: Client
+
+    def get_model_prefix(self) -> str:
+        return "digitalocean_"
+
+    def full_name(self) -> str:
+        return "registry.terraform.io/digitalocean/digitalocean"
+
+    def get_provider_schema(self, diags: Diagnostics) -> Schema:
+        return Schema(
+            attributes=[
+                Attribute("token", String(), optional=True, sensitive=True),
+                Attribute("api_endpoint", String(), optional=True),
+                Attribute("http_retry_max", Number(), optional=True),
+            ]
+        )
+
+    def validate_config(self, diags: Diagnostics, config: dict[str, Any]) -> None:
+        pass
+
+    def configure_provider(self, diags: Diagnostics, config: dict[str, Any]) -> None:
+        try:
+            self.client = Client.configured(config)
+        except ApiError as error:
+            diags.add_error("A stand-in cannot deploy to DigitalOcean", str(error))
+
+    def get_resources(self) -> list[type[Resource]]:
+        return [Droplet, Firewall, Project, SshKey, Tag]
+
+    def get_data_sources(self) -> list[type[DataSource]]:
+        return []

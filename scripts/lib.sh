@@ -1,0 +1,47 @@
+# Sourced by the scripts: how they speak and what they check for.
+# shellcheck shell=bash
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+  bold=$'\e[1m' red=$'\e[31m' green=$'\e[32m' reset=$'\e[0m'
+else
+  bold='' red='' green='' reset=''
+fi
+
+# die MESSAGE...: each argument is a line; the last one is what to do next.
+die() {
+  printf '%s%s%s\n' "$red" "$1" "$reset" >&2
+  shift
+  [ $# -eq 0 ] || printf '%s\n' "$@" >&2
+  exit 1
+}
+
+# phase TITLE: a headline, with the seconds since the script began.
+phase() { printf '\n%s==> %s%s  (%d s)\n' "$bold" "$1" "$reset" "$SECONDS"; }
+
+# done_with TITLE: the closing line of a phase or a verb.
+done_with() { printf '%s%s%s\n' "$green" "$1" "$reset"; }
+
+# need_tool COMMAND WHERE_TO_GET_IT
+need_tool() {
+  command -v "$1" >/dev/null || die "$1 is not installed, and this needs it." "Get it: $2"
+}
+
+need_docker() {
+  need_tool docker "https://docs.docker.com/engine/install/"
+  docker info >/dev/null 2>&1 || die "Docker is installed, but its engine does not answer." \
+    "Start it (sudo systemctl start docker), or let yourself use it: sudo usermod -aG docker \$USER, then log in again."
+  docker compose version >/dev/null 2>&1 || die "Docker's compose plugin is missing." \
+    "Get it: https://docs.docker.com/compose/install/linux/ (Debian 13, Ubuntu: sudo apt-get install docker-compose-v2 or docker-compose)"
+}
+
+need_terraform() { need_tool terraform "https://developer.hashicorp.com/terraform/install"; }
+
+# The environment that Ansible and the API scripts run in.
+use_ops_environment() {
+  scripts/venv ops infra/ansible/requirements.txt
+  PATH=$PWD/.venv/ops/bin:$PATH
+  export PATH ANSIBLE_CONFIG=$PWD/infra/ansible/ansible.cfg
+}
+
+# terraform_in ARGS...: Terraform on this project's configuration.
+terraform_in() { terraform -chdir=infra/terraform "$@"; }

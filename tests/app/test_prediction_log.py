@@ -1,0 +1,170 @@
+"""The prediction log against a real PostgreSQL, well and ill."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg2
+import pytest
+from digits import prediction_log
+from digits.prediction_log import LogUnavailable, PredictionLog
+
+from tests.app.conftest import Database
+
+WHEN = datetime(2024, 5, 17, 12, 30, 45, 123456, tzinfo=UTC)
+COUNT = "SELECT count(*) FROM predictions"
+
+
+@pytest.fixture
+def log(database: Database) -> Iterator[PredictionLog]:
+    opened = PredictionLog(database.url)
+    yield opened
+    opened.close()
+
+
+def test_an_answer_is_stored_as_it_was_given(log: PredictionLog, database: Database) -> None:
+    log.record(WHEN, 3, 8)
+    assert database.query("SELECT * FROM predictions") == [(WHEN, 3, 8)]
+
+
+def test_the_table_has_the_three_columns_and_no_other(
+    log: PredictionLog, database: Database
+) -> None:
+    log.record(WHEN, 3, 8)
+    columns = database.query(
+        "SELECT column_name, data_type, is_nullable FROM information_schema.columns"
+        " WHERE table_name = 'predictions' ORDER BY ordinal_position"
+    )
+    assert columns == [
+        ("predicted_at", "timestamp with time zone", "NO"),
+        ("predicted_digit", "smallint", "NO"),
+        ("true_label", "smallint", "NO"),
+    ]
+
+
+@pytest.mark.parametrize("row", ["10, 1", "1, 10", "-1, 1", "1, -1", "NULL, 1", "1, NULL"])
+def test_the_database_itself_refuses_what_is_no_digit(
+    log: PredictionLog, database: Database, row: str
+) -> None:
+    log.record(WHEN, 3, 8)
+    with pytest.raises(psycopg2.IntegrityError):
+        database.query(f"INSERT INTO predictions VALUES (now(), {row})")  # noqa: S608
+    assert database.query(COUNT) == [(1,)]
+
+
+@pytest.mark.parametrize(("predicted", "label"), [(10, 1), (1, 10), (-1, 1), (1, -1)])
+def test_so_does_record(log: PredictionLog, predicted: int, label: int) -> None:
+    with pytest.raises(ValueError, match="0 to 9"):
+        log.record(WHEN, predicted, label)
+
+
+def test_a_time_without_a_zone_is_refused(log: PredictionLog) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        log.record(WHEN.replace(tzinfo=None), 1, 1)
+
+
+def test_the_same_answer_twice_is_one_row(log: PredictionLog, database: Database) -> None:
+    log.record(WHEN, 3, 8)
+    log.record(WHEN, 3, 8)
+    log.record(WHEN + timedelta(microseconds=1), 3, 8)
+    assert database.query(COUNT) == [(2,)]
+
+
+def _record_one(url: str, number: int) -> None:
+    PredictionLog(url).record(WHEN + timedelta(seconds=number), number % 10, 0)
+
+
+def test_apps_that_start_at_once_do_not_collide(database: Database) -> None:
+    context = multiprocessing.get_context("fork")
+    apps = [context.Process(target=_record_one, args=(database.url, n)) for n in range(6)]
+    for app in apps:
+        app.start()
+    for app in apps:
+        app.join(60)
+    assert [app.exitcode for app in apps] == [0] * 6
+    assert database.query(COUNT) == [(6,)]
+
+
+def test_many_threads_share_a_log(log: PredictionLog, database: Database) -> None:
+    threads = [
+        threading.Thread(target=log.record, args=(WHEN + timedelta(seconds=n), 1, 1))
+        for n in range(30)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert database.query(COUNT) == [(30,)]
+    connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'digits'"
+    assert database.query(connections)[0][0] in range(1, prediction_log.CONNECTIONS + 1)
+
+
+def test_a_table_from_an_older_start_is_used_as_it_is(
+    log: PredictionLog, database: Database
+) -> None:
+    database.query(
+        "CREATE TABLE predictions (predicted_at timestamptz, predicted_digit int, true_label int)"
+    )
+    log.record(WHEN, 3, 8)
+    assert database.query("SELECT * FROM predictions") == [(WHEN, 3, 8)]
+    assert database.query("SELECT FROM pg_indexes WHERE tablename = 'predictions'") == []
+
+
+def test_a_table_that_vanished_is_made_again(log: PredictionLog, database: Database) -> None:
+    log.record(WHEN, 3, 8)
+    database.query("DROP TABLE predictions")
+    log.record(WHEN, 3, 8)
+    assert database.query(COUNT) == [(1,)]
+
+
+def test_a_restart_between_two_answers_is_not_noticed(
+    log: PredictionLog, database: Database
+) -> None:
+    log.record(WHEN, 3, 8)
+    database.stop()
+    database.start()
+    log.record(WHEN + timedelta(seconds=1), 4, 4)
+    assert database.query(COUNT) == [(2,)]
+
+
+def test_an_unreachable_database_is_said_and_comes_back(
+    log: PredictionLog, database: Database
+) -> None:
+    log.record(WHEN, 3, 8)
+    database.stop()
+    with pytest.raises(LogUnavailable):
+        log.record(WHEN + timedelta(seconds=1), 3, 8)
+    with pytest.raises(LogUnavailable):
+        PredictionLog(database.url).record(WHEN, 1, 1)
+    database.start()
+    log.record(WHEN + timedelta(seconds=1), 3, 8)
+    assert database.query(COUNT) == [(2,)]
+
+
+def test_a_database_that_hangs_is_given_up_within_seconds(
+    log: PredictionLog, database: Database
+) -> None:
+    log.record(WHEN, 3, 8)
+    database.pause(signal.SIGSTOP)
+    try:
+        for hanging in (log, PredictionLog(database.url)):
+            started = time.monotonic()
+            with pytest.raises(LogUnavailable):
+                hanging.record(WHEN + timedelta(seconds=1), 3, 8)
+            assert time.monotonic() - started < 3 * prediction_log.ANSWER_SECONDS
+    finally:
+        database.pause(signal.SIGCONT)
+    log.record(WHEN + timedelta(seconds=1), 3, 8)
+    assert database.query(COUNT) == [(2,)]
+
+
+def test_no_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_log, "_default", None)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with pytest.raises(LogUnavailable, match="DATABASE_URL"):
+        prediction_log.default()

@@ -1,0 +1,132 @@
+"""scripts/run: starts the database and the page, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.app.conftest import ROOT, Database
+
+# scripts/run makes an environment and then starts this; the tests' own has the same packages.
+COMMAND = [sys.executable, str(ROOT / "scripts" / "run_local.py")]
+PATIENCE = 120
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    mine = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return mine | {"PYTHONPATH": str(ROOT / "app"), "RUN_DATA": str(folder / "pg")} | settings
+
+
+@contextmanager
+def running(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Start the app, wait for the line that says it is ready, and stop it at the end."""
+    port = free_port()
+    app = subprocess.Popen(
+        COMMAND,
+        env=environment(folder, PORT=str(port), **settings),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert app.stdout is not None
+    try:
+        line = app.stdout.readline()
+        assert f"http://localhost:{port} " in line, line
+        yield app, port
+    finally:
+        if app.poll() is None:
+            app.send_signal(signal.SIGINT)
+        app.wait(PATIENCE)
+
+
+def mentioning(folder: Path) -> list[str]:
+    """Return the command lines of processes that mention the folder."""
+    lines = [" ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(folder) in line]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_the_page_and_stops_without_a_trace(tmp_path: Path, stop: int) -> None:
+    with running(tmp_path) as (app, port):
+        page = urllib.request.urlopen(f"http://localhost:{port}", timeout=30).read()
+        assert b"<title>" in page
+        family = [psutil.Process(app.pid), *psutil.Process(app.pid).children(recursive=True)]
+        assert mentioning(tmp_path)
+        app.send_signal(stop)
+        assert app.wait(PATIENCE) == 0
+    assert not [process for process in family if process.is_running()]
+    assert not mentioning(tmp_path)
+
+
+def test_the_data_is_still_there_next_time(tmp_path: Path) -> None:
+    with running(tmp_path):
+        pass
+    first = Database(tmp_path / "pg")
+    first.query("CREATE TABLE kept AS SELECT 7 AS digit")
+    first.remove()
+    with running(tmp_path):
+        again = Database(tmp_path / "pg")
+        assert again.query("SELECT digit FROM kept") == [(7,)]
+        again.remove()
+
+
+def refused(folder: Path, **settings: str) -> str:
+    """Run it to its end; return its one sentence."""
+    result = subprocess.run(
+        COMMAND,
+        env=environment(folder, **settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    said = result.stderr.strip()
+    assert len(said.splitlines()) == 1, said
+    return said
+
+
+def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refused(tmp_path, PORT=str(port))
+    assert str(port) in said
+    assert "PORT=" in said
+    assert not (tmp_path / "pg").exists()
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1"])
+def test_a_port_that_is_none_is_one_sentence(tmp_path: Path, port: str) -> None:
+    assert "number from 1 to 65535" in refused(tmp_path, PORT=port)
+
+
+def test_an_unreachable_database_is_one_sentence_without_the_password(tmp_path: Path) -> None:
+    url = f"postgresql://me:secret@127.0.0.1:{free_port()}/log"
+    said = refused(tmp_path, PORT=str(free_port()), DATABASE_URL=url)
+    assert "127.0.0.1" in said
+    assert "DATABASE_URL" in said
+    assert "secret" not in said
+
+
+def test_an_address_that_is_none_is_one_sentence_without_the_password(tmp_path: Path) -> None:
+    said = refused(tmp_path, PORT=str(free_port()), DATABASE_URL="me:secret")
+    assert "postgresql://" in said
+    assert "secret" not in said

@@ -1,0 +1,113 @@
+"""The page as a visitor uses it, for any URL: draw, read the answer, press the buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from playwright.sync_api import Locator, Page, expect
+
+Stroke = Sequence[Sequence[float]]
+PATIENCE = 60_000  # milliseconds
+
+
+class DigitsPage:
+    """Drives a Playwright page; waits for what it asks for, and fails with its name."""
+
+    def __init__(self, page: Page, patience: float = PATIENCE) -> None:
+        self.page = page
+        self.patience = patience
+
+    @property
+    def correct(self) -> Locator:
+        """The Correct button."""
+        return self.page.get_by_role("button", name="Correct", exact=True)
+
+    @property
+    def label(self) -> Locator:
+        """The text input for the true digit."""
+        return self.page.get_by_role("textbox", name="True digit")
+
+    @property
+    def submit(self) -> Locator:
+        """The Submit Correction button."""
+        return self.page.get_by_role("button", name="Submit Correction", exact=True)
+
+    @property
+    def canvas(self) -> Locator:
+        """The canvas that takes the pen: the topmost, if there are layers."""
+        return self.page.locator(".st-key-canvas canvas").last
+
+    def open(self, url: str) -> None:
+        """Open the page and wait until it can be drawn on."""
+        self.page.goto(url, timeout=self.patience)
+        expect(self.submit).to_be_visible(timeout=self.patience)
+        expect(self.canvas).to_be_visible(timeout=self.patience)
+
+    def draw(self, strokes: Sequence[Stroke]) -> None:
+        """Draw with the mouse; a stroke is a list of [x, y], 0 to 1 across the canvas."""
+        self.canvas.scroll_into_view_if_needed()
+        box = self.canvas.bounding_box()
+        assert box is not None
+        mouse = self.page.mouse
+        for stroke in strokes:
+            points = [
+                (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke
+            ]
+            mouse.move(*points[0])
+            mouse.down()
+            for point in points:
+                mouse.move(*point)
+            mouse.up()
+
+    def prediction(self) -> tuple[int, float]:
+        """Wait for the prediction; return the digit and the confidence, 0 to 1."""
+        digit = self.page.get_by_test_id("digit")
+        expect(digit).to_be_visible(timeout=self.patience)
+        expect(self.correct).to_be_enabled(timeout=self.patience)
+        sure = self.page.get_by_test_id("confidence").inner_text()
+        return int(digit.inner_text()), float(sure.strip().removesuffix("%")) / 100
+
+    def press_correct(self) -> None:
+        """Press Correct."""
+        self.correct.click(timeout=self.patience)
+
+    def submit_correction(self, text: str) -> None:
+        """Type into the text input and press Submit Correction."""
+        self.label.fill(text, timeout=self.patience)
+        self.submit.click(timeout=self.patience)
+
+    def message(self) -> str:
+        """Wait for a message to the visitor and return it."""
+        alert = self.page.get_by_role("alert").filter(has_text=".")
+        expect(alert).to_be_visible(timeout=self.patience)
+        return alert.inner_text().strip()
+
+    def ink(self) -> int:
+        """Return how many of the canvas's pixels are bright."""
+        count = self.canvas.evaluate(
+            """canvas => {
+                const all = [...canvas.parentElement.querySelectorAll('canvas')];
+                let bright = 0;
+                for (const one of all) {
+                    if (!one.width || !one.height) continue;
+                    const {data} = one.getContext('2d')
+                        .getImageData(0, 0, one.width, one.height);
+                    for (let i = 0; i < data.length; i += 4)
+                        if (data[i] * data[i + 3] > 128 * 255) bright++;
+                }
+                return bright;
+            }"""
+        )
+        return int(count)
+
+    def canvas_is_empty(self) -> bool:
+        """Return whether the canvas shows no ink at all."""
+        return self.ink() == 0
+
+    def wait_until_cleared(self) -> None:
+        """Wait until canvas, prediction and input are as on a fresh page."""
+        expect(self.page.get_by_test_id("digit")).to_have_count(0, timeout=self.patience)
+        expect(self.correct).to_be_disabled(timeout=self.patience)
+        expect(self.label).to_have_value("", timeout=self.patience)
+        expect(self.canvas).to_be_visible(timeout=self.patience)
+        assert self.canvas_is_empty()

@@ -1,0 +1,160 @@
+"""The Terraform configuration: by itself, and against a local DigitalOcean."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from tests.infra import conformance
+from tests.infra.conftest import ROOT, TERRAFORM, Api, Terraform
+
+APPLY = ("apply", "-auto-approve", "-input=false")
+
+
+def test_formatted(prepared: Terraform) -> None:
+    done = subprocess.run(
+        ["terraform", "fmt", "-check", "-recursive", "-diff", TERRAFORM],
+        env=prepared.settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_valid(prepared: Terraform) -> None:
+    assert "The configuration is valid" in prepared.good("validate")
+
+
+def test_own_tests(prepared: Terraform) -> None:
+    assert "Success!" in prepared.good("test")
+
+
+def test_knows_no_rehearsal() -> None:
+    for file in TERRAFORM.rglob("*.tf"):
+        assert "rehears" not in file.read_text(), file
+
+
+def test_life_of_a_deployment(terraform: Terraform, api: Api) -> None:
+    """From nothing to a droplet, through changes, to nothing again."""
+    terraform.good(*APPLY)
+    output = json.loads(terraform.good("output", "-json"))
+    values = {name: entry["value"] for name, entry in output.items()}
+    [droplet] = api.call("GET", "droplets?tag_name=digits").json()["droplets"]
+    assert values["ip"] == droplet["networks"]["v4"][0]["ip_address"]
+    assert values["url"] == f"http://{values['ip']}"
+    assert values["monthly_price"] == 6
+    assert values["droplet_id"] == str(droplet["id"])
+    assert droplet["image"]["slug"] == "debian-13-x64"
+    assert "monitoring" in droplet["features"]
+    [firewall] = api.call("GET", "firewalls").json()["firewalls"]
+    assert firewall["droplet_ids"] == [droplet["id"]]
+    inbound = {(rule["protocol"], rule["ports"]) for rule in firewall["inbound_rules"]}
+    assert inbound == {("tcp", "22"), ("tcp", "80"), ("tcp", "443"), ("icmp", "0")}
+
+    # Again: nothing to do. -detailed-exitcode says 2 when there is.
+    assert "No changes" in terraform.good("plan", "-detailed-exitcode", "-input=false")
+
+    # A narrower firewall and another name: the droplet stays.
+    change = ("-var", 'allowed_ssh_addresses=["203.0.113.7/32"]', "-var", "name=numbers")
+    terraform.good(*APPLY, *change)
+    [renamed] = api.call("GET", "droplets?tag_name=numbers").json()["droplets"]
+    assert (renamed["id"], renamed["name"]) == (droplet["id"], "numbers")
+    assert [tag["name"] for tag in api.call("GET", "tags").json()["tags"]] == ["numbers"]
+    assert "No changes" in terraform.good("plan", "-detailed-exitcode", "-input=false", *change)
+
+    # Another region would replace it; a newer image or another key would not.
+    planned = terraform.good("plan", "-input=false", *change, "-var", "region=ams3")
+    assert "digitalocean_droplet.app must be replaced" in planned
+    assert '"fra1" -> "ams3" # forces replacement' in planned
+    planned = terraform.good("plan", "-input=false", *change, "-var", "image=debian-12-x64")
+    assert "No changes" in planned
+
+    # Somebody removes the droplet behind Terraform's back: it makes a new one.
+    assert api.call("DELETE", f"droplets/{droplet['id']}").status_code == 204
+    terraform.good(*APPLY, *change)
+    [new] = api.call("GET", "droplets?tag_name=numbers").json()["droplets"]
+    assert new["id"] != droplet["id"]
+
+    terraform.good("destroy", "-auto-approve", "-input=false", *change)
+    assert terraform.good("state", "list") == ""
+    for kind in ("droplets", "firewalls", "tags", "account/keys"):
+        assert api.call("GET", kind).json()["meta"]["total"] == 0, kind
+    assert api.call("GET", "projects").json()["meta"]["total"] == 1  # the account's own
+
+    assert conformance.check(api.journal) == []
+
+
+def test_bigger_size_keeps_the_droplet(terraform: Terraform, api: Api) -> None:
+    terraform.good(*APPLY)
+    [before] = api.call("GET", "droplets").json()["droplets"]
+    terraform.good(*APPLY, "-var", "size=s-1vcpu-2gb")
+    [after] = api.call("GET", "droplets").json()["droplets"]
+    assert (after["id"], after["memory"], after["status"]) == (before["id"], 2048, "active")
+    assert after["disk"] == before["disk"], "the disk has to stay, to be able to go back"
+    assert conformance.check(api.journal) == []
+
+
+def test_wrong_token(terraform: Terraform, api: Api) -> None:
+    done = terraform.run(*APPLY, DIGITALOCEAN_TOKEN="wrong")  # noqa: S106
+    assert done.returncode == 1
+    assert "401" in done.stdout
+    assert "Unable to authenticate you" in " ".join(done.stdout.split())
+    assert api.call("GET", "droplets").json()["meta"]["total"] == 0
+
+
+def test_api_gone(terraform: Terraform, api: Api) -> None:
+    api.stop()
+    done = terraform.run(*APPLY)
+    assert done.returncode == 1
+    assert "Connection refused" in done.stdout or "connection refused" in done.stdout
+
+
+def test_new_workspace_needs_no_question(terraform: Terraform) -> None:
+    """TF_WORKSPACE may name a workspace that is not there yet."""
+    done = terraform.run("init", "-input=false", TF_WORKSPACE="rehearsal")
+    assert done.returncode == 0, done.stdout
+
+
+def test_stand_in_never_leaves_this_machine(prepared: Terraform) -> None:
+    if "TF_CLI_CONFIG_FILE" not in prepared.settings:
+        return  # the registry answers, and the provider is the real one
+    done = prepared.run(
+        "plan",
+        "-input=false",
+        DIGITALOCEAN_API_URL="https://api.digitalocean.com",
+        DIGITALOCEAN_TOKEN="any",  # noqa: S106
+        TF_VAR_ssh_public_key_path="tests/fixtures/key.pub",
+    )
+    assert done.returncode == 1
+    assert "stand-in" in done.stdout
+
+
+def test_lock_files_stay_apart(prepared: Terraform) -> None:
+    """What the rehearsal writes never takes the place of the real lock file."""
+    folder = prepared.folder.parent / "repository"
+    provider, live = folder / "rehearsal/provider", folder / "infra/terraform"
+    provider.mkdir(parents=True)
+    live.mkdir(parents=True)
+    script = provider / "lock"
+    script.write_bytes((ROOT / "rehearsal/provider/lock").read_bytes())
+    script.chmod(0o755)
+    lock = live / ".terraform.lock.hcl"
+
+    def call(verb: str) -> None:
+        subprocess.run([script, verb, folder / "kept"], check=True)
+
+    lock.write_text("real")
+    call("take")
+    assert not lock.exists()
+    lock.write_text("stand-in")  # terraform init
+    call("return")
+    assert lock.read_text() == "real"
+    call("return")
+    assert lock.read_text() == "real"
+    call("take")
+    assert lock.read_text() == "stand-in"
+    call("take")  # the first was interrupted
+    assert lock.read_text() == "stand-in"
+    call("return")
+    assert lock.read_text() == "real"

@@ -1,0 +1,280 @@
+"""A rehearsal droplet is a server like any other: sshd, systemd, apt, Docker, a firewall."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from rehearsal.droplet import firewall
+from rehearsal.droplet.driver import DockerDriver, DropletError
+from tests.conftest import need
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = "debian-13-x64"
+EVERYWHERE = {"addresses": ["0.0.0.0/0", "::/0"]}
+ONLY_SSH = [{"protocol": "tcp", "ports": "22", "sources": EVERYWHERE}]
+USER_DATA = """\
+#cloud-config
+write_files:
+  - path: /root/from-user-data
+    content: applied
+runcmd:
+  - [touch, /root/from-runcmd]
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A droplet of the tests and the way in."""
+
+    driver: DockerDriver
+    droplet_id: int
+    address: str
+    address_ipv6: str | None
+    key: Path
+
+    def ssh(self, command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run a command on the droplet as root, accepting a new host key and no changed one."""
+        known_hosts = self.key.with_name("known_hosts")
+        # fmt: off
+        return subprocess.run(
+            [
+                "ssh", "-F", "none", "-i", str(self.key), "-o", "BatchMode=yes",
+                "-o", "ConnectTimeout=5", "-o", "StrictHostKeyChecking=accept-new",
+                "-o", f"UserKnownHostsFile={known_hosts}", f"root@{self.address}", command,
+            ],
+            capture_output=True, text=True, timeout=timeout, check=False,
+        )
+        # fmt: on
+
+    def run(self, command: str, timeout: float = 300) -> str:
+        """The output of a command that must succeed on the droplet."""
+        answer = self.ssh(command, timeout)
+        assert answer.returncode == 0, f"{command}: {answer.stdout}\n{answer.stderr}"
+        return answer.stdout.strip()
+
+    def wait_for_ssh(self) -> None:
+        """Wait until root can log in."""
+        wait_until(lambda: self.ssh("true", timeout=20).returncode == 0, 90, "sshd")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for a condition, or fail saying for what."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not come within {seconds:.0f} s")
+        time.sleep(0.5)
+
+
+def answers(address: str, port: int) -> bool:
+    """Whether somebody takes a connection there."""
+    try:
+        socket.create_connection((address, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def labelled(kind: str, label: str) -> str:
+    """The names of what Docker has with this label."""
+    command = {
+        "container": ["docker", "ps", "--all", "--quiet"],
+        "network": ["docker", "network", "ls", "--quiet"],
+    }[kind]
+    answer = subprocess.run(
+        [*command, "--filter", f"label={label}"], capture_output=True, text=True, check=True
+    )
+    return answer.stdout.strip()
+
+
+def volumes() -> set[str]:
+    """Every volume that Docker has."""
+    answer = subprocess.run(
+        ["docker", "volume", "ls", "--quiet"], capture_output=True, text=True, check=True
+    )
+    return set(answer.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A droplet with one key, user data and 1 GB of memory."""
+    engine = subprocess.run(["docker", "version"], capture_output=True, check=False)
+    need(
+        engine.returncode == 0,
+        "no Docker engine answers",
+        "install and start one: https://docs.docker.com/engine/install/",
+    )
+    subprocess.run([ROOT / "rehearsal" / "images" / "provide"], check=True)
+    key = tmp_path_factory.mktemp("key") / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    driver = DockerDriver(f"digits-test-{uuid4().hex[:8]}")
+    try:
+        public_key = key.with_suffix(".pub").read_text()
+        addresses = driver.create(101, "web", 1, 1024, 25, IMAGE, [public_key], USER_DATA)
+        made = Server(driver, 101, addresses.public_ipv4, addresses.public_ipv6, key)
+        made.wait_for_ssh()
+        yield made
+    finally:
+        driver.cleanup()
+
+
+@pytest.fixture(scope="module")
+def docker_inside(server: Server) -> Server:
+    """The droplet with Debian's Docker in it and an image to run."""
+    server.run("apt-get update -qq", timeout=600)
+    server.run(
+        "DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends"
+        " docker.io docker-cli </dev/null",
+        timeout=900,
+    )
+    # An image made of what the droplet has: nothing has to come from elsewhere.
+    server.run("tar -c -C / bin lib lib64 usr/bin usr/lib | docker import - local:1")
+    return server
+
+
+def test_systemd_runs_with_no_failed_unit(server: Server) -> None:
+    state = server.ssh("systemctl is-system-running --wait").stdout.strip()
+    failed = server.ssh("systemctl --failed --no-legend").stdout
+    assert state == "running", failed
+
+
+def test_cloud_init_applies_the_user_data(server: Server) -> None:
+    status = server.ssh("cloud-init status --wait --long")
+    assert status.returncode == 0, status.stdout
+    assert "status: done" in status.stdout
+    assert server.run("cat /root/from-user-data") == "applied"
+    server.run("test -e /root/from-runcmd")
+    assert server.run("hostname") == "web"
+
+
+def test_root_logs_in_by_key_only(server: Server) -> None:
+    settings = server.run("sshd -T").splitlines()
+    assert "passwordauthentication no" in settings
+    assert "permitrootlogin without-password" in settings
+
+
+def test_it_says_what_it_is(server: Server) -> None:
+    assert "rehearsal" in server.run("cat /etc/motd")
+
+
+def test_docker_inside_publishes_a_port_and_limits_memory(docker_inside: Server) -> None:
+    server = docker_inside
+    assert server.run("docker info --format '{{.Driver}}'") == "overlay2"
+    server.run(
+        "docker run -d --name web --restart always --memory 64m --publish 8080:8000 local:1"
+        " python3 -m http.server 8000"
+    )
+    wait_until(lambda: answers(server.address, 8080), 30, "the published port")
+    assert int(server.run("docker inspect -f '{{.HostConfig.Memory}}' web")) == 64 * 2**20
+    limit = server.run(
+        "docker exec web sh -c 'cat /sys/fs/cgroup/memory.max"
+        " /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || true'"
+    )
+    assert limit == str(64 * 2**20)
+
+
+def test_only_what_the_firewall_names_answers(docker_inside: Server) -> None:
+    server = docker_inside
+    server.run("systemd-run --unit=listener python3 -m http.server --bind :: 80")
+    wait_until(lambda: answers(server.address, 80), 30, "the listener")
+    server.driver.apply_firewall(server.droplet_id, ONLY_SSH)
+    addresses = [server.address] + ([server.address_ipv6] if server.address_ipv6 else [])
+    for address in addresses:
+        assert [port for port in (22, 80, 8080) if answers(address, port)] == [22]
+    # What the droplet itself asks for is let back in.
+    server.run("apt-get update -qq", timeout=600)
+
+
+def test_a_reboot_keeps_address_files_host_key_and_firewall(docker_inside: Server) -> None:
+    server = docker_inside
+    server.run("echo kept >/root/file")
+    server.run("touch /run/before")  # is in memory, and gone with it
+    server.driver.apply_firewall(server.droplet_id, ONLY_SSH)
+    server.driver.reboot(server.droplet_id)
+    server.wait_for_ssh()  # refuses a changed host key
+    assert server.run("systemctl is-system-running --wait") == "running"
+    assert server.run("cat /root/file") == "kept"
+    server.run("test ! -e /run/before")
+    wait_until(lambda: "Up" in server.ssh("docker ps").stdout, 60, "the container inside")
+    assert not answers(server.address, 8080)
+    server.driver.apply_firewall(server.droplet_id, None)
+    wait_until(lambda: answers(server.address, 8080), 30, "the published port")
+
+
+def test_a_reboot_from_inside_comes_back(server: Server) -> None:
+    server.run("touch /run/before")  # is in memory, and gone with it
+    server.ssh("systemd-run --on-active=1 systemctl reboot")
+    wait_until(
+        lambda: server.ssh("test ! -e /run/before", timeout=20).returncode == 0, 90, "the reboot"
+    )
+
+
+def test_off_changed_in_size_and_on_again(server: Server) -> None:
+    server.driver.power_off(server.droplet_id)
+    assert not answers(server.address, 22)
+    server.driver.resize(server.droplet_id, 2, 2048)
+    server.driver.power_on(server.droplet_id)
+    server.wait_for_ssh()
+    limit = server.run(
+        "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"
+        " || true"
+    )
+    assert str(2048 * 2**20) in limit.split()
+
+
+def test_another_droplet_has_its_own_address_and_host_key_and_goes_without_a_trace(
+    server: Server,
+) -> None:
+    before = volumes()
+    other = server.driver.create(102, "other", 1, 512, 10, IMAGE, [], None)
+    assert other.public_ipv4 != server.address
+    server.driver.destroy(102)
+    server.driver.destroy(102)  # nothing is left to do
+    assert volumes() == before
+    server.run("true")
+
+
+def test_cleanup_leaves_nothing(server: Server) -> None:
+    driver = DockerDriver(f"digits-test-{uuid4().hex[:8]}")
+    before = volumes()
+    driver.create(1, "short-lived", 1, 512, 10, IMAGE, [], None)
+    driver.cleanup()
+    driver.cleanup()
+    assert labelled("container", driver.label) == ""
+    assert labelled("network", driver.label) == ""
+    assert volumes() == before
+
+
+def test_an_unknown_image_is_refused_by_name() -> None:
+    with pytest.raises(DropletError, match="windows-95"):
+        DockerDriver("digits-test-none").create(1, "web", 1, 512, 10, "windows-95", [], None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "line"),
+    [
+        ({"protocol": "tcp", "ports": "22"}, "ip saddr 10.0.0.0/8 tcp dport 22 accept"),
+        ({"protocol": "udp", "ports": "1-9"}, "ip saddr 10.0.0.0/8 udp dport 1-9 accept"),
+        ({"protocol": "tcp", "ports": "all"}, "ip saddr 10.0.0.0/8 meta l4proto tcp accept"),
+        ({"protocol": "tcp", "ports": "0"}, "ip saddr 10.0.0.0/8 meta l4proto tcp accept"),
+        ({"protocol": "icmp", "ports": "0"}, "ip saddr 10.0.0.0/8 meta l4proto icmp accept"),
+        ({"protocol": "icmp"}, "ip saddr 10.0.0.0/8 meta l4proto icmp accept"),
+    ],
+)
+def test_digitalocean_rules_become_nftables_rules(rule: dict[str, Any], line: str) -> None:
+    ruleset = firewall.ruleset([rule | {"sources": {"addresses": ["10.0.0.0/8"]}}])
+    assert f"        {line}\n        drop\n" in ruleset
+
+
+def test_a_source_the_firewall_does_not_know_is_refused() -> None:
+    with pytest.raises(ValueError, match="tags"):
+        firewall.ruleset([{"protocol": "tcp", "ports": "22", "sources": {"tags": ["web"]}}])
