@@ -5,12 +5,11 @@
 TARGET ?= digitalocean
 
 # `rehearsal/with` gives a command the rehearsal's API address, token and keys.
-with-digitalocean :=
+# A standing rehearsal keeps Terraform's lock file; a real deployment gets its own back.
 with-rehearsal := rehearsal/with
-ifndef with-$(TARGET)
-ifneq ($(TARGET),digitalocean)
+with-digitalocean := rehearsal/without
+ifeq ($(filter $(TARGET),digitalocean rehearsal),)
 $(error TARGET=$(TARGET) is unknown. Use TARGET=digitalocean or TARGET=rehearsal)
-endif
 endif
 WITH := $(with-$(TARGET))
 

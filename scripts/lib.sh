@@ -2,9 +2,10 @@
 # shellcheck shell=bash
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
-  bold=$'\e[1m' red=$'\e[31m' green=$'\e[32m' reset=$'\e[0m'
+  plain='' bold=$'\e[1m' red=$'\e[31m' green=$'\e[32m' reset=$'\e[0m'
 else
   bold='' red='' green='' reset=''
+  plain=-no-color # for Terraform, which colours files and pipes too
 fi
 
 # die MESSAGE...: each argument is a line; the last one is what to do next.
@@ -43,5 +44,15 @@ use_ops_environment() {
   export PATH ANSIBLE_CONFIG=$PWD/infra/ansible/ansible.cfg
 }
 
+# The environment that the tests run in: the app's, and what drives it.
+use_test_environment() {
+  scripts/venv test app/requirements.txt app/requirements-local.txt tests/requirements.txt \
+    tests/infra/requirements.txt rehearsal/requirements.txt
+}
+
 # terraform_in ARGS...: Terraform on this project's configuration.
-terraform_in() { terraform -chdir=infra/terraform "$@"; }
+terraform_in() {
+  local verb=$1
+  shift
+  terraform -chdir=infra/terraform "$verb" ${plain:+"$plain"} "$@"
+}

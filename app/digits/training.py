@@ -99,7 +99,8 @@ class Progress:
 
 def train(images: Tensor, labels: Tensor, epochs: int) -> DigitNet:
     """Return a network that has seen every image, warped anew each time, `epochs` times."""
-    network = DigitNet()
+    # Channels last: the same numbers in an order that a CPU gets through twice as fast.
+    network = DigitNet().to(memory_format=torch.channels_last)
     steps = math.ceil(len(images) / BATCH)
     optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=0.02)
     # The learning rate climbs to its peak, then falls to almost nothing: a schedule
@@ -114,7 +115,8 @@ def train(images: Tensor, labels: Tensor, epochs: int) -> DigitNet:
         total = 0.0
         for step in range(steps):
             chosen = order[step * BATCH : (step + 1) * BATCH]
-            loss = functional.cross_entropy(network(warp(images[chosen])), labels[chosen])
+            warped = warp(images[chosen]).contiguous(memory_format=torch.channels_last)
+            loss = functional.cross_entropy(network(warped), labels[chosen])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -1,4 +1,4 @@
-"""Run the stand-in: python -m rehearsal.api --help"""
+"""Runs the stand-in: see python -m rehearsal.api --help."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import waitress
+from waitress.server import create_server
 
 from .cloud import Cloud
-from .driver import Driver
 from .fake_driver import FakeDriver
 from .server import make_app
 from .store import Store
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .driver import Driver
 
 
 def _arguments() -> argparse.Namespace:
@@ -45,7 +48,7 @@ def _arguments() -> argparse.Namespace:
 def _driver(name: str) -> Driver:
     if name == "fake":
         return FakeDriver()
-    from rehearsal.droplet.driver import DockerDriver  # needs a Docker engine
+    from rehearsal.droplet.driver import DockerDriver  # noqa: PLC0415 - only this one needs it
 
     driver: Driver = DockerDriver()
     return driver
@@ -67,6 +70,7 @@ def _token(file: Path) -> str:
 
 
 def main() -> None:
+    """Serve until told to stop."""
     arguments = _arguments()
     if not (arguments.host == "localhost" or arguments.host.startswith("127.")):
         _fail(
@@ -80,7 +84,7 @@ def main() -> None:
     cloud = Cloud(Store(arguments.state_dir / "state.json"), _driver(arguments.driver))
     app = make_app(cloud, token, arguments.state_dir / "requests.jsonl")
     try:
-        server = waitress.create_server(
+        server = create_server(
             app, host=arguments.host, port=arguments.port, threads=8, ident="rehearsal"
         )
     except OSError as error:
@@ -94,8 +98,9 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    port: int = server.effective_port  # type: ignore[union-attr]
     print(
-        f"Local stand-in for DigitalOcean, ready: http://{arguments.host}:{server.effective_port}",
+        f"Local stand-in for DigitalOcean, ready: http://{arguments.host}:{port}",
         flush=True,
     )
     try:

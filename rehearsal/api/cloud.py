@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .driver import Driver
 from .errors import not_found, server_error
 from .firewalls import inbound_rules
 from .projects import add_default_project
-from .store import State, Store
 from .web import now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .driver import Driver
+    from .store import State, Store
 
 _NEVER = object()
 
@@ -126,7 +129,7 @@ class Cloud:
                     droplet |= {"status": "active", "locked": False}
                     self._end_actions(state, droplet_id, "completed")
                 log(f"droplet {droplet_id}: active at {addresses.public_ipv4}")
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the droplet is off
                 log(f"droplet {droplet_id}: could not be made: {error}")
                 with self.store.change() as state:
                     state["droplets"][str(droplet_id)] |= {"status": "off", "locked": False}
@@ -144,7 +147,7 @@ class Cloud:
             status = "completed"
             try:
                 work()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the action failed
                 log(f"droplet {droplet_id}: {error}")
                 status, after = "errored", {}
             with self.store.change() as state:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, request
 
@@ -19,6 +18,9 @@ from .projects import default_project
 from .store import State, next_id
 from .tags import add_tag
 from .web import NO_CONTENT, Answer, body, cloud, now, page_of, query, strings, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 routes = Blueprint("droplets", __name__)
 
@@ -268,7 +270,7 @@ def _rename(droplet: dict[str, Any], values: dict[str, Any]) -> None:
     droplet["name"] = name
 
 
-def _feature(droplet: dict[str, Any], feature: str, wanted: bool) -> None:
+def _feature(droplet: dict[str, Any], feature: str, *, wanted: bool) -> None:
     others = [other for other in droplet["features"] if other != feature]
     droplet["features"] = [*others, feature] if wanted else others
 
@@ -290,45 +292,54 @@ def _new_size(droplet: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]
     }
 
 
+def _instant(droplet: dict[str, Any], kind: str, values: dict[str, Any]) -> bool:
+    """Do what needs no machine; whether it was such an action."""
+    if kind == "rename":
+        _rename(droplet, values)
+    elif kind == "enable_ipv6":
+        _feature(droplet, "ipv6", wanted=True)
+    elif kind in ("enable_backups", "disable_backups"):
+        _feature(droplet, "backups", wanted=kind == "enable_backups")
+    else:
+        return False
+    return True
+
+
+def _work(
+    droplet: dict[str, Any], kind: str, values: dict[str, Any]
+) -> tuple[Callable[[], None], dict[str, Any]]:
+    """What is to be done to the machine, and what its droplet is afterwards."""
+    driver, droplet_id, is_off = cloud().driver, droplet["id"], droplet["status"] == "off"
+    if kind in ("power_off", "shutdown"):
+        if is_off:
+            raise unprocessable("Droplet is already powered off.")
+        return partial(driver.power_off, droplet_id), {"status": "off"}
+    if kind == "power_on":
+        if not is_off:
+            raise unprocessable("Droplet is already powered on.")
+        return partial(driver.power_on, droplet_id), {"status": "active"}
+    if kind in ("reboot", "power_cycle"):
+        if is_off:
+            raise unprocessable("Droplet is powered off.")
+        return partial(driver.reboot, droplet_id), {}
+    if kind == "resize":
+        size = _new_size(droplet, values)
+        return partial(driver.resize, droplet_id, size["vcpus"], size["memory"]), size
+    raise unprocessable(f"The action {kind!r} is not rehearsed.")
+
+
 @routes.post("/v2/droplets/<int:droplet_id>/actions")
 def create_action(droplet_id: int) -> Answer:
     values = body()
     kind = text(values, "type")
-    driver = cloud().driver
-    work: Callable[[], None] | None = None
-    after: dict[str, Any] = {}
     with cloud().store.change() as state:
         droplet = _known(state, droplet_id)
         if droplet["locked"]:
             raise unprocessable("Droplet already has a pending event.")
-        match kind:
-            case "rename":
-                _rename(droplet, values)
-            case "enable_ipv6":
-                _feature(droplet, "ipv6", True)
-            case "enable_backups" | "disable_backups":
-                _feature(droplet, "backups", kind == "enable_backups")
-            case "power_off" | "shutdown":
-                if droplet["status"] == "off":
-                    raise unprocessable("Droplet is already powered off.")
-                after = {"status": "off"}
-                work = partial(driver.power_off, droplet_id)
-            case "power_on":
-                if droplet["status"] == "active":
-                    raise unprocessable("Droplet is already powered on.")
-                after = {"status": "active"}
-                work = partial(driver.power_on, droplet_id)
-            case "reboot" | "power_cycle":
-                if droplet["status"] != "active":
-                    raise unprocessable("Droplet is powered off.")
-                work = partial(driver.reboot, droplet_id)
-            case "resize":
-                after = _new_size(droplet, values)
-                work = partial(driver.resize, droplet_id, after["vcpus"], after["memory"])
-            case _:
-                raise unprocessable(f"The action {kind!r} is not rehearsed.")
-        droplet["locked"] = work is not None
-        action = dict(_new_action(state, droplet, kind, done=work is None))
-    if work is not None:
-        cloud().act(droplet_id, work, after)
+        if _instant(droplet, kind, values):
+            return {"action": _new_action(state, droplet, kind, done=True)}, 201
+        work, after = _work(droplet, kind, values)
+        droplet["locked"] = True
+        action = _new_action(state, droplet, kind)
+    cloud().act(droplet_id, work, after)
     return {"action": action}, 201

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from typing import Any
 
@@ -18,7 +20,6 @@ class FakeDriver:
     def __init__(self, seconds_to_boot: float = 0.2) -> None:
         self.seconds_to_boot = seconds_to_boot
         self.calls: list[tuple[str, int]] = []
-        self.rules: dict[int, list[dict[str, Any]] | None] = {}
 
     def create(
         self,
@@ -40,11 +41,11 @@ class FakeDriver:
 
     def destroy(self, droplet_id: int) -> None:
         self.calls.append(("destroy", droplet_id))
-        self.rules.pop(droplet_id, None)
 
     def apply_firewall(self, droplet_id: int, inbound_rules: list[dict[str, Any]] | None) -> None:
         self.calls.append(("apply_firewall", droplet_id))
-        self.rules[droplet_id] = inbound_rules
+        # Into the server's log, where tests in another process can see it.
+        print(f"rules {droplet_id} {json.dumps(inbound_rules)}", file=sys.stderr, flush=True)
 
     def power_off(self, droplet_id: int) -> None:
         self.calls.append(("power_off", droplet_id))

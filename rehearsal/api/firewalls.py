@@ -5,13 +5,15 @@ from __future__ import annotations
 import ipaddress
 import re
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
 from .errors import conflict, not_found, unprocessable
-from .store import State
 from .web import NO_CONTENT, Answer, body, cloud, now, page_of, strings, text
+
+if TYPE_CHECKING:
+    from .store import State
 
 routes = Blueprint("firewalls", __name__)
 
@@ -33,21 +35,15 @@ def _rule(state: State, rule: object, peers: str) -> dict[str, Any]:
     if not isinstance(rule, dict) or rule.get("protocol") not in ("tcp", "udp", "icmp"):
         raise unprocessable("protocol must be tcp, udp or icmp")
     given = rule.get(peers) or {}
-    kept: dict[str, Any] = {}
     for address in strings(given, "addresses"):
         try:
             ipaddress.ip_network(address, strict=False)
         except ValueError:
             raise unprocessable(f"{peers}: {address!r} is not an address or a network") from None
-    for droplet_id in given.get("droplet_ids") or []:
-        if str(droplet_id) not in state["droplets"]:
-            raise unprocessable(f"{peers}: there is no droplet {droplet_id}")
-    for tag in strings(given, "tags"):
-        if tag not in state["tags"]:
-            raise unprocessable(f"{peers}: there is no tag {tag!r}")
-    for field in ("addresses", "droplet_ids", "load_balancer_uids", "kubernetes_ids", "tags"):
-        if given.get(field):
-            kept[field] = given[field]
+    _droplet_ids(state, given)
+    _tags(state, given)
+    fields = ("addresses", "droplet_ids", "load_balancer_uids", "kubernetes_ids", "tags")
+    kept = {field: given[field] for field in fields if given.get(field)}
     if not kept:
         raise unprocessable(f"{peers} must name at least one peer")
     return {

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Request, Response, g
 
 from .web import now
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Journal:

@@ -1,17 +1,22 @@
-"""What this account never has: answered with empty lists, so that a check that
-nothing billable remains can ask for everything. And its one network."""
+"""What this account never has, and its networks.
+
+Answered with empty lists, so that a check that nothing billable remains can ask
+for everything.
+"""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
 from .catalog import REGIONS
 from .errors import not_found
-from .store import State
 from .web import Answer, cloud, now, page_of
+
+if TYPE_CHECKING:
+    from .store import State
 
 routes = Blueprint("others", __name__)
 

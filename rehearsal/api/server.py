@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -14,6 +13,9 @@ from . import account, catalog, droplets, firewalls, others, projects, tags
 from .cloud import Cloud, log
 from .errors import ApiError, not_found, server_error, unauthorized
 from .journal import Journal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
 from .errors import not_found, unprocessable
-from .store import State
 from .web import NO_CONTENT, Answer, body, cloud, page_of, text
+
+if TYPE_CHECKING:
+    from .store import State
 
 routes = Blueprint("tags", __name__)
 

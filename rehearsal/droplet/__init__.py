@@ -1,0 +1,1 @@
+"""Droplets of the rehearsal: Debian 13 servers in containers."""

@@ -8,23 +8,54 @@ import json
 import subprocess
 import tarfile
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rehearsal.api.driver import Addresses
 from rehearsal.droplet import firewall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 IMAGES = {"debian-13-x64": "digits-rehearsal-droplet:debian-13-x64"}
 
 # All of a real server's capabilities but SYS_RESOURCE, which not every host has
 # to give. --privileged asks for that one too and fails where it is missing.
-CAPABILITIES = """
-    AUDIT_CONTROL AUDIT_WRITE BLOCK_SUSPEND CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID
-    IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST
-    NET_RAW SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE
-    SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_TIME SYS_TTY_CONFIG
-""".split()
+CAPABILITIES = (
+    "AUDIT_CONTROL",
+    "AUDIT_WRITE",
+    "BLOCK_SUSPEND",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "KILL",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_MODULE",
+    "SYS_NICE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+)
 
 # Private ranges that few networks use; the first one that is free is taken.
 SUBNETS = [f"10.213.{number}.0/24" for number in range(16)]
@@ -58,7 +89,7 @@ class DockerDriver:
         name: str,
         vcpus: int,
         memory_mb: int,
-        disk_gb: int,
+        disk_gb: int,  # noqa: ARG002 - Docker has no limit for it
         image: str,
         ssh_public_keys: list[str],
         user_data: str | None,

@@ -18,7 +18,7 @@ def main() -> None:
     tf.provider.ProviderServicer = SdkServicer
     cache = Path(os.environ["STAND_IN_CACHE"])
     cache.mkdir(parents=True, exist_ok=True)
-    tf.runner._get_cert_cache_path = lambda: cache / "certificate.json"
+    tf.runner._get_cert_cache_path = lambda: cache / "certificate.json"  # noqa: SLF001
     tf.runner.run_provider(DigitalOcean())
 
 

@@ -1,4 +1,4 @@
-"""digitalocean_droplet"""
+"""Droplets: the resource digitalocean_droplet."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ class Droplet(SdkResource):
     fields = {
         "image": required("string", force_new=True, refuse=not_empty),
         "name": required("string", refuse=not_empty),
-        "region": optional("string", computed=True, force_new=True, refuse=not_empty,
-                           state=str.lower),
+        "region": optional(
+            "string", computed=True, force_new=True, refuse=not_empty, state=str.lower
+        ),
         "size": required("string", refuse=not_empty, state=str.lower),
         "graceful_shutdown": optional("bool", default=False),
         "backups": optional("bool", default=False),
@@ -46,8 +47,9 @@ class Droplet(SdkResource):
         "private_networking": optional("bool", computed=True),
         "resize_disk": optional("bool", default=True),
         "ssh_keys": optional("strings", force_new=True),
-        "user_data": optional("string", force_new=True, refuse=not_empty, state=_hash,
-                              same=_same_user_data),
+        "user_data": optional(
+            "string", force_new=True, refuse=not_empty, state=_hash, same=_same_user_data
+        ),
         "volume_ids": optional("strings", computed=True),
         "monitoring": optional("bool", default=False, force_new=True),
         "droplet_agent": optional("bool", force_new=True),

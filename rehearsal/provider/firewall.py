@@ -1,4 +1,4 @@
-"""digitalocean_firewall"""
+"""Cloud firewalls: the resource digitalocean_firewall."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""digitalocean_project"""
+"""Projects: the resource digitalocean_project."""
 
 from __future__ import annotations
 
@@ -92,11 +92,12 @@ class Project(SdkResource):
         while True:
             try:
                 self.client.delete(f"projects/{state['id']}")
-                return
             except ApiError as error:
                 if error.status != 412 or time.monotonic() > deadline:
                     raise
-            time.sleep(1)
+                time.sleep(1)
+            else:
+                return
 
     def _give_to_default(self, urns: list[str]) -> None:
         self._assign(self.client.get("projects/default")["project"]["id"], urns)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tf.iface import DataSource, Provider, Resource
 from tf.schema import Attribute, Schema
 from tf.types import Number, String
-from tf.utils import Diagnostics
 
 from .client import ApiError, Client
 from .droplet import Droplet
@@ -15,6 +14,9 @@ from .firewall import Firewall
 from .project import Project
 from .ssh_key import SshKey
 from .tag import Tag
+
+if TYPE_CHECKING:
+    from tf.utils import Diagnostics
 
 
 class DigitalOcean(Provider):  # type: ignore[misc]

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tf.provider
 from tf.blocks import SetNestedBlock
@@ -34,6 +33,9 @@ from tf.types import Bool, List, Number, Set, String, TfType, Unknown
 from tf.utils import Diagnostics, _to_attribute_path, read_dynamic_value, to_dynamic_value
 
 from .client import ApiError, Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 State = dict[str, Any]
 
@@ -258,7 +260,7 @@ class SdkResource(Resource):  # type: ignore[misc]
                 return current
         return None
 
-    def import_(self, ctx: ImportContext, id: str) -> State | None:
+    def import_(self, ctx: ImportContext, id: str) -> State | None:  # noqa: A002
         empty = {a.name: None for a in self.get_schema().attributes}
         blocks: State = {block: [] for block in self.blocks}
         try:
@@ -327,15 +329,13 @@ def _plan_block(fields: dict[str, Field], values: Any) -> Any:
     }
 
 
-def _refuse(
-    diags: Diagnostics, fields: dict[str, Field], values: State, path: list[Any]
-) -> None:
+def _refuse(diags: Diagnostics, fields: dict[str, Field], values: State, path: list[Any]) -> None:
     for name, field in fields.items():
         value = values.get(name)
         if field.refuse is None or value is None or value is Unknown:
             continue
         if problem := field.refuse(value):
-            diags.add_error(f'"{name}" {problem}', path=[*path, name] if not path else path)
+            diags.add_error(f'"{name}" {problem}', path=path or [name])
 
 
 class SdkServicer(tf.provider.ProviderServicer):  # type: ignore[misc]

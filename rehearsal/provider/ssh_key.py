@@ -1,4 +1,4 @@
-"""digitalocean_ssh_key"""
+"""SSH keys: the resource digitalocean_ssh_key."""
 
 from __future__ import annotations
 

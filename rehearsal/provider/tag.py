@@ -1,12 +1,14 @@
-"""digitalocean_tag"""
+"""Tags: the resource digitalocean_tag."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .client import Client
 from .sdk import SdkResource, State, computed, required
+
+if TYPE_CHECKING:
+    from .client import Client
 
 _COUNTS = {
     "droplets_count": "droplets",

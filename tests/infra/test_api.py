@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import digitalocean
 import pytest
 
 from tests.infra import conformance
 from tests.infra.conftest import TERRAFORM, TOKEN, Api
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 KEY = (TERRAFORM / "tests/fixtures/key.pub").read_text().strip()
 
@@ -184,6 +186,48 @@ def test_droplets_that_are_refused(checked: Api, wrong: dict[str, Any], message:
     assert answer.status_code == 422
     assert message in answer.json()["message"]
     assert checked.call("GET", "droplets").json()["meta"]["total"] == 0
+
+
+def rules_of(api: Api, droplet_id: int) -> list[str] | None:
+    """What the droplet's machine was last told to let in."""
+    log = (api.folder / "log").read_text().splitlines()
+    told = [line.split(maxsplit=2)[2] for line in log if line.startswith(f"rules {droplet_id} ")]
+    rules = json.loads(told[-1])
+    if rules is None:
+        return None
+    return [f"{r['protocol']} {r['ports']} {' '.join(r['sources']['addresses'])}" for r in rules]
+
+
+def test_firewalls_reach_the_machines(checked: Api) -> None:
+    """By id or by tag, whatever changes first: the rules, the members or the tag."""
+
+    def firewall(name: str, port: str, **members: Any) -> dict[str, Any]:
+        sources = {"addresses": ["0.0.0.0/0"]}
+        rule = {"protocol": "tcp", "ports": port, "sources": sources}
+        return {"name": name, "inbound_rules": [rule], **members}
+
+    droplet_id = make_droplet(checked, tags=["digits"])["id"]
+    assert rules_of(checked, droplet_id) is None
+
+    by_id = firewall("by-id", "22", droplet_ids=[droplet_id])
+    wall = checked.call("POST", "firewalls", by_id).json()["firewall"]["id"]
+    assert rules_of(checked, droplet_id) == ["tcp 22 0.0.0.0/0"]
+
+    assert checked.call("POST", "firewalls", firewall("by-tag", "80", tags=["digits"])).ok
+    assert rules_of(checked, droplet_id) == ["tcp 22 0.0.0.0/0", "tcp 80 0.0.0.0/0"]
+
+    assert checked.call("PUT", f"firewalls/{wall}", {**by_id, **firewall("by-id", "2222")}).ok
+    assert rules_of(checked, droplet_id) == ["tcp 2222 0.0.0.0/0", "tcp 80 0.0.0.0/0"]
+
+    another = make_droplet(checked, name="another", tags=["digits"])["id"]
+    assert rules_of(checked, another) == ["tcp 80 0.0.0.0/0"], "guarded before it is active"
+
+    untag = {"resources": [{"resource_id": str(another), "resource_type": "droplet"}]}
+    assert checked.call("DELETE", "tags/digits/resources", untag).ok
+    assert rules_of(checked, another) is None
+
+    assert checked.call("DELETE", f"firewalls/{wall}").ok
+    assert rules_of(checked, droplet_id) == ["tcp 80 0.0.0.0/0"]
 
 
 def test_pages(checked: Api) -> None:

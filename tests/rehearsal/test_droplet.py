@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -16,6 +15,9 @@ import pytest
 from rehearsal.droplet import firewall
 from rehearsal.droplet.driver import DockerDriver, DropletError
 from tests.conftest import need
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "debian-13-x64"
@@ -243,7 +245,8 @@ def test_another_droplet_has_its_own_address_and_host_key_and_goes_without_a_tra
     server.run("true")
 
 
-def test_cleanup_leaves_nothing(server: Server) -> None:
+@pytest.mark.usefixtures("server")
+def test_cleanup_leaves_nothing() -> None:
     driver = DockerDriver(f"digits-test-{uuid4().hex[:8]}")
     before = volumes()
     driver.create(1, "short-lived", 1, 512, 10, IMAGE, [], None)

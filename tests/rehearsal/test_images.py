@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
 from tests.conftest import need
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "rehearsal" / "images"
@@ -83,7 +86,7 @@ def postgres() -> Iterator[str]:
     # fmt: off
     run(
         "docker", "run", "--detach", "--name", name, "--label", "digits.rehearsal=test",
-        "--read-only", "--tmpfs", "/run/postgresql", "--tmpfs", "/tmp",
+        "--read-only", "--tmpfs", "/run/postgresql", "--tmpfs", "/tmp",  # noqa: S108
         "--env", "POSTGRES_USER=someone", "--env", "POSTGRES_DB=digits",
         "--env", "POSTGRES_PASSWORD=let me in", "postgres:17-trixie",
     )

@@ -10,4 +10,5 @@ for wheel in /folders/*/*.whl; do
     mkdir -p "$index/$package"
     ln -sf "$wheel" "$index/$package/$file"
 done
-exec python3 -u -m http.server --directory "$index" 8000
+# Every package that is not here is a 404 and nothing to report.
+exec python3 -m http.server --directory "$index" 8000 2>/dev/null
