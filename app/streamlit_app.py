@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
-from digits import prediction_log, recogniser
 from PIL import Image
 from streamlit_drawable_canvas import st_canvas
+
+from digits import prediction_log, recogniser
 
 CANVAS = 280  # side, pixels
 PEN = 18  # width, pixels: about as thick against a digit as MNIST's strokes are
@@ -98,7 +99,7 @@ def _ask(recognition: recogniser.Recognition | None) -> None:
     with st.container(key="feedback", horizontal=True, vertical_alignment="center"):
         st.button("Correct", key=f"correct-{number}", on_click=_correct, disabled=nothing_yet)
         # A form, so that the text travels with the press, and Enter is a press.
-        with st.form(f"correction-{number}", border=False):
+        with st.form(f"correction-{number}", border=False):  # noqa: SIM117 - two boxes, two lines
             with st.container(key="correction", horizontal=True, vertical_alignment="center"):
                 st.text_input(
                     "True digit",
@@ -138,7 +139,7 @@ def _log(prediction: Prediction, true_label: int) -> None:
 
     A second press of a double click finds no prediction and logs nothing.
     """
-    assert prediction.recognition is not None
+    assert prediction.recognition is not None  # noqa: S101 - both callers look first
     state = st.session_state
     try:
         log = prediction_log.default()

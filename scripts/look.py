@@ -1,4 +1,4 @@
-"""Look at a deployed page from outside: python3 scripts/look.py URL
+"""Look at a deployed page from outside: python3 scripts/look.py URL.
 
 Asks for the page and for the app's own health address, as a browser would
 reach them. Exit status 0 only if both answer as they should within a minute.
@@ -29,7 +29,10 @@ def main(url: str) -> int:
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            if answer(f"{url}/_stcore/health").strip() == "ok" and "streamlit" in answer(url).lower():
+            if (
+                answer(f"{url}/_stcore/health").strip() == "ok"
+                and "streamlit" in answer(url).lower()
+            ):
                 print(f"{url} answers, and the app behind it is healthy.")
                 return 0
             problem = "something else than the app answers there"

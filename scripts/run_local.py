@@ -26,7 +26,7 @@ class Stop(Exception):
     """Ctrl-C, or a polite kill."""
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _stop(_number: int, _frame: FrameType | None) -> None:
     raise Stop
 
 
@@ -110,8 +110,10 @@ def main() -> None:
         given = os.environ.get("DATABASE_URL")
         url = _reachable(given) if given else _embedded()
         page = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
-            + ["--server.port", str(port), "--server.address", "127.0.0.1"],
+            [
+                *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),
+                *("--server.port", str(port), "--server.address", "127.0.0.1"),
+            ],
             cwd=ROOT / "app",
             env=os.environ | {"DATABASE_URL": url, "PYTHONPATH": str(ROOT / "app")},
             stdout=subprocess.DEVNULL,  # its own banner: three addresses, one of them right

@@ -159,7 +159,7 @@ _default_lock = threading.Lock()
 
 def default() -> PredictionLog:
     """Return this process's log at DATABASE_URL. Raises LogUnavailable if that is not set."""
-    global _default
+    global _default  # noqa: PLW0603 - one a process, made behind a lock
     with _default_lock:
         if _default is None:
             url = os.environ.get("DATABASE_URL")

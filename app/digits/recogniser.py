@@ -31,7 +31,7 @@ class Recognition:
 
 def load() -> model.DigitNet:
     """Return the network, loaded once however many threads ask for it at once."""
-    global _network
+    global _network  # noqa: PLW0603 - one a process, made behind a lock
     with _loading:
         if _network is None:
             # One small image is faster on one core, and visitors share the cores.

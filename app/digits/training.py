@@ -1,4 +1,4 @@
-"""Train the network on MNIST:  make train
+"""Train the network on MNIST: `make train`.
 
 Downloads MNIST (11 MB, once) into ./data, or reads it from $MNIST_ROOT/MNIST/raw.
 Then, in this order: 5,000 of the 60,000 training digits are put aside, the other

@@ -39,7 +39,7 @@ class Droplet:
 
 def deployment_name() -> str:
     """The deployment's name, as Terraform has it."""
-    return os.environ.get("TF_VAR_name") or "digits"
+    return os.environ.get("TF_VAR_name") or "digits"  # noqa: SIM112 - Terraform's spelling
 
 
 def _token() -> str:

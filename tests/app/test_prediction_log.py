@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
+
 from digits import prediction_log
 from digits.prediction_log import LogUnavailable, PredictionLog
-
 from tests.app.conftest import Database
 
 WHEN = datetime(2024, 5, 17, 12, 30, 45, 123456, tzinfo=UTC)

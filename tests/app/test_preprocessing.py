@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from digits.preprocessing import to_mnist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from digits.preprocessing import to_mnist
 
 
 def blank(height: int, width: int, alpha: int = 255) -> NDArray[np.uint8]:
@@ -75,7 +76,7 @@ def test_shrinking_is_antialiased() -> None:
         (np.zeros((0, 28, 4), dtype=np.uint8), ValueError),
     ],
 )
-def test_anything_else_is_a_clear_error(wrong: Any, error: type[Exception]) -> None:  # noqa: ANN401
+def test_anything_else_is_a_clear_error(wrong: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="the drawing"):
         to_mnist(wrong)
 

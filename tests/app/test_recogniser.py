@@ -10,10 +10,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from digits import model, recogniser
-from digits.recogniser import recognise
 from numpy.typing import NDArray
 from PIL import Image
+
+from digits import model, recogniser
+from digits.recogniser import recognise
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 OnCanvas = Callable[..., NDArray[np.uint8]]

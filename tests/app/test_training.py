@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import torch
-from digits import model
 
+from digits import model
 from tests.app.conftest import ROOT, mnist_root
 from tests.conftest import need
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 Stroke = Sequence[Sequence[float]]
 PATIENCE = 60_000  # milliseconds
@@ -38,10 +39,23 @@ class DigitsPage:
         return self.page.locator(".st-key-canvas canvas").last
 
     def open(self, url: str) -> None:
-        """Open the page and wait until it can be drawn on."""
-        self.page.goto(url, timeout=self.patience)
-        expect(self.submit).to_be_visible(timeout=self.patience)
-        expect(self.canvas).to_be_visible(timeout=self.patience)
+        """Open the page and wait until it can be drawn on.
+
+        Loads it anew if need be: Chromium gives up its requests whenever one of the
+        machine's network interfaces comes or goes, as those of containers do.
+        """
+        deadline = time.monotonic() + self.patience / 1000
+        while True:
+            try:
+                self.page.goto(url, timeout=self.patience)
+                expect(self.submit).to_be_visible(timeout=self.patience / 3)
+                expect(self.canvas).to_be_visible(timeout=self.patience / 3)
+            except (AssertionError, Error):
+                if time.monotonic() > deadline:
+                    raise
+                self.page.wait_for_timeout(500)
+            else:
+                return
 
     def draw(self, strokes: Sequence[Stroke]) -> None:
         """Draw with the mouse; a stroke is a list of [x, y], 0 to 1 across the canvas."""

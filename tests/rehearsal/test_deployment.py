@@ -73,9 +73,7 @@ def leftovers() -> dict[str, str]:
         "volumes": ask("docker", "volume", "ls", "--quiet"),
         "processes": processes.strip(),
         "state": "\n".join(
-            str(p)
-            for p in (STATE, ROOT / "infra/terraform/terraform.tfstate.d")
-            if p.exists()
+            str(p) for p in (STATE, ROOT / "infra/terraform/terraform.tfstate.d") if p.exists()
         ),
     }
 
@@ -119,7 +117,9 @@ class Deployment:
             ' FROM predictions ORDER BY predicted_at"'
         )
         rows = [line.split("|") for line in printed.splitlines() if line]
-        return [(datetime.fromisoformat(at).replace(tzinfo=UTC), int(d), int(t)) for at, d, t in rows]
+        return [
+            (datetime.fromisoformat(at).replace(tzinfo=UTC), int(d), int(t)) for at, d, t in rows
+        ]
 
 
 @pytest.fixture(scope="module")
