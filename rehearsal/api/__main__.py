@@ -48,7 +48,7 @@ def _arguments() -> argparse.Namespace:
 def _driver(name: str) -> Driver:
     if name == "fake":
         return FakeDriver()
-    from rehearsal.droplet.driver import DockerDriver - only this one needs it
+    from rehearsal.droplet.driver import DockerDriver  # needs a Docker engine
 
     driver: Driver = DockerDriver()
     return driver

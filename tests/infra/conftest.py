@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 TERRAFORM = ROOT / "infra/terraform"
-TOKEN = "a-word-that-opens-the-rehearsal"  # noqa: S105 - opens nothing else
+TOKEN = "a-word-that-opens-the-rehearsal"
 
 
 def environment(name: str, requirements: str) -> Path:

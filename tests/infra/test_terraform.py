@@ -96,7 +96,7 @@ def test_bigger_size_keeps_the_droplet(terraform: Terraform, api: Api) -> None:
 
 
 def test_wrong_token(terraform: Terraform, api: Api) -> None:
-    done = terraform.run(*APPLY, DIGITALOCEAN_TOKEN="wrong")  # noqa: S106
+    done = terraform.run(*APPLY, DIGITALOCEAN_TOKEN="wrong")
     assert done.returncode == 1
     assert "401" in done.stdout
     assert "Unable to authenticate you" in " ".join(done.stdout.split())
@@ -123,7 +123,7 @@ def test_stand_in_never_leaves_this_machine(prepared: Terraform) -> None:
         "plan",
         "-input=false",
         DIGITALOCEAN_API_URL="https://api.digitalocean.com",
-        DIGITALOCEAN_TOKEN="any",  # noqa: S106
+        DIGITALOCEAN_TOKEN="any",
         TF_VAR_ssh_public_key_path="tests/fixtures/key.pub",
     )
     assert done.returncode == 1
