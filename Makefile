@@ -39,7 +39,7 @@ endif
 ##@ For developers
 train: ## train the network on MNIST and write its weights
 	@scripts/train
-test: lint ## every test: app, page, infrastructure, rehearsed deployment
+test: ## the tests: app and infrastructure (page and rehearsal are to come)
 	@scripts/test
 lint: ## every linter
 	@scripts/lint

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from digits.model import METRICS, WEIGHTS, DigitNet
 
-EPOCHS = 10
+EPOCHS = 3
 BATCH = 128
 VALIDATION = 5_000
 PEAK_LEARNING_RATE = 0.006
