@@ -39,7 +39,7 @@ endif
 ##@ For developers
 train: ## train the network on MNIST and write its weights
 	@scripts/train
-test: ## the tests: app and infrastructure (page and rehearsal are to come)
+test: ## the tests of the infrastructure (the others are to come)
 	@scripts/test
 lint: ## every linter
 	@scripts/lint
