@@ -14,7 +14,7 @@ endif
 WITH := $(with-$(TARGET))
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down train test lint deploy destroy
+.PHONY: help run up down train evaluate test lint deploy destroy
 
 help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
@@ -39,7 +39,9 @@ endif
 ##@ For developers
 train: ## train the network on MNIST and write its weights
 	@scripts/train
-test: ## the tests of the infrastructure (the others are to come)
+evaluate: ## accuracy on pen strokes (STROKES=file.json)
+	@scripts/evaluate
+test: lint ## every linter and every test (about 15 minutes)
 	@scripts/test
-lint: ## every linter
+lint: ## every linter alone
 	@scripts/lint

@@ -59,9 +59,10 @@ def to_mnist(rgba: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     if len(rows) == 0:
         return None
     page = page[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    page = page * (255 / page.max())  # faint ink counts as much as bright
+    page *= 255 / page.max()  # faint ink counts as much as bright
 
-    return _centred(_fitted(page)) / 255
+    image: NDArray[np.float32] = _centred(_fitted(page)) / np.float32(255)
+    return image
 
 
 def _fitted(page: NDArray[np.float32]) -> NDArray[np.float32]:

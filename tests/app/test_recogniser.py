@@ -63,7 +63,7 @@ def test_the_metrics_file_is_about_these_weights(mnist_test: Digits) -> None:
     assert metrics["parameters"] == sum(p.numel() for p in network.parameters())
     images = torch.from_numpy(mnist_test[0].astype(np.float32) / 255).unsqueeze(1)
     with torch.inference_mode():
-        answers = torch.cat([network(some).argmax(dim=1) for some in images.split(1000)])
+        answers = torch.cat([network(some).argmax(dim=1) for some in torch.split(images, 1000)])
     accuracy = float((answers.numpy() == mnist_test[1]).mean())
     # Another build of torch may round one borderline digit the other way.
     assert accuracy == pytest.approx(metrics["test_accuracy"], abs=0.0002)

@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.app.conftest import ROOT, Database
+from tests.app.conftest import ROOT
+from tests.postgres import Database
 
 # scripts/run makes an environment and then starts this; the tests' own has the same packages.
 COMMAND = [sys.executable, str(ROOT / "scripts" / "run_local.py")]

@@ -139,7 +139,7 @@ def docker_inside(server: Server) -> Server:
         timeout=900,
     )
     # An image made of what the droplet has: nothing has to come from elsewhere.
-    server.run("tar -c -C / bin lib lib64 usr/bin usr/lib | docker import - local:1")
+    server.run("tar -c -C / bin lib lib64 usr/bin usr/lib usr/lib64 | docker import - local:1")
     return server
 
 

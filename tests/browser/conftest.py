@@ -1,0 +1,109 @@
+"""The real app on a real PostgreSQL, and its page in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.page import DigitsPage, Stroke
+from tests.conftest import need
+from tests.postgres import Database
+
+ROOT = Path(__file__).resolve().parents[2]
+PEN_DIGITS = ROOT.parent / "shared" / "data" / "pen-digits" / "pendigits_train.json"
+SHARE = 0.65  # of the canvas's side, for the longer side of a digit
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    server = Database(tmp_path_factory.mktemp("pg") / "data")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def url(database: Database) -> Iterator[str]:
+    """Where the app is served."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    app = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),
+            *("--server.port", str(port), "--server.address", "127.0.0.1"),
+        ],
+        cwd=ROOT / "app",
+        env=os.environ | {"DATABASE_URL": database.url, "PYTHONPATH": str(ROOT / "app")},
+    )
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 300
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30):
+            break
+        assert app.poll() is None, "the app ended"
+        assert time.monotonic() < deadline, "the app did not answer"
+        time.sleep(0.2)
+    yield address
+    app.terminate()
+    app.wait(60)
+
+
+@pytest.fixture
+def empty_log(database: Database) -> Database:
+    """The database with no answer in it, running."""
+    database.start()
+    if database.query("SELECT to_regclass('predictions')") != [(None,)]:
+        database.query("TRUNCATE predictions")
+    return database
+
+
+@pytest.fixture(params=[(1280, 900), (390, 844)], ids=["desktop", "phone"])
+def page(
+    browser: Browser, url: str, empty_log: Database, request: pytest.FixtureRequest
+) -> Iterator[DigitsPage]:
+    """The page, freshly opened, on a desktop and on a phone."""
+    assert empty_log.query("SELECT 1")
+    width, height = request.param
+    context = browser.new_context(viewport={"width": width, "height": height})
+    digits = DigitsPage(context.new_page())
+    digits.open(url)
+    yield digits
+    context.close()
+
+
+def rows(database: Database) -> list[tuple[object, ...]]:
+    """Return what is logged, or nothing if the table was never needed."""
+    if database.query("SELECT to_regclass('predictions')") == [(None,)]:
+        return []
+    return database.query("SELECT predicted_digit, true_label, predicted_at FROM predictions")
+
+
+@pytest.fixture(scope="session")
+def pen_digits() -> list[tuple[int, list[Stroke]]]:
+    """What people really drew: the first sample of each label, 0 to 9, canvas units."""
+    need(PEN_DIGITS.exists(), "The pen strokes are not on this machine", f"put {PEN_DIGITS.name}")
+    samples = json.loads(PEN_DIGITS.read_text())
+    first = {label: next(s for s in samples if s["label"] == label) for label in range(10)}
+    return [(label, fitted(sample["strokes"])) for label, sample in first.items()]
+
+
+def fitted(strokes: list[list[list[float]]]) -> list[Stroke]:
+    """Return strokes moved to the middle of the canvas, the longer side SHARE of it."""
+    xs = [x for stroke in strokes for x, _ in stroke]
+    ys = [y for stroke in strokes for _, y in stroke]
+    scale = SHARE / max(max(xs) - min(xs), max(ys) - min(ys))
+    middle_x, middle_y = (max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2
+    return [
+        [[0.5 + (x - middle_x) * scale, 0.5 + (y - middle_y) * scale] for x, y in stroke]
+        for stroke in strokes
+    ]
