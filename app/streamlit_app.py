@@ -39,7 +39,7 @@ def main() -> None:
     st.set_page_config(page_title="Draw a digit", page_icon="✏️")
     st.html(f"<style>{_stylesheet()}</style>")
     state = st.session_state
-    state.setdefault("drawing", 0)  # a new number is a new, empty canvas and input
+    state.setdefault("drawing", 0)  # a new number is a new, empty canvas
     state.setdefault("prediction", None)
     state.setdefault("message", "")
 
@@ -95,15 +95,14 @@ def _show(recognition: recogniser.Recognition | None) -> None:
 def _ask(recognition: recogniser.Recognition | None) -> None:
     """Show the three feedback elements in one row, on a phone too."""
     nothing_yet = recognition is None
-    number = st.session_state.drawing
     with st.container(key="feedback", horizontal=True, vertical_alignment="center"):
-        st.button("Correct", key=f"correct-{number}", on_click=_correct, disabled=nothing_yet)
+        st.button("Correct", key="correct", on_click=_correct, disabled=nothing_yet)
         # A form, so that the text travels with the press, and Enter is a press.
-        with st.form(f"correction-{number}", border=False):  # noqa: SIM117 - two boxes, two lines
-            with st.container(key="correction", horizontal=True, vertical_alignment="center"):
+        with st.form("correction", border=False):  # noqa: SIM117 - two boxes, two lines
+            with st.container(key="correction-row", horizontal=True, vertical_alignment="center"):
                 st.text_input(
                     "True digit",
-                    key=f"label-{number}",
+                    key="label",
                     placeholder="0–9",
                     label_visibility="collapsed",
                     autocomplete="off",
@@ -124,7 +123,7 @@ def _correct() -> None:
 def _submit_correction() -> None:
     """Log the digit that was typed, if it is one."""
     prediction = st.session_state.prediction
-    typed = str(st.session_state.get(f"label-{st.session_state.drawing}", "")).strip()
+    typed = str(st.session_state.get("label", "")).strip()
     if prediction is None or prediction.recognition is None:
         return
     # str.isdigit would let in other scripts' digits.
@@ -149,6 +148,7 @@ def _log(prediction: Prediction, true_label: int) -> None:
         state.message = NOT_SAVED
         return
     state.drawing += 1
+    state.label = ""
     state.prediction = None
     state.message = ""
 

@@ -42,6 +42,7 @@ def test_correct_logs_one_row_and_clears_the_page(
     digit, _ = page.prediction()
     assert not page.canvas_is_empty()
     after = datetime.now(UTC)
+    page.label.fill("9")  # typed, then thought better of
     page.press_correct()
     page.wait_until_cleared()
     ((predicted, label, at),) = rows(empty_log)
