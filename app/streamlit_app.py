@@ -14,10 +14,16 @@ from PIL import Image
 from streamlit_drawable_canvas import st_canvas
 
 from digits import prediction_log, recogniser
+from digits.preprocessing import Unreadable, unreadable
 
 CANVAS = 280  # side, pixels
 PEN = 18  # width, pixels: about as thick against a digit as MNIST's strokes are
 
+HINTS = {
+    Unreadable.EMPTY: "Draw one digit, 0 to 9, with your mouse or finger.",
+    Unreadable.DOT: "Only a dot so far. Draw a whole digit, 0 to 9.",
+    Unreadable.COVERED: "Too much ink to read. Clear the canvas and draw one digit.",
+}
 NOT_A_DIGIT = "That is not a digit. Type one digit from 0 to 9, then press Submit Correction."
 NOT_SAVED = (
     "Your answer could not be saved: the database does not answer. "
@@ -27,17 +33,18 @@ NOT_SAVED = (
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was predicted for the picture on the canvas (PNG), and when."""
+    """What was predicted for the picture on the canvas (PNG), and when, or why not."""
 
     picture: bytes
     made_at: datetime
     recognition: recogniser.Recognition | None
+    unreadable: Unreadable | None
 
 
 def main() -> None:
     """Show the page; Streamlit runs this anew after everything a visitor does."""
     st.set_page_config(page_title="Draw a digit", page_icon="✏️")
-    st.html(f"<style>{_stylesheet()}</style>")
+    st.html(f"<style>{_beside('page.css')}</style>")
     state = st.session_state
     state.setdefault("drawing", 0)  # a new number is a new, empty canvas
     state.setdefault("prediction", None)
@@ -55,33 +62,35 @@ def main() -> None:
             return_image_data=True,
             key=f"canvas-{state.drawing}",
         )
-    recognition = _predict(canvas.image_bytes)
-    _show(recognition)
+        st.html(f"<script>{_beside('canvas.js')}</script>", unsafe_allow_javascript=True)
+    prediction = _predict(canvas.image_bytes)
+    recognition = prediction.recognition if prediction else None
+    _show(recognition, prediction.unreadable if prediction else None)
     _ask(recognition)
     with st.container(key="message"):
         st.html(f'<p role="alert">{state.message}</p>')
 
 
-def _predict(picture: bytes | None) -> recogniser.Recognition | None:
+def _predict(picture: bytes | None) -> Prediction | None:
     """Return what the network makes of the canvas, asking it only about a new picture."""
     recogniser.load()  # with the empty page, so that the first drawing need not wait
     state = st.session_state
     if picture is None:  # nothing has been drawn yet
         state.prediction = None
-        return None
-    if state.prediction is None or state.prediction.picture != picture:
+    elif state.prediction is None or state.prediction.picture != picture:
         rgba = np.asarray(Image.open(BytesIO(picture)).convert("RGBA"))
-        recognition = recogniser.recognise(rgba)
-        state.prediction = Prediction(picture, datetime.now(UTC), recognition)
+        state.prediction = Prediction(
+            picture, datetime.now(UTC), recogniser.recognise(rgba), unreadable(rgba)
+        )
         state.message = ""
-    prediction: Prediction = state.prediction
-    return prediction.recognition
+    prediction: Prediction | None = state.prediction
+    return prediction
 
 
-def _show(recognition: recogniser.Recognition | None) -> None:
+def _show(recognition: recogniser.Recognition | None, why_not: Unreadable | None) -> None:
     """Show the digit and the confidence, or what to do, in the same amount of space."""
     if recognition is None:
-        shown = '<span class="hint">Draw one digit, 0 to 9, with your mouse or finger.</span>'
+        shown = f'<span class="hint">{HINTS[why_not or Unreadable.EMPTY]}</span>'
     else:
         shown = (
             f'<span class="digit" data-testid="digit">{recognition.digit}</span>'
@@ -154,8 +163,9 @@ def _log(prediction: Prediction, true_label: int) -> None:
 
 
 @st.cache_resource
-def _stylesheet() -> str:
-    return Path(__file__).with_name("page.css").read_text()
+def _beside(name: str) -> str:
+    """Return the text of a file in this folder."""
+    return Path(__file__).with_name(name).read_text()
 
 
 main()

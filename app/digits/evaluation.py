@@ -3,7 +3,8 @@
 The file is a list of {"label": 3, "strokes": [[[x, y], ...], ...], "box": 500}, y down.
 `box` is the side of the square the writer drew in; with it the digit is also drawn where
 it was written. Every digit is drawn as the page's canvas would, with several pens, and
-given to the recogniser's front door. Nothing is learnt from these drawings.
+given to the recogniser's front door. Nothing is learnt from these drawings. Last come
+scribbles and printed letters: how often is the network sure of what is no digit?
 """
 
 from __future__ import annotations
@@ -20,17 +21,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
-from digits import recogniser, strokes
+from digits import handwriting, recogniser, scribbles, strokes
+from digits.calibration import calibration_error
 
 Drawing = dict[str, Any]
 
 PLACED_PENS = (12, 18)
 FITTED_PENS = (10, 14, 18, 22, 26)
 SHARE = 0.6
-BINS = 15
 WORST = 60  # pictured
+SURE = 0.9
+SCRIBBLES = 500
+# Those of the alphabet that are not shaped like a digit.
+LETTERS = "AEFHKMNPRTUVWXYacdefhkmnprtuvwxy"
 
 
 def read(path: Path, box: float | None) -> list[Drawing]:
@@ -68,20 +73,6 @@ def recognised(drawing: Drawing, pen: float, as_placed: bool) -> tuple[int, floa
     return (recognition.digit, recognition.confidence) if recognition else (-1, 0.0)
 
 
-def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error over BINS bins of equal width, 0 to 1.
-
-    The mean distance between what was claimed and what held, weighted by how many
-    fall in each bin (Naeini et al., 2015; Guo et al., 2017).
-    """
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [
-        abs(confidence[bins == b].mean() - right[bins == b].mean()) * (bins == b).sum()
-        for b in np.unique(bins)
-    ]
-    return float(sum(gaps) / len(right))
-
-
 def confusion(labels: NDArray[np.int64], found: NDArray[np.int64]) -> str:
     """Return a table of how often each digit was taken for which."""
     lines = ["drawn \\ read  " + "".join(f"{digit:6}" for digit in range(10)) + "  none"]
@@ -107,6 +98,33 @@ def picture(
         sheet.paste(small, (left + 2, top + 2))
         words.text((left + 4, top + side - 2), f"{drawing['label']}: {digit} {confidence:.0%}", 0)
     return sheet
+
+
+def letters() -> list[NDArray[np.uint8]]:
+    """Return printed LETTERS, each on a canvas: white on black."""
+    font = ImageFont.load_default(200)
+    canvases = []
+    for letter in LETTERS:
+        page = Image.new("RGBA", (strokes.CANVAS, strokes.CANVAS), "black")
+        middle = strokes.CANVAS // 2
+        ImageDraw.Draw(page).text((middle, middle), letter, "white", font, anchor="mm")
+        canvases.append(np.asarray(page))
+    return canvases
+
+
+def scribbled() -> list[NDArray[np.uint8]]:
+    """Return SCRIBBLES canvases with scribbles that the training has not seen."""
+    random = np.random.default_rng(123_456)
+    return [
+        strokes.draw(strokes.fitted([s.tolist() for s in scribbles.drawing(random)], SHARE), 18)
+        for _ in range(SCRIBBLES)
+    ]
+
+
+def sure(canvases: Sequence[NDArray[np.uint8]]) -> float:
+    """Return the share of canvases for which the confidence is over SURE."""
+    answers = [recogniser.recognise(canvas) for canvas in canvases]
+    return sum(answer is not None and answer.confidence > SURE for answer in answers) / len(answers)
 
 
 def _alone() -> None:
@@ -148,6 +166,9 @@ def main() -> None:
                 wrong = sorted(np.flatnonzero(~right), key=lambda n: -confidence[n])[:WORST]
                 worst = [(drawings[n], int(found[n]), float(confidence[n])) for n in wrong]
                 picture(worst, partial(canvas, pen=pen, as_placed=as_placed)).save(options.picture)
+    print(f"No digits, and yet over {SURE:.0%} confidence:")
+    print(f"  {SCRIBBLES} scribbles        {sure(scribbled()):7.2%}")
+    print(f"  {len(LETTERS)} printed letters   {sure(letters()):7.2%}")
     print(f"\nThe first line in detail:\n{table}\nIts worst cases are in {options.picture}.")
 
 

@@ -85,6 +85,14 @@ def by_hand(points: NDArray[np.float64], random: Random) -> NDArray[np.float64]:
     return line
 
 
+def image(lines: Points, random: Random) -> NDArray[np.float32]:
+    """Return lines drawn by hand with some pen, as the network sees them: (28, 28), 0 to 1."""
+    shaky = [by_hand(line, random).tolist() for line in lines]
+    drawn = to_mnist(draw(fitted(shaky, SHARE), random.uniform(*PENS)))
+    assert drawn is not None  # noqa: S101 - a pen always leaves ink
+    return drawn
+
+
 def digits(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return images (count, 28, 28) in 0..1 and their labels (count,)."""
     random = np.random.default_rng(seed)
@@ -93,10 +101,5 @@ def digits(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64
     kinds = random.choice(len(SHAPES), count, p=[share for *_, share in SHAPES])
     for place, kind in enumerate(kinds):
         label, shape, _ = SHAPES[kind]
-        lines = [by_hand(line, random) for line in shape(random)]
-        image = to_mnist(
-            draw(fitted([line.tolist() for line in lines], SHARE), random.uniform(*PENS))
-        )
-        assert image is not None  # noqa: S101 - a pen always leaves ink
-        images[place], labels[place] = image, label
+        images[place], labels[place] = image(shape(random), random), label
     return images, labels

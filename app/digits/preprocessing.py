@@ -11,6 +11,8 @@ yann.lecun.com/exdb/mnist). A network trained on MNIST expects nothing else.
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -20,6 +22,19 @@ BOX = 20  # side of the box its digit fits in
 
 # Fainter than this (of 255) is not ink: what lossy or antialiased edges leave behind.
 FAINTEST_INK = 32
+
+# A blot: ink that fills a box which is about square. No digit of MNIST's test set does.
+BLOT_FILL = 0.75  # a round dot fills 0.79 of its box
+BLOT_ASPECT = 1.5
+DOT_SHARE = 0.25  # of the canvas: a smaller blot is a dot, a larger one is ink all over
+
+
+class Unreadable(Enum):
+    """Why there is no digit to recognise."""
+
+    EMPTY = auto()
+    DOT = auto()
+    COVERED = auto()
 
 
 def ink(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -47,6 +62,24 @@ def ink(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
     return brightness
 
 
+def unreadable(rgba: NDArray[np.uint8]) -> Unreadable | None:
+    """Return why this drawing cannot be a digit, or None if it may be one.
+
+    Errors are those of `ink`.
+    """
+    page = ink(rgba)
+    if page.max() < FAINTEST_INK:
+        return Unreadable.EMPTY
+    # The edge of a stroke is where it is half as bright.
+    box = _cropped(page, page.max() / 2)
+    height, width = box.shape
+    blot = box.mean() >= BLOT_FILL * box.max()
+    if not blot or max(height, width) > BLOT_ASPECT * min(height, width):
+        return None
+    small = max(height, width) < DOT_SHARE * max(page.shape)
+    return Unreadable.DOT if small else Unreadable.COVERED
+
+
 def to_mnist(rgba: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     """Return the drawing as an MNIST image, (28, 28) in 0..1, or None if there is no ink.
 
@@ -54,15 +87,20 @@ def to_mnist(rgba: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     Errors are those of `ink`.
     """
     page = ink(rgba)
-    inked = page >= FAINTEST_INK
-    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    if len(rows) == 0:
+    if page.max() < FAINTEST_INK:
         return None
-    page = page[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    page = _cropped(page, FAINTEST_INK)
     page *= 255 / page.max()  # faint ink counts as much as bright
 
     image: NDArray[np.float32] = _centred(_fitted(page)) / np.float32(255)
     return image
+
+
+def _cropped(page: NDArray[np.float32], faintest: float) -> NDArray[np.float32]:
+    """Return the smallest box that holds every pixel as bright as `faintest`."""
+    inked = page >= faintest
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    return page[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _fitted(page: NDArray[np.float32]) -> NDArray[np.float32]:

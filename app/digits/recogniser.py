@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from digits import model
-from digits.preprocessing import to_mnist
+from digits.preprocessing import to_mnist, unreadable
 
 _network: model.DigitNet | None = None
 _loading = threading.Lock()
@@ -41,14 +41,14 @@ def load() -> model.DigitNet:
 
 
 def recognise(rgba: NDArray[np.uint8]) -> Recognition | None:
-    """Return the digit in a drawing, or None if the canvas is empty.
+    """Return the digit in a drawing, or None if there is none: see `unreadable`.
 
     `rgba` is a uint8 array (H, W, 4) of any size, white ink on black or on a
     transparent background. Raises TypeError for anything but a uint8 array, and
     ValueError for a wrong shape.
     """
     image = to_mnist(rgba)
-    if image is None:
+    if image is None or unreadable(rgba):
         return None
     with torch.inference_mode():
         scores = load()(torch.from_numpy(image)[None, None])[0]

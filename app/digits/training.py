@@ -2,8 +2,8 @@
 
 Downloads MNIST (11 MB, once) into ./data, or reads it from $MNIST_ROOT/MNIST/raw.
 Then, in this order: 5,000 of the 60,000 training digits are put aside; the other
-55,000, and some drawn ones (handwriting.py), are learnt from for a fixed number of
-epochs; and the result is measured once on the digits put aside and once on MNIST's
+55,000, some drawn ones (handwriting.py) and some drawings that are no digit
+(scribbles.py) are learnt from for a fixed number of epochs; and the result is measured once on the digits put aside and once on MNIST's
 own 10,000 test digits. Nothing is chosen by looking at the test digits, so their
 number is an honest one.
 
@@ -22,12 +22,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
-from digits import handwriting
+from digits import handwriting, scribbles
+from digits.calibration import calibration_error
 from digits.model import METRICS, WEIGHTS, DigitNet
 
 EPOCHS = 12
@@ -36,6 +38,7 @@ VALIDATION = 5_000
 PEAK_LEARNING_RATE = 0.006
 BEND = 0.7  # pixels, standard deviation
 DRAWN = 8_000  # digits drawn for what MNIST lacks
+SCRIBBLES = 5_000  # drawings that are no digit, to learn doubt from
 
 
 def mnist(train: bool) -> tuple[Tensor, Tensor]:
@@ -122,8 +125,11 @@ class Progress:
             print(text, flush=True)
 
 
-def train(images: Tensor, labels: Tensor, epochs: int) -> DigitNet:
-    """Return a network that has seen every image, warped anew each time, `epochs` times."""
+def train(images: Tensor, targets: Tensor, epochs: int) -> DigitNet:
+    """Return a network that has seen every image, warped anew each time, `epochs` times.
+
+    `targets` (N, 10): how likely each digit is for each image.
+    """
     # Channels last: the same numbers in an order that a CPU gets through twice as fast.
     network = DigitNet()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -142,7 +148,7 @@ def train(images: Tensor, labels: Tensor, epochs: int) -> DigitNet:
         for step in range(steps):
             chosen = order[step * BATCH : (step + 1) * BATCH]
             warped = repen(warp(images[chosen])).contiguous(memory_format=torch.channels_last)
-            loss = functional.cross_entropy(network(warped), labels[chosen])
+            loss = functional.cross_entropy(network(warped), targets[chosen])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -155,13 +161,14 @@ def train(images: Tensor, labels: Tensor, epochs: int) -> DigitNet:
 
 
 @torch.inference_mode()
-def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+def probabilities(network: nn.Module, images: Tensor) -> Tensor:
+    """Return how likely the network finds each digit for each image: (N, 10), 0 to 1."""
+    return torch.cat([network(some).softmax(dim=1) for some in torch.split(images, 1000)])
+
+
+def accuracy(probabilities: Tensor, labels: Tensor) -> float:
     """Return the share of images that the network gets right, from 0 to 1."""
-    right = sum(
-        int((network(some).argmax(dim=1) == expected).sum())
-        for some, expected in zip(torch.split(images, 1000), torch.split(labels, 1000), strict=True)
-    )
-    return right / len(images)
+    return float((probabilities.argmax(dim=1) == labels).double().mean())
 
 
 def main() -> None:
@@ -181,30 +188,43 @@ def main() -> None:
     held_images, held_labels = images[-VALIDATION:], labels[-VALIDATION:]
     images, labels = images[:-VALIDATION][: options.limit], labels[:-VALIDATION][: options.limit]
 
-    drawn = len(images) * DRAWN // 55_000  # the same share of a trial's few
+    # A trial's few digits get the same share of drawn ones.
+    drawn, scribbled = (len(images) * count // 55_000 for count in (DRAWN, SCRIBBLES))
     more_images, more_labels = handwriting.digits(drawn, options.seed)
-    images = torch.cat([images, torch.from_numpy(more_images).unsqueeze(1)])
-    labels = torch.cat([labels, torch.from_numpy(more_labels)])
+    no_digits = scribbles.images(scribbled, options.seed)
+    learnt = torch.cat([images, torch.from_numpy(np.concatenate([more_images, no_digits]))[:, None]])
+    targets = torch.cat(
+        [
+            functional.one_hot(torch.cat([labels, torch.from_numpy(more_labels)]), 10).float(),
+            torch.full((scribbled, 10), 0.1),  # no digit is likelier than another
+        ]
+    )
 
     print(
-        f"Training on {len(images):,} digits, {drawn:,} of them drawn,"
-        f" with {torch.get_num_threads()} threads.",
+        f"Training on {len(images):,} digits of MNIST, {drawn:,} drawn ones and {scribbled:,}"
+        f" scribbles, with {torch.get_num_threads()} threads.",
         flush=True,
     )
     started = time.monotonic()
-    network = train(images, labels, options.epochs)
+    network = train(learnt, targets, options.epochs)
     seconds = time.monotonic() - started
 
     options.out.mkdir(parents=True, exist_ok=True)
     weights = options.out / WEIGHTS.name
     torch.save(network.state_dict(), weights)
+    test_images, test_labels = mnist(train=False)
+    test = probabilities(network, test_images)
     metrics = {
-        "test_accuracy": accuracy(network, *mnist(train=False)),
-        "validation_accuracy": accuracy(network, held_images, held_labels),
+        "test_accuracy": accuracy(test, test_labels),
+        "test_calibration_error": calibration_error(
+            test.amax(dim=1).double().numpy(), (test.argmax(dim=1) == test_labels).numpy()
+        ),
+        "validation_accuracy": accuracy(probabilities(network, held_images), held_labels),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "training_seconds": round(seconds),
-        "mnist_digits": len(images) - drawn,
+        "mnist_digits": len(images),
         "drawn_digits": drawn,
+        "scribbles": scribbled,
         "epochs": options.epochs,
         "seed": options.seed,
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),

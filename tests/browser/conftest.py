@@ -67,14 +67,22 @@ def empty_log(database: Database) -> Database:
     return database
 
 
-@pytest.fixture(params=[(1280, 900), (390, 844)], ids=["desktop", "phone"])
+DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
 def page(
     browser: Browser, url: str, empty_log: Database, request: pytest.FixtureRequest
 ) -> Iterator[DigitsPage]:
-    """The page, freshly opened, on a desktop and on a phone."""
+    """The page, freshly opened: with a mouse on a desktop, with a finger on a phone."""
     assert empty_log.query("SELECT 1")
-    width, height = request.param
-    context = browser.new_context(viewport={"width": width, "height": height})
+    context = browser.new_context(**request.param)
     digits = DigitsPage(context.new_page())
     digits.open(url)
     yield digits

@@ -38,6 +38,10 @@ class DigitsPage:
         """The canvas that takes the pen: the topmost, if there are layers."""
         return self.page.locator(".st-key-canvas canvas").last
 
+    def tool(self, name: str) -> Locator:
+        """One of the canvas's own buttons."""
+        return self.page.locator(".st-key-canvas").get_by_role("button", name=name, exact=True)
+
     def open(self, url: str) -> None:
         """Open the page and wait until it can be drawn on.
 
@@ -58,28 +62,57 @@ class DigitsPage:
                 return
 
     def draw(self, strokes: Sequence[Stroke]) -> None:
-        """Draw with the mouse; a stroke is a list of [x, y], 0 to 1 across the canvas."""
+        """Draw with the mouse, or a finger where there is a touch screen.
+
+        A stroke is a list of [x, y], 0 to 1 across the canvas.
+        """
         self.canvas.scroll_into_view_if_needed()
         box = self.canvas.bounding_box()
         assert box is not None
-        mouse = self.page.mouse
+        finger = self.page.evaluate("navigator.maxTouchPoints") > 0
         for stroke in strokes:
             points = [
                 (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke
             ]
-            mouse.move(*points[0])
-            mouse.down()
-            for point in points:
-                mouse.move(*point)
-            mouse.up()
+            (self._touch if finger else self._drag)(points)
+
+    def _drag(self, points: Sequence[tuple[float, float]]) -> None:
+        mouse = self.page.mouse
+        mouse.move(*points[0])
+        mouse.down()
+        for point in points:
+            mouse.move(*point)
+        mouse.up()
+
+    def _touch(self, points: Sequence[tuple[float, float]]) -> None:
+        session = self.page.context.new_cdp_session(self.page)
+        for kind, point in [("touchStart", points[0]), *(("touchMove", p) for p in points)]:
+            touches = [{"x": point[0], "y": point[1]}]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        session.detach()
+
+    def settle(self) -> None:
+        """Wait until what was drawn has been sent and answered."""
+        # The canvas tells of a stroke 200 ms after it; an earlier stroke may show already.
+        self.page.wait_for_timeout(300)
+        idle = self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+        expect(idle).to_have_count(1, timeout=self.patience)
 
     def prediction(self) -> tuple[int, float]:
-        """Wait for the prediction; return the digit and the confidence, 0 to 1."""
+        """Wait for the prediction of the whole drawing; return digit and confidence, 0 to 1."""
+        self.settle()
         digit = self.page.get_by_test_id("digit")
         expect(digit).to_be_visible(timeout=self.patience)
         expect(self.correct).to_be_enabled(timeout=self.patience)
         sure = self.page.get_by_test_id("confidence").inner_text()
         return int(digit.inner_text()), float(sure.strip().removesuffix("%")) / 100
+
+    def hint(self) -> str:
+        """Wait for the answer to a drawing that is no digit, and return it."""
+        self.settle()
+        expect(self.page.get_by_test_id("digit")).to_have_count(0)
+        return self.page.get_by_role("status").inner_text().strip()
 
     def press_correct(self) -> None:
         """Press Correct."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -94,6 +96,61 @@ def test_an_empty_canvas_cannot_be_answered(page: DigitsPage, empty_log: Databas
     assert rows(empty_log) == []
 
 
+DOT: list[Stroke] = [[[0.5, 0.5], [0.505, 0.5]]]
+COVERED: list[Stroke] = [[[0.04 + x / 11, 0.02 + y / 31] for x in range(11)] for y in range(30)]
+
+
+@pytest.mark.parametrize(("strokes", "hint"), [(DOT, "dot"), (COVERED, "Too much ink")])
+def test_what_cannot_be_a_digit_gets_a_hint(
+    page: DigitsPage, pen_digits: PenDigits, strokes: list[Stroke], hint: str
+) -> None:
+    page.draw(strokes)
+    assert hint in page.hint()
+    expect(page.correct).to_be_disabled()
+    expect(page.submit).to_be_disabled()
+    page.tool("Reset canvas & history").click()
+    assert "Draw one digit" in page.hint()
+    assert page.canvas_is_empty()
+    page.draw(pen_digits[3][1])
+    assert page.prediction()[0] == 3
+
+
+def test_a_stroke_can_be_undone_and_nothing_else_is_offered(
+    page: DigitsPage, pen_digits: PenDigits
+) -> None:
+    assert len(pen_digits[3][1]) == 1
+    page.draw(pen_digits[3][1])
+    before = page.prediction()
+    page.draw([[[0.1, 0.9], [0.9, 0.1]]])
+    page.settle()
+    page.tool("Undo").click()
+    assert page.prediction() == before
+    names = page.page.locator(".st-key-canvas button:visible").evaluate_all(
+        "buttons => buttons.map(button => button.ariaLabel)"
+    )
+    assert names == ["Undo", "Reset canvas & history"]
+
+
+def test_the_keyboard_goes_from_left_to_right(drawn: tuple[DigitsPage, int]) -> None:
+    page, _ = drawn
+    page.correct.focus()
+    for element in (page.label, page.submit):
+        page.page.keyboard.press("Tab")
+        expect(element).to_be_focused()
+
+
+def test_enter_and_a_click_at_once_are_one_row(
+    drawn: tuple[DigitsPage, int], empty_log: Database
+) -> None:
+    page, digit = drawn
+    page.label.fill("5")
+    page.label.press("Enter", no_wait_after=True)
+    page.submit.evaluate("button => button.click()")
+    page.wait_until_cleared()
+    page.settle()
+    assert [row[:2] for row in rows(empty_log)] == [(digit, 5)]
+
+
 def test_a_double_click_is_one_row(
     page: DigitsPage, pen_digits: PenDigits, empty_log: Database
 ) -> None:
@@ -128,21 +185,79 @@ def test_with_the_database_down_nothing_is_lost(
     assert [row[:2] for row in rows(empty_log)] == [(digit, 8)]
 
 
-def test_the_three_elements_stand_in_one_row(drawn: tuple[DigitsPage, int]) -> None:
-    page, _ = drawn
-    size = page.page.viewport_size
-    assert size is not None
-    boxes = [e.bounding_box() for e in (page.correct, page.label, page.submit)]
+def test_a_restart_of_the_database_is_not_noticed(
+    page: DigitsPage, pen_digits: PenDigits, empty_log: Database
+) -> None:
+    for label in (3, 2):
+        page.draw(pen_digits[label][1])
+        page.prediction()
+        page.submit_correction(str(label))
+        page.wait_until_cleared()
+        empty_log.stop()
+        empty_log.start()
+    assert sorted(row[1] for row in rows(empty_log)) == [2, 3]  # type: ignore[type-var]
+
+
+def test_a_database_that_hangs_is_answered_for_within_seconds(
+    drawn: tuple[DigitsPage, int], empty_log: Database
+) -> None:
+    page, digit = drawn
+    ink = page.ink()
+    empty_log.pause(signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        page.submit_correction("8")
+        assert "could not be saved" in page.message()
+        assert time.monotonic() - started < 10
+        expect(page.label).to_have_value("8")
+        assert page.ink() == ink
+    finally:
+        empty_log.pause(signal.SIGCONT)
+    page.submit.click()
+    page.wait_until_cleared()
+    # Once, even if the server went on with the first attempt when it woke up.
+    assert [row[:2] for row in rows(empty_log)] == [(digit, 8)]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 390, 768, 1920])
+def test_the_page_fits_every_window(
+    browser: Browser, url: str, pen_digits: PenDigits, width: int, scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 740},
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
+    page = DigitsPage(context.new_page())
+    page.open(url)
+    page.draw(pen_digits[3][1])
+    page.prediction()
     right_of_last = 0.0
+    boxes = [e.bounding_box() for e in (page.correct, page.label, page.submit)]
     for box in boxes:
         assert box is not None
         assert box["x"] >= right_of_last
         right_of_last = box["x"] + box["width"]
     middles = [box["y"] + box["height"] / 2 for box in boxes if box]
     assert max(middles) - min(middles) < 8
-    assert right_of_last <= size["width"]
-    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.page.evaluate(overflow) <= 0
+    assert right_of_last <= width
+    canvas = page.canvas.bounding_box()
+    assert canvas is not None
+    assert abs(canvas["x"] + canvas["width"] / 2 - width / 2) < 10
+    everything = page.page.evaluate(
+        "() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    )
+    assert everything[0] <= width
+    assert everything[1] <= 740
+    # Light text on a dark page, dark text on a light one.
+    text, ground = page.page.evaluate(
+        """() => ["color", "backgroundColor"].map(name =>
+            getComputedStyle(document.querySelector("[data-testid=stApp]"))[name]
+                .match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0))"""
+    )
+    assert (text > ground) == (scheme == "dark")
+    assert abs(text - ground) > 400
+    context.close()
 
 
 def test_nothing_jumps_when_the_prediction_appears(page: DigitsPage, pen_digits: PenDigits) -> None:

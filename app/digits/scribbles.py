@@ -1,0 +1,103 @@
+"""Drawings that are no digit, for the training: a network that only ever saw digits is
+sure of everything.
+
+Scribbles, hatching, crossed lines, a few signs and letters. What looks like a digit (O, I,
+S, Z, B, g, q) is left out. The network is taught that each of the ten digits is equally
+likely for them ("outlier exposure", Hendrycks et al., 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits import handwriting
+from digits.handwriting import Random
+from digits.preprocessing import FIELD
+from digits.strokes import Points
+
+# In a square of side 1, y down; a letter's strokes are separated by spaces.
+SIGNS = {
+    "A": "0,1 .5,0 1,1  .2,.6 .8,.6",
+    "E": "1,0 0,0 0,1 1,1  0,.5 .8,.5",
+    "F": "1,0 0,0 0,1  0,.5 .8,.5",
+    "H": "0,0 0,1  1,0 1,1  0,.5 1,.5",
+    "K": "0,0 0,1  1,0 0,.5 1,1",
+    "M": "0,1 0,0 .5,.6 1,0 1,1",
+    "N": "0,1 0,0 1,1 1,0",
+    "R": "0,1 0,0 .6,0 .8,.12 .8,.38 .6,.5 0,.5  .4,.5 .9,1",
+    "W": "0,0 .25,1 .5,.3 .75,1 1,0",
+    "X": "0,0 1,1  1,0 0,1",
+    "T": "0,0 1,0  .5,0 .5,1",
+    "plus": "0,.5 1,.5  .5,0 .5,1",
+    "star": "0,.4 1,.4 .2,1 .5,0 .8,1 0,.4",
+    "triangle": "0,1 .5,0 1,1 0,1",
+    "arrow": "0,.5 1,.5  .7,.2 1,.5 .7,.8",
+    "equals": "0,.3 1,.3  0,.7 1,.7",
+    "dash": "0,.5 1,.52",
+    "heart": ".5,1 0,.4 .1,.1 .35,.05 .5,.3 .65,.05 .9,.1 1,.4 .5,1",
+}
+
+
+def sign(random: Random) -> Points:
+    """One of SIGNS, wide or narrow, a little slanted."""
+    text = random.choice(list(SIGNS.values()))
+    wide, slant = random.uniform(0.5, 1.2), random.uniform(-0.2, 0.2)
+    strokes = []
+    for stroke in text.split("  "):
+        points = np.array([[float(n) for n in point.split(",")] for point in stroke.split()])
+        points[:, 0] = points[:, 0] * wide - slant * points[:, 1]
+        strokes.append(points)
+    return strokes
+
+
+def scribble(random: Random) -> Points:
+    """A pen that wanders back and forth without aim, without lifting."""
+    count = int(random.integers(8, 26))
+    return [random.uniform(0, 1, (count, 2)) * [random.uniform(0.6, 1), 1]]
+
+
+def loops(random: Random) -> Points:
+    """Coils: several turns of a circle that drifts sideways."""
+    angle = np.linspace(0, 2 * np.pi * random.uniform(2.5, 6), 60)
+    drift = np.linspace(0, random.uniform(1, 3), 60)
+    return [np.stack([np.cos(angle) + drift, np.sin(angle) * random.uniform(0.6, 1.3)], axis=1)]
+
+
+def hatching(random: Random) -> Points:
+    """A zigzag that covers a square, or a wave of a few strokes."""
+    turns = int(random.integers(4, 22))
+    across = np.linspace(0, random.uniform(0.6, 1.6), turns)
+    zigzag = np.stack([across, np.arange(turns) % 2], axis=1)
+    return [zigzag[:, ::-1] if random.random() < 0.5 else zigzag]
+
+
+def crossing(random: Random) -> Points:
+    """A few straight lines anywhere."""
+    return list(random.uniform(0, 1, (int(random.integers(3, 8)), 2, 2)))
+
+
+KINDS: list[tuple[Callable[[Random], Points], float]] = [
+    (sign, 0.5),
+    (scribble, 0.2),
+    (loops, 0.1),
+    (hatching, 0.1),
+    (crossing, 0.1),
+]
+
+
+def drawing(random: Random) -> Points:
+    """Return the strokes of something that is no digit."""
+    kind = random.choice(len(KINDS), p=[share for _, share in KINDS])
+    return KINDS[kind][0](random)
+
+
+def images(count: int, seed: int) -> NDArray[np.float32]:
+    """Return `count` images as the network sees them, (count, 28, 28) in 0..1."""
+    random = np.random.default_rng(seed)
+    result = np.zeros((count, FIELD, FIELD), dtype=np.float32)
+    for image in result:
+        image[:] = handwriting.image(drawing(random), random)
+    return result
