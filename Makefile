@@ -14,7 +14,7 @@ endif
 WITH := $(with-$(TARGET))
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down train evaluate test lint deploy destroy
+.PHONY: help run up down train evaluate bench test lint deploy destroy
 
 help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
@@ -41,6 +41,8 @@ train: ## train the network on MNIST and write its weights
 	@scripts/train
 evaluate: ## accuracy on pen strokes (STROKES=file.json)
 	@scripts/evaluate
+bench: ## how fast it is: measure, and write docs/benchmarks.md
+	@scripts/bench
 test: lint ## every linter and every test (about 15 minutes)
 	@scripts/test
 lint: ## every linter alone

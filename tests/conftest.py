@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -28,11 +29,11 @@ def need(condition: object, reason: str, fix: str) -> None:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's headless Chromium, or the one in $CHROMIUM."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    need(chromium, "There is no Chromium here", "sudo apt-get install chromium libatomic1")
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's headless Chromium, or the one in $CHROMIUM, until the block ends."""
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    need(program, "There is no Chromium here", "sudo apt-get install chromium libatomic1")
     arguments = [
         "--disable-background-networking",
         "--disable-component-update",
@@ -44,7 +45,14 @@ def browser() -> Iterator[Browser]:
         arguments.append("--no-sandbox")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
-            executable_path=chromium, args=arguments, timeout=300_000
+            executable_path=program, args=arguments, timeout=300_000
         )
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests; each opens windows of its own."""
+    with chromium() as started:
+        yield started

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits import evaluation, handwriting, strokes
+from digits import evaluation, handwriting, scribbles, strokes
+from digits.calibration import calibration_error
 from tests.app.conftest import ROOT
 
 BAR = [[[250, 100], [250, 400]]]  # a 1, in a square of 500
@@ -46,10 +47,23 @@ def test_drawn_digits_differ_and_the_seed_repeats_them() -> None:
     np.testing.assert_array_equal(images, handwriting.digits(300, seed=1)[0])
 
 
+def test_scribbles_differ_and_the_seed_repeats_them() -> None:
+    images = scribbles.images(300, seed=1)
+    assert images.shape == (300, 28, 28)
+    assert 0 <= images.min() < images.max() <= 1
+    assert len({image.tobytes() for image in images}) == 300
+    np.testing.assert_array_equal(images, scribbles.images(300, seed=1))
+
+
 def test_calibration_error_is_what_confidence_claims_and_does_not_hold() -> None:
     right = np.array([True] * 8 + [False] * 2)
-    assert evaluation.calibration_error(np.full(10, 0.8), right) == pytest.approx(0)
-    assert evaluation.calibration_error(np.full(10, 1.0), right) == pytest.approx(0.2)
+    assert calibration_error(np.full(10, 0.8), right) == pytest.approx(0)
+    assert calibration_error(np.full(10, 1.0), right) == pytest.approx(0.2)
+
+
+def test_the_network_is_rarely_sure_of_what_is_no_digit() -> None:
+    assert evaluation.sure(evaluation.scribbled()) < 0.02
+    assert evaluation.sure(evaluation.letters()) < 0.15
 
 
 def evaluate(tmp_path: Path, content: object) -> subprocess.CompletedProcess[str]:

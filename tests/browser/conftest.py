@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +12,7 @@ from playwright.sync_api import Browser
 from tests.browser.page import DigitsPage, Stroke
 from tests.conftest import need
 from tests.postgres import Database
+from tests.served import served
 
 ROOT = Path(__file__).resolve().parents[2]
 PEN_DIGITS = ROOT.parent / "shared" / "data" / "pen-digits" / "pendigits_train.json"
@@ -34,28 +29,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def url(database: Database) -> Iterator[str]:
     """Where the app is served."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    app = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),
-            *("--server.port", str(port), "--server.address", "127.0.0.1"),
-        ],
-        cwd=ROOT / "app",
-        env=os.environ | {"DATABASE_URL": database.url, "PYTHONPATH": str(ROOT / "app")},
-    )
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 300
-    while True:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30):
-            break
-        assert app.poll() is None, "the app ended"
-        assert time.monotonic() < deadline, "the app did not answer"
-        time.sleep(0.2)
-    yield address
-    app.terminate()
-    app.wait(60)
+    with served(database.url) as app:
+        yield app.url
 
 
 @pytest.fixture

@@ -1,0 +1,249 @@
+"""How fast, how large, how steady is the app? `make bench` measures and writes docs/benchmarks.md.
+
+The app runs alone on this machine against a real PostgreSQL; what measures it shares the cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, expect
+
+from digits import handwriting, recogniser, strokes
+from digits.preprocessing import to_mnist
+from tests.benchmarks.visitor import Visitor
+from tests.browser.page import DigitsPage
+from tests.conftest import chromium
+from tests.postgres import Database
+from tests.served import Served, served
+
+REPORT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+
+DRAWS = 50  # in the browser
+SESSIONS, ANSWERS = 50, 10  # at once; each draws and answers so often
+WARM, MORE = 200, 1_000  # predictions before and while memory is watched
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the report."""
+
+    what: str
+    measured: str
+    aim: str
+    met: bool | None = None  # None: nothing was aimed at
+
+
+def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+    """Return the median and the 95th percentile, in milliseconds."""
+    cut = statistics.quantiles(seconds, n=100, method="inclusive")
+    return cut[49] * 1000, cut[94] * 1000
+
+
+def canvases(count: int) -> list[NDArray[np.uint8]]:
+    """Return drawings as the page's canvas sends them: ones, fours and sevens, each different."""
+    random = np.random.default_rng(0)
+    shapes = (handwriting.one, handwriting.four, handwriting.seven)
+    return [
+        strokes.draw(strokes.fitted([line.tolist() for line in shapes[n % 3](random)], 0.6), 18)
+        for n in range(count)
+    ]
+
+
+def the_recogniser() -> Iterator[Line]:
+    """The recogniser alone, on one thread as in the app."""
+    drawings = canvases(200)
+    recogniser.load()
+    for drawing in drawings[:20]:
+        recogniser.recognise(drawing)
+    seconds = [_timed(lambda drawing=drawing: recogniser.recognise(drawing)) for drawing in drawings]
+    median, slow = percentiles(seconds)
+    yield Line(
+        "one drawing, front door to answer", f"p50 {median:.1f} ms, p95 {slow:.1f} ms", "p50 < 5 ms",
+        median < 5,
+    )  # fmt: skip
+    images = torch.from_numpy(np.stack([_image(drawing) for drawing in drawings])).unsqueeze(1)
+    batch = images.repeat(5, 1, 1, 1)
+    with torch.inference_mode():
+        recogniser.load()(batch)
+        took = min(_timed(lambda: recogniser.load()(batch)) for _ in range(5))
+    yield Line(f"the network, a batch of {len(batch):,}", f"{len(batch) / took:,.0f} images/s", "")
+
+
+def _image(drawing: NDArray[np.uint8]) -> NDArray[np.float32]:
+    image = to_mnist(drawing)
+    assert image is not None
+    return image
+
+
+def _timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def the_start(database: Database) -> Iterator[Line]:
+    """From starting the process to a healthy answer, the best known way to wait for it."""
+    seconds = []
+    for _ in range(3):
+        with served(database.url) as app:
+            seconds.append(app.seconds_to_healthy)
+    middle = statistics.median(seconds)
+    yield Line("start to healthy (median of 3)", f"{middle:.1f} s", "< 6 s", middle < 6)
+
+
+def the_page(app: Served, browser: Browser) -> Iterator[Line]:
+    """Mouse-up to a visible prediction, in a browser on this machine."""
+    page = DigitsPage(browser.new_page())
+    page.open(app.url)
+    random = np.random.default_rng(1)
+    seconds = []
+    for _ in range(DRAWS):
+        points = strokes.fitted([line.tolist() for line in handwriting.one(random)[:1]], 0.6)
+        page.draw([(stroke / strokes.CANVAS).tolist() for stroke in points])
+        digit = page.page.get_by_test_id("digit")
+        seconds.append(_timed(lambda digit=digit: digit.wait_for(state="visible")))
+        page.press_correct()
+        page.wait_until_cleared()
+        expect(page.canvas).to_be_visible()
+    median, slow = percentiles(seconds)
+    yield Line(
+        f"mouse-up to visible prediction, {DRAWS} draws (the canvas itself waits 200 ms)",
+        f"p50 {median:.0f} ms, p95 {slow:.0f} ms", "p50 < 400 ms", median < 400,
+    )  # fmt: skip
+
+
+async def _session(url: str, drawings: Sequence[NDArray[np.uint8]]) -> tuple[list[float], int]:
+    """One visitor; returns how long each draw and each answer took, and the errors."""
+    seconds, wrong = [], 0
+    async with Visitor(url) as visitor:
+        for number, drawing in enumerate(drawings):
+            started = time.perf_counter()
+            await visitor.draw(drawing)
+            seconds.append(time.perf_counter() - started)
+            wrong += visitor.digit is None
+            started = time.perf_counter()
+            await visitor.answer(number % 10)
+            seconds.append(time.perf_counter() - started)
+            wrong += bool(visitor.message) or visitor.digit is not None
+    return seconds, wrong
+
+
+def the_memory(app: Served) -> Iterator[Line]:
+    """The memory of the app's process, after some predictions and after many more."""
+    process, drawings = psutil.Process(app.pid), canvases(20)
+
+    async def predictions(count: int) -> None:
+        for _ in range(count // len(drawings)):
+            await _session(app.url, drawings)
+
+    asyncio.run(predictions(WARM))
+    before = process.memory_info().rss / MB
+    yield Line(f"memory after {WARM} predictions", f"{before:.0f} MB", "< 400 MB", before < 400)
+    asyncio.run(predictions(MORE))
+    growth = process.memory_info().rss / MB - before
+    yield Line(f"growth over {MORE:,} more", f"{growth:+.0f} MB", "none (< 10 MB)", growth < 10)
+
+
+def the_crowd(app: Served, database: Database) -> Iterator[Line]:
+    """Many visitors at once, each drawing and answering without a pause."""
+    database.query("TRUNCATE predictions")
+    drawings = canvases(ANSWERS)
+
+    async def crowd() -> list[tuple[list[float], int] | BaseException]:
+        sessions = (_session(app.url, drawings) for _ in range(SESSIONS))
+        return await asyncio.gather(*sessions, return_exceptions=True)
+
+    started = time.perf_counter()
+    results = asyncio.run(crowd())
+    took = time.perf_counter() - started
+    broken = [result for result in results if isinstance(result, BaseException)]
+    whole = [result for result in results if not isinstance(result, BaseException)]
+    errors = len(broken) + sum(wrong for _, wrong in whole)
+    for error in broken[:3]:
+        print(f"a session broke: {error!r}", file=sys.stderr)
+    median, slow = percentiles([s for seconds, _ in whole for s in seconds])
+    who = f"{SESSIONS} visitors at once, {ANSWERS} draws and answers each"
+    yield Line(f"{who}: errors", str(errors), "0", errors == 0)
+    yield Line(
+        f"{who}: wait for a draw or an answer", f"p50 {median:.0f} ms, p95 {slow:.0f} ms",
+        "p95 < 1 s", slow < 1000,
+    )  # fmt: skip
+    rate = SESSIONS * ANSWERS * 2 / took
+    yield Line(f"{who}: answered in all", f"{rate:.0f} draws and answers/s", "")
+    ((rows,),) = database.query("SELECT count(*) FROM predictions")
+    expected = SESSIONS * ANSWERS
+    yield Line(f"{who}: rows logged", f"{rows} of {expected}", "each, once", rows == expected)
+
+
+@contextmanager
+def _database() -> Iterator[Database]:
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / "data")
+        try:
+            yield database
+        finally:
+            database.remove()
+
+
+def _machine() -> str:
+    memory = psutil.virtual_memory().total / 2**30
+    name = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            name = line.split(":", 1)[1].strip()
+            break
+    return f"{os.cpu_count()} cores ({name}), {memory:.0f} GiB, Python {platform.python_version()}"
+
+
+def main() -> None:
+    """Measure everything, print each line as it comes, write the report."""
+    lines: list[Line] = []
+
+    def note(measured: Iterator[Line]) -> None:
+        for line in measured:
+            mark = {True: "  met", False: "  MISSED", None: ""}[line.met]
+            print(f"{line.what}: {line.measured}" + (f"   aim {line.aim}{mark}" * bool(line.aim)))
+            sys.stdout.flush()
+            lines.append(line)
+
+    note(the_recogniser())
+    with _database() as database:
+        note(the_start(database))
+        with served(database.url) as app:
+            with chromium() as browser:
+                note(the_page(app, browser))
+            note(the_memory(app))
+            note(the_crowd(app, database))
+
+    table = [f"| {line.what} | {line.measured} | {line.aim} |" for line in lines]
+    missed = [line.what for line in lines if line.met is False]
+    REPORT.write_text(
+        "# Benchmarks\n\n"
+        f"Measured by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {_machine()}. The app's one\n"
+        "process and what measures it share the cores.\n\n"
+        "| What | Measured | Aim |\n| --- | --- | --- |\n" + "\n".join(table) + "\n"
+    )
+    print(f"Written to {REPORT}.")
+    if missed:
+        sys.exit("Missed: " + "; ".join(missed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""A visitor without a browser: speaks to the page as its own JavaScript does.
+
+Fifty browsers would measure themselves; fifty of these measure the app. What is sent
+and read was taken from a browser's session with this page: protocol buffers of
+Streamlit's over one websocket, each press a `rerun_script` with the widgets' states.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from io import BytesIO
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+
+
+class Visitor:
+    """One open page. `async with Visitor(url) as visitor: ...`"""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.replace("http", "ws", 1) + "/_stcore/stream"
+        self._page: ClientConnection
+        self._widgets: dict[str, str] = {}  # by their last part: canvas, label, ...
+        self.digit: int | None = None
+        self.message = ""
+
+    async def __aenter__(self) -> Visitor:
+        """Open the page and wait until it is complete."""
+        self._page = await connect(self._url, subprotocols=["streamlit"], max_size=None)  # type: ignore[list-item]
+        await self._rerun(BackMsg())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the page."""
+        await self._page.close()
+
+    async def draw(self, canvas: NDArray[np.uint8]) -> None:
+        """Send a drawing, (H, W, 4), and wait for the page with its prediction."""
+        png = BytesIO()
+        Image.fromarray(canvas).save(png, "PNG")
+        picture = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+        drawing = {"drawing": {"raw": {"version": "7.4.0", "objects": []}, "data": picture}}
+        back = BackMsg()
+        back.rerun_script.widget_states.widgets.add(
+            id=self._widgets["canvas"], json_value=json.dumps(drawing)
+        )
+        self._drawn = back
+        await self._rerun(back)
+
+    async def answer(self, digit: int) -> None:
+        """Press Correct if that is what was predicted, else submit the correction."""
+        back = BackMsg()
+        back.CopyFrom(self._drawn)
+        widgets = back.rerun_script.widget_states.widgets
+        if digit == self.digit:
+            widgets.add(id=self._widgets["correct"], trigger_value=True)
+        else:
+            widgets.add(id=self._widgets["label"], string_value=str(digit))
+            widgets.add(id=self._widgets["Submit Correction"], trigger_value=True)
+        await self._rerun(back)
+
+    async def _rerun(self, back: BackMsg) -> None:
+        """Send, and read the page that comes back to its end."""
+        back.rerun_script.SetInParent()
+        await self._page.send(back.SerializeToString())
+        self.digit = None
+        while True:
+            forward = ForwardMsg()
+            frame = await self._page.recv(decode=False)
+            forward.ParseFromString(frame)
+            if forward.WhichOneof("type") == "script_finished":
+                # A run that a newer one overtook ends early; the newer one follows.
+                if forward.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                    return
+            elif forward.WhichOneof("type") == "delta":
+                self._read(forward)
+
+    def _read(self, forward: ForwardMsg) -> None:
+        element = forward.delta.new_element
+        kind = element.WhichOneof("type")
+        if kind in ("bidi_component", "button", "text_input"):
+            identity = getattr(element, kind).id
+            name = identity.rsplit("-", 2 if kind == "bidi_component" else 1)
+            self._widgets[name[1]] = identity
+        elif kind == "html":
+            body = element.html.body
+            if 'data-testid="digit"' in body:
+                self.digit = int(body.split('data-testid="digit">')[1][0])
+            elif 'role="alert"' in body:
+                self.message = body.split(">", 1)[1].split("<")[0]

@@ -1,0 +1,61 @@
+"""The app, served on this machine for a test or a benchmark."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+APP = Path(__file__).resolve().parents[1] / "app"
+PATIENCE = 300  # seconds
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running app: where it answers, its process, and seconds from start to healthy."""
+
+    url: str
+    pid: int
+    seconds_to_healthy: float
+
+
+@contextmanager
+def served(database_url: str) -> Iterator[Served]:
+    """Serve the app on a free port until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = time.monotonic()
+    app = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),
+            *("--server.port", str(port), "--server.address", "127.0.0.1"),
+        ],
+        cwd=APP,
+        env=os.environ | {"DATABASE_URL": database_url, "PYTHONPATH": str(APP)},
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while not _healthy(url):
+            if app.poll() is not None:
+                raise RuntimeError("the app ended; what it printed is above")
+            if time.monotonic() - started > PATIENCE:
+                raise TimeoutError(f"the app did not get healthy in {PATIENCE} s")
+            time.sleep(0.05)
+        yield Served(url, app.pid, time.monotonic() - started)
+    finally:
+        app.terminate()
+        app.wait(60)
+
+
+def _healthy(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"{url}/_stcore/health", timeout=30) as answer:
+        return bool(answer.status == 200)
+    return False
