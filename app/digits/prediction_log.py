@@ -86,6 +86,20 @@ class PredictionLog:
         reached or does not answer. A connection that died since it was last used
         is replaced without the caller noticing.
         """
+        self._store(predicted_at, predicted_digit, true_label, keep=True)
+
+    def check(self, predicted_at: datetime, predicted_digit: int, true_label: int) -> None:
+        """Do all that `record` does, then take it back. Raises as `record` does."""
+        self._store(predicted_at, predicted_digit, true_label, keep=False)
+
+    def close(self) -> None:
+        """Close the idle connections. The next `record` opens new ones."""
+        while self._idle:
+            self._idle.popleft().close()
+
+    def _store(
+        self, predicted_at: datetime, predicted_digit: int, true_label: int, keep: bool
+    ) -> None:
         if predicted_at.tzinfo is None:
             raise ValueError("predicted_at must know its time zone")
         if predicted_digit not in range(10) or true_label not in range(10):
@@ -94,18 +108,13 @@ class PredictionLog:
         if not self._turns.acquire(timeout=ANSWER_SECONDS):
             raise LogUnavailable("every connection to the database is busy")
         try:
-            self._record(row)
+            self._record(row, keep)
         except psycopg2.Error as error:
             raise LogUnavailable(str(error).strip()) from error
         finally:
             self._turns.release()
 
-    def close(self) -> None:
-        """Close the idle connections. The next `record` opens new ones."""
-        while self._idle:
-            self._idle.popleft().close()
-
-    def _record(self, row: dict[str, Any]) -> None:
+    def _record(self, row: dict[str, Any], keep: bool) -> None:
         started = time.monotonic()
         for last in (False, True):
             connection = self._take()
@@ -114,7 +123,9 @@ class PredictionLog:
                     if not self._table_known:
                         _create_table(cursor)
                     cursor.execute(_INSERT, row)
-                self._table_known = True
+                    if not keep:
+                        connection.rollback()
+                self._table_known = self._table_known or keep
                 return
             except errors.UndefinedTable:  # the database was emptied under us
                 self._table_known = False
