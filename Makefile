@@ -14,7 +14,8 @@ endif
 WITH := $(with-$(TARGET))
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down train evaluate bench test lint deploy destroy
+.PHONY: help run up down deploy release rollback releases status logs ssh psql backup restore \
+  destroy train evaluate bench test lint
 
 help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
@@ -30,11 +31,31 @@ down: ## stop the two containers (the logged answers stay)
 ##@ On the internet
 deploy: ## a droplet with the app on it; prints its URL
 	@$(WITH) scripts/deploy
+release: ## the code as it is here into service, without a dropped request
+	@$(WITH) scripts/release
+rollback: ## the release before back into service (or RELEASE=image)
+	@$(WITH) scripts/rollback
 destroy: ## remove everything that `make deploy` made
 	@$(WITH) scripts/destroy
 ifeq ($(TARGET),rehearsal)
 	@rehearsal/down
 endif
+
+##@ Look after it
+status: ## what serves, since when, and how the droplet is
+	@$(WITH) scripts/status
+releases: ## what was released when, by whom, and which one serves
+	@$(WITH) scripts/releases
+backup: ## a dump of the database into backups/
+	@$(WITH) scripts/backup
+restore: ## put a dump back (FILE=backups/...)
+	@$(WITH) scripts/restore
+logs: ## what the containers write (Ctrl-C ends it)
+	@$(WITH) scripts/logs
+ssh: ## a shell on the droplet
+	@$(WITH) scripts/ssh
+psql: ## the database's prompt
+	@$(WITH) scripts/psql
 
 ##@ For developers
 train: ## train the network on MNIST and write its weights

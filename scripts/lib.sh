@@ -56,3 +56,16 @@ terraform_in() {
   shift
   terraform -chdir=infra/terraform "$verb" ${plain:+"$plain"} "$@"
 }
+
+# droplet_ip: the address of this deployment's droplet, as the API has it.
+droplet_ip() {
+  local inventory
+  inventory=$(python infra/ansible/inventory.py) || exit 1
+  python -c 'import json, sys
+hosts = json.load(sys.stdin)["_meta"]["hostvars"].values()
+print(next((host["ansible_host"] for host in hosts), ""), end="")' <<<"$inventory" | grep . ||
+    die "No droplet carries the deployment's tag." "Make one: make deploy"
+}
+
+# who_releases: the name that goes into the list of releases.
+who_releases() { printf '%s' "${RELEASED_BY:-$(git config user.name || id --user --name)@$(hostname)}"; }

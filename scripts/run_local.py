@@ -111,7 +111,7 @@ def main() -> None:
         url = _reachable(given) if given else _embedded()
         page = subprocess.Popen(
             [
-                *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),
+                *(sys.executable, "serve.py"),
                 *("--server.port", str(port), "--server.address", "127.0.0.1"),
             ],
             cwd=ROOT / "app",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 APP = Path(__file__).resolve().parents[1] / "app"
 PATIENCE = 300  # seconds
@@ -35,7 +36,7 @@ def served(database_url: str) -> Iterator[Served]:
     started = time.monotonic()
     app = subprocess.Popen(
         [
-            *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),
+            *(sys.executable, "serve.py"),
             *("--server.port", str(port), "--server.address", "127.0.0.1"),
         ],
         cwd=APP,
@@ -56,6 +57,11 @@ def served(database_url: str) -> Iterator[Served]:
 
 
 def _healthy(url: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(f"{url}/_stcore/health", timeout=30) as answer:
-        return bool(answer.status == 200)
-    return False
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    try:
+        connection.request("GET", "/_stcore/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from digits import handwriting, recogniser, scribbles, strokes
+from digits import recogniser, scribbles, strokes
 from digits.calibration import calibration_error
 
 Drawing = dict[str, Any]

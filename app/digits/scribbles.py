@@ -1,9 +1,9 @@
-"""Drawings that are no digit, for the training: a network that only ever saw digits is
-sure of everything.
+"""Drawings that are no digit, for the training.
 
-Scribbles, hatching, crossed lines, a few signs and letters. What looks like a digit (O, I,
-S, Z, B, g, q) is left out. The network is taught that each of the ten digits is equally
-likely for them ("outlier exposure", Hendrycks et al., 2019).
+A network that only ever saw digits is sure of everything. So here are scribbles,
+hatching, crossed lines, a few signs and letters, none that looks like a digit (O, I, S,
+Z, B, g, q). The network is taught that each of the ten digits is equally likely for
+them ("outlier exposure", Hendrycks et al., 2019).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from pickle import UnpicklingError
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def main() -> None:
     drawing = strokes.draw([np.array(stroke) for stroke in SEVEN], pen=18)
     try:
         recognition = recogniser.recognise(drawing)
-    except Exception as error:  # whatever it is, it is the answer
+    except (OSError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
         sys.exit(f"No digit can be recognised: {type(error).__name__}: {error}")
     if recognition is None or recognition.digit != 7:
         sys.exit(f"A plain 7 was taken for {recognition.digit if recognition else 'nothing'}.")

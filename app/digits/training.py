@@ -3,9 +3,9 @@
 Downloads MNIST (11 MB, once) into ./data, or reads it from $MNIST_ROOT/MNIST/raw.
 Then, in this order: 5,000 of the 60,000 training digits are put aside; the other
 55,000, some drawn ones (handwriting.py) and some drawings that are no digit
-(scribbles.py) are learnt from for a fixed number of epochs; and the result is measured once on the digits put aside and once on MNIST's
-own 10,000 test digits. Nothing is chosen by looking at the test digits, so their
-number is an honest one.
+(scribbles.py) are learnt from for a fixed number of epochs; and the result is measured
+once on the digits put aside and once on MNIST's own 10,000 test digits. Nothing is
+chosen by looking at the test digits, so their number is an honest one.
 
 Writes weights.pt (what the app loads) and metrics.json (what the README quotes).
 """
@@ -192,7 +192,9 @@ def main() -> None:
     drawn, scribbled = (len(images) * count // 55_000 for count in (DRAWN, SCRIBBLES))
     more_images, more_labels = handwriting.digits(drawn, options.seed)
     no_digits = scribbles.images(scribbled, options.seed)
-    learnt = torch.cat([images, torch.from_numpy(np.concatenate([more_images, no_digits]))[:, None]])
+    learnt = torch.cat(
+        [images, torch.from_numpy(np.concatenate([more_images, no_digits]))[:, None]]
+    )
     targets = torch.cat(
         [
             functional.one_hot(torch.cat([labels, torch.from_numpy(more_labels)]), 10).float(),

@@ -75,6 +75,20 @@ def test_the_same_answer_twice_is_one_row(log: PredictionLog, database: Database
     assert database.query(COUNT) == [(2,)]
 
 
+def test_a_check_leaves_no_row_and_is_refused_like_an_answer(
+    log: PredictionLog, database: Database
+) -> None:
+    log.check(WHEN, 3, 8)
+    assert database.query("SELECT to_regclass('predictions')") == [(None,)]
+    log.record(WHEN, 3, 8)
+    log.check(WHEN + timedelta(seconds=1), 3, 8)
+    assert database.query(COUNT) == [(1,)]
+    database.stop()
+    with pytest.raises(LogUnavailable):
+        log.check(WHEN, 3, 8)
+    database.start()
+
+
 def _record_one(url: str, number: int) -> None:
     PredictionLog(url).record(WHEN + timedelta(seconds=number), number % 10, 0)
 

@@ -22,7 +22,7 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
 from digits import handwriting, recogniser, strokes
 from digits.preprocessing import to_mnist
@@ -72,10 +72,13 @@ def the_recogniser() -> Iterator[Line]:
     recogniser.load()
     for drawing in drawings[:20]:
         recogniser.recognise(drawing)
-    seconds = [_timed(lambda drawing=drawing: recogniser.recognise(drawing)) for drawing in drawings]
+    seconds = [
+        _timed(lambda drawing=drawing: recogniser.recognise(drawing)) for drawing in drawings
+    ]
     median, slow = percentiles(seconds)
     yield Line(
-        "one drawing, front door to answer", f"p50 {median:.1f} ms, p95 {slow:.1f} ms", "p50 < 5 ms",
+        "one drawing, front door to answer",
+        f"p50 {median:.1f} ms, p95 {slow:.1f} ms", "p50 < 5 ms",
         median < 5,
     )  # fmt: skip
     images = torch.from_numpy(np.stack([_image(drawing) for drawing in drawings])).unsqueeze(1)
@@ -108,20 +111,32 @@ def the_start(database: Database) -> Iterator[Line]:
     yield Line("start to healthy (median of 3)", f"{middle:.1f} s", "< 6 s", middle < 6)
 
 
+# Counted in the page itself: a driver that looks every so often would add its own waiting.
+STOPWATCH = """
+    window.addEventListener("mouseup", () => { window.up = performance.now(); }, true);
+    new MutationObserver(() => {
+        if (window.up && document.querySelector("[data-testid=digit]")) {
+            window.took = performance.now() - window.up;
+            window.up = null;
+        }
+    }).observe(document, { childList: true, subtree: true });
+"""
+
+
 def the_page(app: Served, browser: Browser) -> Iterator[Line]:
     """Mouse-up to a visible prediction, in a browser on this machine."""
     page = DigitsPage(browser.new_page())
     page.open(app.url)
+    page.page.evaluate(STOPWATCH)
     random = np.random.default_rng(1)
     seconds = []
     for _ in range(DRAWS):
         points = strokes.fitted([line.tolist() for line in handwriting.one(random)[:1]], 0.6)
         page.draw([(stroke / strokes.CANVAS).tolist() for stroke in points])
-        digit = page.page.get_by_test_id("digit")
-        seconds.append(_timed(lambda digit=digit: digit.wait_for(state="visible")))
+        page.prediction()
+        seconds.append(float(page.page.evaluate("window.took")) / 1000)
         page.press_correct()
         page.wait_until_cleared()
-        expect(page.canvas).to_be_visible()
     median, slow = percentiles(seconds)
     yield Line(
         f"mouse-up to visible prediction, {DRAWS} draws (the canvas itself waits 200 ms)",

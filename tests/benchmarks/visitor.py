@@ -11,6 +11,7 @@ import base64
 import json
 from io import BytesIO
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class Visitor:
         self.digit: int | None = None
         self.message = ""
 
-    async def __aenter__(self) -> Visitor:
+    async def __aenter__(self) -> Self:
         """Open the page and wait until it is complete."""
         self._page = await connect(self._url, subprotocols=["streamlit"], max_size=None)  # type: ignore[list-item]
         await self._rerun(BackMsg())

@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 from tests.browser.page import DigitsPage
 from tests.conftest import need
-from tests.rehearsal.test_deployment import pen_strokes
+from tests.rehearsal.deployment import pen_strokes
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,0 +1,48 @@
+"""One rehearsed deployment for all tests of this folder, which run in their files' order.
+
+Deploying takes minutes, and what comes later needs what came before; the last one destroys.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import need
+from tests.rehearsal.deployment import STATE, Deployment, leftovers, run
+
+
+@pytest.fixture(scope="session")
+def volumes_before() -> str:
+    """The machine's volumes before the rehearsal; refuses to run over somebody's own rehearsal."""
+    need(
+        subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0,
+        "no Docker engine answers",
+        "start it: sudo systemctl start docker",
+    )
+    # While working on these tests: STANDING_REHEARSAL=yes uses the one that stands.
+    need(
+        os.environ.get("STANDING_REHEARSAL") or not STATE.exists(),
+        "a rehearsal is standing",
+        "make destroy TARGET=rehearsal",
+    )
+    return leftovers()["volumes"]
+
+
+@pytest.fixture(scope="session")
+def deployment(volumes_before: str) -> Iterator[Deployment]:
+    """One `make deploy TARGET=rehearsal` from nothing; what is left of it is cleared away."""
+    del volumes_before
+    try:
+        done = run("make", "deploy", "TARGET=rehearsal")
+        assert done.returncode == 0, done.stdout[-3000:]
+        address = re.search(r"on (http://[0-9.]+)\s*$", done.stdout)
+        assert address, "make deploy does not end with the URL"
+        yield Deployment(done.stdout, address[1])
+    finally:
+        if STATE.exists() and not os.environ.get("STANDING_REHEARSAL"):
+            run("rehearsal/down")

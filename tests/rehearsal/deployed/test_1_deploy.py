@@ -1,0 +1,120 @@
+"""make deploy from nothing: a browser, the row in PostgreSQL, a second deploy."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.page import DigitsPage
+from tests.conftest import need
+from tests.rehearsal.deployment import STATE, Deployment, pen_strokes, rehearsed, run
+
+pytestmark = pytest.mark.timeout(1500)
+
+
+def test_deploy_shows_what_it_does_and_ends_with_the_url(deployment: Deployment) -> None:
+    for phase in ("Terraform", "Docker: build", "Ansible", "from outside"):
+        assert f"==> {phase}" in deployment.output or phase in deployment.output
+    assert "Apply complete! Resources: 5 added" in deployment.output
+    # Ansible sees the droplet as a server like any other.
+    assert "Debian" in deployment.ssh("cat /etc/os-release")
+    assert deployment.ssh("hostname").strip() == "digits"
+
+
+def test_a_visitor_draws_answers_and_is_logged(deployment: Deployment, page: Page) -> None:
+    visitor = DigitsPage(page)
+    visitor.open(deployment.url)
+    before = datetime.now(UTC)
+    visitor.draw(pen_strokes(3, 0))
+    digit, confidence = visitor.prediction()
+    assert digit == 3
+    assert 0.1 < confidence <= 1
+    visitor.press_correct()
+    visitor.wait_until_cleared()
+    assert [(d, t) for _, d, t in deployment.rows()] == [(3, 3)]
+    assert before <= deployment.rows()[0][0] <= datetime.now(UTC)
+
+    visitor.draw(pen_strokes(8, 0))
+    digit, _ = visitor.prediction()
+    assert digit == 8
+    visitor.submit_correction("6")
+    visitor.wait_until_cleared()
+    assert [(d, t) for _, d, t in deployment.rows()] == [(3, 3), (8, 6)]
+
+
+def test_the_log_has_three_columns_and_no_other(deployment: Deployment) -> None:
+    columns = deployment.ssh(
+        "docker exec digits-db-1 psql --username digits --no-align --tuples-only --command "
+        "\"SELECT column_name FROM information_schema.columns WHERE table_name = 'predictions'"
+        ' ORDER BY ordinal_position"'
+    )
+    assert columns.split() == ["predicted_at", "predicted_digit", "true_label"]
+
+
+def test_nothing_but_22_and_80_answers_from_outside(deployment: Deployment) -> None:
+    need(shutil.which("nmap") is not None, "nmap is not installed", "apt-get install nmap")
+    # What must not answer is there: the test would notice if it did.
+    assert "127.0.0.1:8501" in deployment.ssh("ss --listening --tcp --numeric")
+    scan = run("nmap", *("-Pn", "-n", "-p-", "--min-rate", "2000", "--open"), deployment.ip)
+    assert re.findall(r"^(\d+)/tcp +open ", scan.stdout, re.MULTILINE) == ["22", "80"]
+
+
+def test_the_database_password_is_known_to_the_droplet_only(deployment: Deployment) -> None:
+    mode, owner = deployment.ssh("stat --format '%a %U' /opt/digits/secrets.env").split()
+    assert (mode, owner) == ("600", "root")
+    password = deployment.ssh("cat /opt/digits/secrets.env").strip().partition("=")[2]
+    assert len(password) == 48
+    assert password not in deployment.output
+
+
+def test_a_second_deploy_changes_nothing_and_says_so(deployment: Deployment) -> None:
+    done = run("make", "deploy", "TARGET=rehearsal")
+    assert done.returncode == 0
+    assert "No changes. Your infrastructure matches the configuration." in done.stdout
+    recap = re.findall(r"changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", done.stdout)
+    assert recap
+    assert set(recap) == {("0", "0", "0")}
+    assert done.stdout.rstrip().endswith(deployment.url)
+
+
+def test_the_tools_work_without_make(deployment: Deployment) -> None:
+    plan = rehearsed("terraform", "-chdir=infra/terraform", "plan", "-detailed-exitcode")
+    assert plan.returncode == 0, "terraform plan sees changes"
+    play = rehearsed("ansible-playbook", "infra/ansible/site.yml")
+    assert play.returncode == 0
+    assert re.search(r"digits\s+: ok=\d+\s+changed=0\s+unreachable=0\s+failed=0", play.stdout)
+    assert deployment.rows(), "the rows are still there"
+
+
+def test_deploy_without_a_token_says_what_to_do(deployment: Deployment) -> None:
+    del deployment  # only so that its environment is made
+    done = run("make", "deploy")
+    assert done.returncode != 0
+    assert "DIGITALOCEAN_TOKEN is not set" in done.stdout
+    assert "cloud.digitalocean.com/account/api/tokens" in done.stdout
+    assert "make deploy TARGET=rehearsal" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_wrong_token_is_called_a_wrong_token(deployment: Deployment) -> None:
+    def posts() -> int:
+        return (STATE / "api" / "requests.jsonl").read_text().count('"POST"')
+
+    before = posts()
+    url = (STATE / "api-url").read_text().strip()
+    done = run(
+        "make",
+        "deploy",
+        DIGITALOCEAN_TOKEN="wrong",
+        DIGITALOCEAN_API_URL=url,
+        DIGITALOCEAN_END_POINT=f"{url}/v2/",
+    )
+    assert done.returncode != 0
+    assert "does not know this token (401)" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert posts() == before, "something was created"
+    assert deployment.rows()

@@ -1,0 +1,353 @@
+"""Releases: none drops a request, no bad one gets in, and there is a way back."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.page import DigitsPage
+from tests.rehearsal.deployment import ROOT, Deployment, clean_environment, pen_strokes, run
+from tests.rehearsal.load import under_load
+
+pytestmark = pytest.mark.timeout(900)
+
+REGISTRY = "127.0.0.1:5050"
+# What is started in the background may ignore Ctrl-C, and so would all it starts.
+RELEASE = ("env", "--default-signal=INT", "make", "release", "TARGET=rehearsal")
+
+
+@pytest.fixture
+def app_folder(tmp_path: Path) -> Path:
+    """A copy of the app to change and release."""
+    folder = tmp_path / "app"
+    shutil.copytree(ROOT / "app", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def release(**env: str) -> subprocess.CompletedProcess[str]:
+    return run("make", "release", "TARGET=rehearsal", **env)
+
+
+def retitled(folder: Path, title: str) -> None:
+    """Change one line: the page's title."""
+    page = folder / "streamlit_app.py"
+    text = page.read_text()
+    changed = re.sub(r'st\.title\("[^"]*"', f'st.title("{title}"', text)
+    assert changed != text
+    page.write_text(changed)
+
+
+def app_containers(deployment: Deployment) -> list[str]:
+    """The app's containers on the droplet, whatever their state."""
+    return deployment.ssh(
+        "docker ps --all --quiet --filter label=com.docker.compose.service=app"
+    ).split()
+
+
+def serving(deployment: Deployment) -> tuple[list[str], str, str]:
+    """What a release that did not happen must leave as it is."""
+    return (
+        app_containers(deployment),
+        deployment.ssh("cat /etc/nginx/digits-upstream.conf /opt/digits/release.env"),
+        deployment.ssh("cat /opt/digits/releases.log"),
+    )
+
+
+@contextmanager
+def nothing_changes(deployment: Deployment) -> Iterator[None]:
+    """The old version serves throughout, to everybody, and nothing is left behind."""
+    before = serving(deployment)
+    with under_load(deployment.url) as load:
+        yield
+        deadline = time.monotonic() + 90
+        while deployment.ssh("ls /opt/digits/lock.holder 2>/dev/null || true"):
+            assert time.monotonic() < deadline, "the droplet did not clear up"
+            time.sleep(1)
+    assert serving(deployment) == before
+    assert load.requests > 50
+    assert load.failed == []
+    assert load.dropped == 0
+
+
+def test_a_release_drops_no_request_and_open_pages_go_on(
+    deployment: Deployment, page: Page, app_folder: Path
+) -> None:
+    visitor = DigitsPage(page)
+    visitor.open(deployment.url)
+    visitor.draw(pen_strokes(3, 0))
+    visitor.prediction()
+    retitled(app_folder, "Draw a number")
+    with under_load(deployment.url) as load:
+        done = release(APP_FOLDER=str(app_folder))
+        time.sleep(3)
+    assert done.returncode == 0, done.stdout[-3000:]
+    print(load.requests, load.dropped, load.away)
+    assert load.requests > 500
+    assert load.failed == []
+    # An open page loses its connection once, and has another within seconds.
+    assert load.dropped <= 4
+    assert load.away < 5
+    # This page was never loaded again, and goes on with the new version.
+    rows = len(deployment.rows())
+    visitor.draw(pen_strokes(3, 0))
+    expect(page.get_by_role("heading", name="Draw a number")).to_be_visible(timeout=30_000)
+    assert visitor.prediction()[0] == 3
+    visitor.press_correct()
+    visitor.wait_until_cleared()
+    assert len(deployment.rows()) == rows + 1
+    assert len(app_containers(deployment)) == 1
+
+
+def test_a_one_line_change_sends_little(deployment: Deployment, app_folder: Path) -> None:
+    def received() -> int:
+        return int(deployment.ssh("cat /sys/class/net/eth0/statistics/rx_bytes"))
+
+    retitled(app_folder, "Draw any digit")
+    before = received()
+    done = release(APP_FOLDER=str(app_folder))
+    assert done.returncode == 0, done.stdout[-3000:]
+    sent = received() - before
+    print(f"{sent:,} bytes")
+    assert sent < 1_000_000
+
+
+def test_the_same_again_changes_nothing(deployment: Deployment, app_folder: Path) -> None:
+    retitled(app_folder, "Draw any digit")
+    before = serving(deployment)
+    done = release(APP_FOLDER=str(app_folder))
+    assert done.returncode == 0
+    assert "Nothing to do" in done.stdout
+    assert serving(deployment) == before
+
+
+BAD = {
+    "crashes": (
+        'CMD ["python", "-c", "raise SystemExit(\'no such setting\')"]',
+        "does not stay up",
+    ),
+    "unhealthy": (
+        "HEALTHCHECK --interval=1s --retries=2 --start-period=1s CMD false",
+        "not healthy",
+    ),
+    "weights": ("USER root\nRUN echo nonsense > digits/weights.pt\nUSER 10001", "does not stay up"),
+    "database": (
+        (
+            "USER root\n"
+            "RUN sed -i 's/self._url = url/self._url = \"postgresql:\\/\\/nowhere\\/x\"/'"
+            " digits/prediction_log.py\n"
+            "USER 10001"
+        ),
+        "does not work",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_release_never_gets_in(deployment: Deployment, kind: str) -> None:
+    recipe, reason = BAD[kind]
+    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    name = f"digits:{kind}"
+    dockerfile = shlex.quote(f"FROM {serves}\n{recipe}\n")
+    deployment.ssh(f"printf %s {dockerfile} | docker build --quiet --tag {name} -")
+    with nothing_changes(deployment):
+        done = release(APP_IMAGE=name, NO_PULL="yes")
+        assert done.returncode != 0
+        assert reason in done.stdout
+        assert "The last lines of the container" in done.stdout
+        assert "still serves" in done.stdout
+    if kind == "crashes":
+        assert "| no such setting" in done.stdout
+
+
+def test_a_tag_that_does_not_exist(deployment: Deployment) -> None:
+    subprocess.run(
+        [
+            *("docker", "run", "--detach", "--name", "digits-registry"),
+            *("--publish", f"{REGISTRY}:5000", "registry:2"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    try:
+        with nothing_changes(deployment):
+            done = release(
+                APP_IMAGE=f"{REGISTRY}/digits:nothing", SSH_OPTIONS=f"-R {REGISTRY}:{REGISTRY}"
+            )
+            assert done.returncode != 0
+            assert "could not be pulled" in done.stdout
+    finally:
+        _remove_registry()
+
+
+def _remove_registry() -> None:
+    remove = ["docker", "rm", "--force", "--volumes", "digits-registry"]
+    subprocess.run(remove, check=False, capture_output=True)
+
+
+@contextmanager
+def stuck_in_the_pull(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """A release of a new version that hangs while the droplet pulls it."""
+    (folder / "page.css").write_text(f"/* {time.time()} */\n" + (folder / "page.css").read_text())
+    process = subprocess.Popen(
+        RELEASE,
+        cwd=ROOT,
+        env=clean_environment() | {"APP_FOLDER": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    lines: list[str] = []
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if "==> Release" in line:  # everything is in the registry now
+                subprocess.run(["docker", "pause", "digits-registry"], check=True)
+            if line.startswith("Pulling"):
+                break
+        else:
+            raise AssertionError("".join(lines))
+        time.sleep(1)
+        yield process, lines
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        _remove_registry()
+
+
+def _ended(process: subprocess.Popen[str], lines: list[str]) -> str:
+    assert process.stdout is not None
+    lines.extend(process.stdout)
+    assert process.wait(120) != 0
+    return "".join(lines)
+
+
+def _registry_goes(deployment: Deployment, process: subprocess.Popen[str]) -> None:
+    del deployment, process
+    _remove_registry()
+
+
+def _interrupted(deployment: Deployment, process: subprocess.Popen[str]) -> None:
+    del deployment
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def _connection_cut(deployment: Deployment, process: subprocess.Popen[str]) -> None:
+    del process
+    deployment.ssh("systemd-run --quiet --on-active=1 pkill -KILL -x sshd-session")
+    time.sleep(3)
+
+
+@pytest.mark.parametrize(
+    ("cut", "says"),
+    [
+        (_registry_goes, "could not be pulled"),
+        (_interrupted, "Interrupted"),
+        (_connection_cut, "was lost"),
+    ],
+)
+def test_a_release_that_is_cut_off_in_the_middle_leaves_the_old_one(
+    deployment: Deployment,
+    app_folder: Path,
+    cut: Callable[[Deployment, subprocess.Popen[str]], None],
+    says: str,
+) -> None:
+    with nothing_changes(deployment), stuck_in_the_pull(app_folder) as (process, lines):
+        cut(deployment, process)
+        _remove_registry()
+        assert says in _ended(process, lines)
+
+
+def test_interrupted_while_it_starts(deployment: Deployment, app_folder: Path) -> None:
+    retitled(app_folder, "Draw and wait")
+    with nothing_changes(deployment):
+        process = subprocess.Popen(
+            RELEASE,
+            cwd=ROOT,
+            env=clean_environment() | {"APP_FOLDER": str(app_folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("Waiting until"):
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        assert "Interrupted" in _ended(process, lines)
+
+
+def test_a_full_disk(deployment: Deployment, app_folder: Path) -> None:
+    # Where the engine puts what it downloads; 1 MB of it.
+    (app_folder / "page.css").write_bytes(os.urandom(3_000_000))
+    deployment.ssh("mount -t tmpfs -o size=1m tmpfs /var/lib/docker/tmp")
+    try:
+        with nothing_changes(deployment):
+            done = release(APP_FOLDER=str(app_folder))
+            assert done.returncode != 0
+            assert "no space left on device" in done.stdout
+            assert "could not be pulled" in done.stdout
+    finally:
+        deployment.ssh("umount /var/lib/docker/tmp")
+
+
+def test_one_at_a_time_and_a_killed_one_is_taken_over(
+    deployment: Deployment, app_folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(app_folder, other)
+    with stuck_in_the_pull(app_folder) as (process, _):
+        second = _second(deployment)
+        assert second.returncode != 0
+        assert re.search(r"Another release is running: .+@.+, since \d{4}-\d\d-\d\d", second.stdout)
+        deployment.ssh("pkill -KILL -x digits-release; pkill -KILL -f '[d]ocker pull' || true")
+        process.wait(60)
+    retitled(other, "Draw a digit again")
+    done = release(APP_FOLDER=str(other))
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "was killed; taking over" in done.stdout
+
+
+def _second(deployment: Deployment) -> subprocess.CompletedProcess[str]:
+    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    return release(APP_IMAGE=serves, NO_PULL="yes")
+
+
+def test_the_last_three_images_stay_and_there_is_a_way_back(
+    deployment: Deployment, page: Page
+) -> None:
+    listed = run("make", "releases", "TARGET=rehearsal").stdout
+    assert len(re.findall(r"^[* ] \d{4}-", listed, re.MULTILINE)) == 4
+    assert listed.count("(removed)") == 1
+    assert listed.count("\n* ") == 1
+    with under_load(deployment.url) as load:
+        started = time.monotonic()
+        done = run("make", "rollback", "TARGET=rehearsal")
+        seconds = time.monotonic() - started
+    assert done.returncode == 0, done.stdout[-3000:]
+    print(f"rolled back in {seconds:.0f} s")
+    assert seconds < 60
+    assert load.failed == []
+    page.goto(deployment.url)
+    expect(page.get_by_role("heading", name="Draw any digit")).to_be_visible(timeout=60_000)
+    gone = re.search(r"(\S+)  \(removed\)", listed)
+    assert gone
+    refused = run("make", "rollback", "TARGET=rehearsal", f"RELEASE={gone[1]}")
+    assert refused.returncode != 0
+    assert "is not on the droplet" in refused.stdout
+    assert len(app_containers(deployment)) == 1

@@ -1,0 +1,156 @@
+"""The droplet: what it lets in, how its containers are held, and that it comes back."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from contextlib import suppress
+
+import pytest
+import requests
+from playwright.sync_api import Page
+
+from tests.browser.page import DigitsPage
+from tests.rehearsal.deployment import Deployment, pen_strokes, run
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_the_containers_may_do_no_more_than_they_need(deployment: Deployment) -> None:
+    ids = deployment.ssh("docker ps --quiet").split()
+    assert len(ids) == 2
+    for container in json.loads(deployment.ssh(f"docker inspect {' '.join(ids)}")):
+        host = container["HostConfig"]
+        assert host["CapDrop"] == ["ALL"]
+        assert host["SecurityOpt"] == ["no-new-privileges:true"]
+        assert host["ReadonlyRootfs"]
+        assert host["Memory"] > 0
+        assert host["PidsLimit"] > 0
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+        assert not host["Privileged"]
+        if container["Config"]["Labels"]["com.docker.compose.service"] == "app":
+            assert not host["CapAdd"]
+            assert container["Config"]["User"] == "10001"
+    assert deployment.ssh("ps -o user= -C postgres | sort -u").strip() != "root"
+
+
+def test_headers_and_compression(deployment: Deployment) -> None:
+    headers = requests.get(deployment.url, timeout=30).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert headers["Content-Encoding"] == "gzip"
+    assert headers["Server"] == "nginx"  # and no version
+
+
+def test_the_page_breaks_none_of_its_own_rules(deployment: Deployment, page: Page) -> None:
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    visitor = DigitsPage(page)
+    visitor.open(deployment.url)
+    visitor.draw(pen_strokes(5, 0))
+    visitor.prediction()
+    assert not [text for text in complaints if "Content Security Policy" in text]
+
+
+def test_a_class_behind_one_address_is_let_in_and_a_flood_is_not(deployment: Deployment) -> None:
+    script = (
+        "import concurrent.futures as f, collections, http.client\n"
+        "def ask(count):\n"
+        "    c = http.client.HTTPConnection('127.0.0.1'); seen = collections.Counter()\n"
+        "    for _ in range(count):\n"
+        "        c.request('GET', '/_stcore/health'); r = c.getresponse(); r.read()\n"
+        "        seen[r.status] += 1\n"
+        "    return seen\n"
+        "for count in (60, 500):\n"
+        "    with f.ThreadPoolExecutor(30) as pool:\n"
+        "        print(dict(sum(pool.map(ask, [count] * 30), collections.Counter())))\n"
+    )
+    class_, flood = deployment.ssh(f"python3 -c {shlex.quote(script)}").splitlines()
+    assert class_ == "{200: 1800}"  # thirty pages of sixty files, all at once
+    assert "429" in flood
+
+
+def test_the_access_log_knows_no_query_string(deployment: Deployment) -> None:
+    assert requests.get(f"{deployment.url}/?secret=word", timeout=30).ok
+    log = deployment.ssh("tail -n 50 /var/log/nginx/access.log")
+    assert '"GET /"' in log
+    assert "secret" not in log
+
+
+def test_while_the_app_is_down_a_plain_page_says_so(deployment: Deployment) -> None:
+    app = deployment.ssh("docker ps -q --filter label=com.docker.compose.service=app").strip()
+    deployment.ssh(f"docker stop --time 2 {app}")
+    try:
+        answer = requests.get(deployment.url, timeout=30)
+        assert answer.status_code == 502
+        assert "Back in a moment" in answer.text
+    finally:
+        deployment.ssh(f"docker start {app}")
+    _wait_until_it_serves(deployment, 60)
+
+
+def test_time_logs_and_updates_are_kept_in_bounds(deployment: Deployment) -> None:
+    assert deployment.ssh("date +%Z").strip() == "UTC"
+    assert "SystemMaxUse=200M" in deployment.ssh("cat /etc/systemd/journald.conf.d/*.conf")
+    daemon = json.loads(deployment.ssh("cat /etc/docker/daemon.json"))
+    assert daemon["log-opts"]["max-size"] == "10m"
+    assert daemon["live-restore"] is True
+    upgrades = deployment.ssh("apt-config dump")
+    assert 'Unattended-Upgrade::Automatic-Reboot "false"' in upgrades
+    assert 'APT::Periodic::Unattended-Upgrade "1"' in upgrades
+
+
+def test_status_says_what_serves_and_how_it_is(deployment: Deployment) -> None:
+    said = run("make", "status", "TARGET=rehearsal").stdout
+    for line in (
+        rf"^URL +{re.escape(deployment.url)}$",
+        r"^release +\S+digits:\w+, released 20\S+ by .+@.+, commit \S+$",
+        r"^app +Up .+\(healthy\), .+MiB",
+        r"^database +Up .+\(healthy\), \d+ answers$",
+        r"^nginx +active$",
+        r"^memory +\d+ of \d+ MB available",
+        r"^disk +\S+ of \S+ free$",
+        r"^last backup +20.+\.dump$",
+    ):
+        assert re.search(line, said, re.MULTILINE), line
+
+
+def test_psql_and_ssh_and_logs(deployment: Deployment) -> None:
+    del deployment
+    asked = run("bash", "-c", "echo 'SELECT 6 * 7' | make psql TARGET=rehearsal")
+    assert "42" in asked.stdout
+    assert "digits" in run("bash", "-c", "echo hostname | make ssh TARGET=rehearsal").stdout
+    logs = run("make", "logs", "TARGET=rehearsal", FOLLOW="")
+    assert logs.returncode == 0
+    assert "database system is ready" in logs.stdout
+
+
+def _wait_until_it_serves(deployment: Deployment, seconds: float) -> float:
+    started = time.monotonic()
+    while True:
+        with suppress(requests.RequestException):
+            if requests.get(f"{deployment.url}/_stcore/health", timeout=2).ok:
+                return time.monotonic() - started
+        assert time.monotonic() - started < seconds, "it does not come back"
+        time.sleep(0.3)
+
+
+def test_a_reboot_with_visitors_on_it(deployment: Deployment, page: Page) -> None:
+    visitor = DigitsPage(page)
+    visitor.open(deployment.url)
+    rows = deployment.rows()
+    assert rows
+    deployment.ssh("systemd-run --on-active=1 --quiet reboot")
+    time.sleep(5)
+    seconds = _wait_until_it_serves(deployment, 180)
+    print(f"serves again after {seconds + 5:.0f} s")
+    assert deployment.rows() == rows
+    # The open page finds its way back by itself.
+    visitor.draw(pen_strokes(3, 0))
+    visitor.prediction()
+    visitor.press_correct()
+    visitor.wait_until_cleared()
+    assert len(deployment.rows()) == len(rows) + 1

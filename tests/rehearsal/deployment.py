@@ -1,0 +1,127 @@
+"""A rehearsed deployment, as the tests use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.conftest import need
+
+ROOT = Path(__file__).resolve().parents[2]
+STATE = ROOT / ".rehearsal"
+STROKES = ROOT.parent / "shared" / "data" / "pen-digits" / "pendigits_train.json"
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment with neither a real account's settings nor those of a make around us."""
+    others = ("DIGITALOCEAN_", "TF_VAR_", "MAKE", "MFLAGS")
+    return {k: v for k, v in os.environ.items() if not k.startswith(others)}
+
+
+def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the project; its two outputs come back as one."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=clean_environment() | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    print(done.stdout)
+    return done
+
+
+def rehearsed(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the tools itself, with nothing but the rehearsal's few settings."""
+    script = 'settings=$(rehearsal/env) && eval "$settings" && PATH=$PWD/.venv/ops/bin:$PATH "$@"'
+    return run("bash", "-c", script, "bash", *command)
+
+
+def leftovers() -> dict[str, str]:
+    """What a rehearsal makes, by kind, as this machine has it now."""
+
+    def ask(*command: str) -> str:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    label = "label=digits.rehearsal"
+    processes = subprocess.run(
+        ["pgrep", "--list-full", "--full", r"rehearsal\.api|\.rehearsal/"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    return {
+        "containers": ask("docker", "ps", "--all", "--quiet", "--filter", label),
+        "registry": ask("docker", "ps", "--all", "--quiet", "--filter", "name=digits-registry"),
+        "networks": ask("docker", "network", "ls", "--quiet", "--filter", label),
+        "volumes": ask("docker", "volume", "ls", "--quiet"),
+        "processes": processes.strip(),
+        "state": "\n".join(
+            str(p) for p in (STATE, ROOT / "infra/terraform/terraform.tfstate.d") if p.exists()
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A finished `make deploy`: what it printed and where the page is."""
+
+    output: str
+    url: str
+
+    @property
+    def ip(self) -> str:
+        return self.url.removeprefix("http://")
+
+    def ssh(self, command: str) -> str:
+        """Run a command on the droplet as root and return what it prints."""
+        return subprocess.run(
+            [
+                "ssh",
+                "-i",
+                str(STATE / "ssh_key"),
+                "-o",
+                f"UserKnownHostsFile={STATE / 'known_hosts'}",
+                "-o",
+                "StrictHostKeyChecking=yes",
+                f"root@{self.ip}",
+                command,
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    def rows(self) -> list[tuple[datetime, int, int]]:
+        """Every row of the prediction log, oldest first."""
+        printed = self.ssh(
+            "docker exec digits-db-1 psql --username digits --no-align --tuples-only"
+            " --command \"SELECT to_char(predicted_at AT TIME ZONE 'UTC',"
+            " 'YYYY-MM-DD HH24:MI:SS.US'), predicted_digit, true_label"
+            ' FROM predictions ORDER BY predicted_at"'
+        )
+        rows = [line.split("|") for line in printed.splitlines() if line]
+        return [
+            (datetime.fromisoformat(at).replace(tzinfo=UTC), int(d), int(t)) for at, d, t in rows
+        ]
+
+
+def pen_strokes(label: int, nth: int) -> list[list[tuple[float, float]]]:
+    """The nth drawing of a digit by the pen writers, fitted to 60 % of the canvas, in 0..1."""
+    need(STROKES.exists(), f"{STROKES.name} is not beside the project", f"put it at {STROKES}")
+    drawings = [d["strokes"] for d in json.loads(STROKES.read_text()) if d["label"] == label]
+    strokes = drawings[nth]
+    xs = [x for stroke in strokes for x, _ in stroke]
+    ys = [y for stroke in strokes for _, y in stroke]
+    side = max(max(xs) - min(xs), max(ys) - min(ys))
+    left, top = (max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2
+    return [
+        [((x - left) / side * 0.6 + 0.5, (y - top) / side * 0.6 + 0.5) for x, y in stroke]
+        for stroke in strokes
+    ]

@@ -1,0 +1,106 @@
+"""Visitors who never stop asking, to see whether one of them ever goes unanswered."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+PATHS = ("/", "/_stcore/health")
+PAUSE = 0.02  # seconds between one visitor's requests
+
+
+@dataclass
+class Load:
+    """What the visitors have seen so far."""
+
+    requests: int = 0
+    failed: list[str] = field(default_factory=list)
+    dropped: int = 0  # open websockets that were closed; each was opened again
+    away: float = 0.0  # seconds: the longest that one of them was without one
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, problem: str | None = None) -> None:
+        """Note one request, and what went wrong with it if anything did."""
+        with self._lock:
+            self.requests += 1
+            if problem:
+                self.failed.append(f"{time.strftime('%T')} {problem}")
+
+    def note_reopened(self, seconds: float) -> None:
+        """Note that a closed websocket was open again after so many seconds."""
+        with self._lock:
+            self.dropped += 1
+            self.away = max(self.away, seconds)
+
+
+def _asks(url: str, keep_alive: bool, load: Load, over: threading.Event) -> None:
+    host = urlsplit(url).netloc
+    connection = http.client.HTTPConnection(host, timeout=10)
+    number = 0
+    while not over.is_set():
+        path = PATHS[number % len(PATHS)]
+        number += 1
+        # A server may close an idle connection at any time; a browser then asks again on
+        # a new one (RFC 9112, 9.5), and so does this one. The new one must be answered.
+        attempts = 2 if connection.sock is not None else 1
+        problem = None
+        for _ in range(attempts):
+            try:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                problem = f"{path}: {error!r}"
+                connection.close()
+                continue
+            problem = None if answer.status == 200 else f"{path}: status {answer.status}"
+            break
+        load.count(problem)
+        if not keep_alive:
+            connection.close()
+        time.sleep(PAUSE)
+    connection.close()
+
+
+def _stays(url: str, load: Load, over: threading.Event) -> None:
+    address = url.replace("http", "ws", 1) + "/_stcore/stream"
+    closed: float | None = None
+    while not over.is_set():
+        try:
+            with connect(address, subprotocols=["streamlit"], open_timeout=10) as page:  # type: ignore[list-item]
+                if closed is not None:
+                    load.note_reopened(time.monotonic() - closed)
+                    closed = None
+                while not over.is_set():
+                    try:
+                        page.recv(timeout=0.2)
+                    except TimeoutError:
+                        continue
+        except (OSError, WebSocketException):
+            closed = closed or time.monotonic()
+            time.sleep(0.2)
+
+
+@contextmanager
+def under_load(url: str, askers: int = 4, stayers: int = 4) -> Iterator[Load]:
+    """Let visitors ask and stay for as long as the block lasts; then see what they noted."""
+    load, over = Load(), threading.Event()
+    visitors = [
+        threading.Thread(target=_asks, args=(url, n % 2 == 0, load, over)) for n in range(askers)
+    ] + [threading.Thread(target=_stays, args=(url, load, over)) for _ in range(stayers)]
+    for visitor in visitors:
+        visitor.start()
+    try:
+        yield load
+    finally:
+        over.set()
+        for visitor in visitors:
+            visitor.join(30)
