@@ -14,7 +14,7 @@ endif
 WITH := $(with-$(TARGET))
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down train evaluate bench test lint deploy destroy
+.PHONY: help run up down train evaluate bench test lint doctor deploy destroy
 
 help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
@@ -28,9 +28,11 @@ down: ## stop the two containers (the logged answers stay)
 	@scripts/down
 
 ##@ On the internet
+doctor: ## what a deployment needs and has: looks, and changes nothing
+	@$(WITH) scripts/doctor
 deploy: ## a droplet with the app on it; prints its URL
 	@$(WITH) scripts/deploy
-destroy: ## remove everything that `make deploy` made
+destroy: ## remove everything that `make deploy` made; asks first
 	@$(WITH) scripts/destroy
 ifeq ($(TARGET),rehearsal)
 	@rehearsal/down
