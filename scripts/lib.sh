@@ -56,3 +56,30 @@ terraform_in() {
   shift
   terraform -chdir=infra/terraform "$verb" ${plain:+"$plain"} "$@"
 }
+
+# can_back_up: whether the logged answers can be saved before their droplet goes.
+# If not, it says why.
+can_back_up() {
+  local answer=0
+  if [ "${BACKUP:-}" = no ]; then
+    echo "No backup is made: BACKUP=no."
+    return 1
+  fi
+  if [ ! -x scripts/backup ]; then
+    echo "No backup is made: there is no scripts/backup here."
+    return 1
+  fi
+  python infra/ansible/reach.py || answer=$?
+  case $answer in
+  0) ;;
+  1) echo "NO BACKUP can be made of a droplet that does not answer." && return 1 ;;
+  *) die "Whether there is anything to back up could not be asked, so nothing was removed." \
+    "What failed is above; run the same command again." ;;
+  esac
+}
+
+# last_backup: save them; without that, nothing is removed.
+last_backup() {
+  scripts/backup || die "The last backup failed, so nothing was removed." \
+    "What failed is above. To go on without it, and lose the answers: the same command with BACKUP=no"
+}
