@@ -52,17 +52,19 @@ class CloudError(Exception):
 
 @dataclass(frozen=True)
 class Droplet:
-    """One droplet of this deployment: its name, public IPv4 address and status."""
+    """One droplet of this deployment: its name, public IPv4 address, status and kind."""
 
     name: str
     ip: str | None
     status: str
-    key: str = ""
+    key: str
+    region: str
+    size: str
 
 
 @dataclass(frozen=True)
 class Size:
-    """A size of droplets, what it costs, and where it is to be had."""
+    """A size of droplets, what it costs, and in which regions it is to be had now."""
 
     slug: str
     memory_mb: int
@@ -189,7 +191,10 @@ def droplets(tag: str) -> list[Droplet]:
         found = manager.get_all_droplets(tag_name=tag)
     except _TROUBLE as error:
         raise _explain(error) from error
-    return [Droplet(d.name, d.ip_address, d.status, str(d.id)) for d in found]
+    return [
+        Droplet(d.name, d.ip_address, d.status, str(d.id), d.region["slug"], d.size_slug)
+        for d in found
+    ]
 
 
 def regions() -> list[str]:
@@ -198,7 +203,7 @@ def regions() -> list[str]:
 
 
 def sizes() -> dict[str, Size]:
-    """Every size that is to be had, by its slug. Raises CloudError."""
+    """Every size, by its slug. Raises CloudError."""
     return {
         size["slug"]: Size(
             size["slug"],
@@ -206,10 +211,9 @@ def sizes() -> dict[str, Size]:
             size["vcpus"],
             size["disk"],
             float(size["price_monthly"]),
-            frozenset(size["regions"]),
+            frozenset(size["regions"] if size["available"] else []),
         )
         for size in _list("sizes/", "sizes")
-        if size["available"]
     }
 
 

@@ -20,6 +20,7 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import digitalocean_api as cloud
 import terraform_state
@@ -36,6 +37,7 @@ LISTS = {
     "account/keys": "ssh_key",
     "tags": "tag",
 }
+Answer = TypeVar("Answer")
 DISK_MB, MEMORY_MB = 1024, 50  # less free than this is trouble soon
 
 
@@ -290,11 +292,23 @@ class Doctor:
             "told by reading"
         )
 
+    def _catalogue(self, ask: Callable[[], Answer]) -> Answer:
+        """What DigitalOcean offers, if the token may ask; to deploy it need not."""
+        try:
+            return ask()
+        except CloudError as error:
+            if error.status == 403:
+                raise Skipped("the token may not ask what there is (403)") from error
+            raise
+
     def region(self) -> str:
         """The region exists and takes new droplets."""
         self._need_account()
-        region, there = setting("region"), cloud.regions()
+        region = setting("region")
+        there = self._catalogue(cloud.regions)
         if region not in there:
+            if any(d.region == region for d in cloud.droplets(cloud.deployment_name())):
+                return f"{region}: it takes no new droplets now; yours is there already"
             raise Failed(
                 f"DigitalOcean has no region {region} that takes new droplets.",
                 f"export TF_VAR_region=fra1   (or one of: {' '.join(there)})",
@@ -304,16 +318,23 @@ class Doctor:
     def size(self) -> str:
         """The size exists, is to be had in the region, and costs this much."""
         self._need_account()
-        slug, region, there = setting("size"), setting("region"), cloud.sizes()
-        small = sorted(there.values(), key=lambda size: size.dollars_a_month)[:6]
+        slug, region = setting("size"), setting("region")
+        there = self._catalogue(cloud.sizes)
+        small = [
+            size.slug
+            for size in sorted(there.values(), key=lambda size: size.dollars_a_month)
+            if region in size.regions
+        ]
         if slug not in there:
             raise Failed(
                 f"DigitalOcean has no size {slug}.",
-                f"export TF_VAR_size=s-1vcpu-1gb   (or one of: "
-                f"{' '.join(size.slug for size in small)} ...)",
+                f"export TF_VAR_size=s-1vcpu-1gb   (or one of: {' '.join(small[:6])} ...)",
             )
         size = there[slug]
-        if region not in size.regions:
+        made = (region, slug)
+        if region not in size.regions and not any(
+            (d.region, d.size) == made for d in cloud.droplets(cloud.deployment_name())
+        ):
             elsewhere = sorted(size.regions)
             raise Failed(
                 f"The size {slug} is not to be had in {region} now.",

@@ -192,21 +192,18 @@ class Project:
 
     folder: Path
     settings: dict[str, str]
+    stdin: int = subprocess.DEVNULL
 
-    def run(
-        self, *command: str | Path, stdin: int = subprocess.DEVNULL, **settings: str | None
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str | Path, **settings: str | None) -> subprocess.CompletedProcess[str]:
         """One command; a setting of None is taken away. What it prints is one text."""
         env = {
-            name: value
-            for name, value in (self.settings | settings).items()
-            if value is not None
+            name: value for name, value in (self.settings | settings).items() if value is not None
         }
         done = subprocess.run(
             command,
             cwd=self.folder,
             env=env,
-            stdin=stdin,
+            stdin=self.stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

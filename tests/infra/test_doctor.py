@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import digitalocean
-import digitalocean_api
-import doctor
 import pytest
 
+import digitalocean_api
+import doctor
 from tests.infra import conformance
 from tests.infra.conftest import TERRAFORM, TOKEN, Api, Project
 
@@ -127,11 +127,33 @@ def test_size_that_another_region_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digitalocean_api, "sizes", lambda: {there.slug: there})
     monkeypatch.delenv("TF_VAR_region", raising=False)
     monkeypatch.delenv("TF_VAR_size", raising=False)
+    here: list[digitalocean_api.Droplet] = []
+    monkeypatch.setattr(digitalocean_api, "droplets", lambda _tag: here)
+    monkeypatch.setattr(digitalocean_api, "regions", lambda: ["nyc3"])
     examined = doctor.Doctor()
     examined.account = True
     with pytest.raises(doctor.Failed, match="not to be had in fra1") as caught:
         examined.size()
     assert caught.value.fix == "export TF_VAR_region=nyc3"
+    with pytest.raises(doctor.Failed, match="no region fra1"):
+        examined.region()
+    # What takes no new droplets may keep the one it has.
+    here.append(
+        digitalocean_api.Droplet("digits", "203.0.113.7", "active", "1", "fra1", "s-1vcpu-1gb")
+    )
+    assert "$6 a month" in examined.size()
+    assert "yours is there already" in examined.region()
+
+
+def test_catalogue_not_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> list[str]:
+        raise digitalocean_api.CloudError("no", 403)
+
+    monkeypatch.setattr(digitalocean_api, "regions", refused)
+    examined = doctor.Doctor()
+    examined.account = True
+    with pytest.raises(doctor.Skipped, match="may not ask"):
+        examined.region()
 
 
 def test_price_of_another_size(project: Project) -> None:
@@ -239,6 +261,16 @@ def test_deployed(project: Project, api: Api) -> None:
 
     droplet(api)
     assert "2 droplets carry the tag digits" in examine(project)["droplet"][1]
+
+
+def test_state(project: Project) -> None:
+    project.terraform("apply", "-auto-approve", "-input=false")
+    status, text = examine(project)["state"]
+    assert status == "ok"
+    assert "5 resources; the droplet is digits (id " in text
+    # A workspace that is not there has no state, and asking does not make it.
+    assert examine(project, TF_WORKSPACE="another")["state"][0] == "skip"
+    assert not (project.folder / "infra/terraform/terraform.tfstate.d").exists()
 
 
 def test_broken_state(project: Project) -> None:
