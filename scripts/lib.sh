@@ -57,6 +57,12 @@ terraform_in() {
   terraform -chdir=infra/terraform "$verb" ${plain:+"$plain"} "$@"
 }
 
+# forget_host IP: another machine may get this address, with another host key.
+forget_host() {
+  local known_hosts=${SSH_KNOWN_HOSTS:-infra/ansible/known_hosts}
+  [ ! -e "$known_hosts" ] || ssh-keygen -q -R "$1" -f "$known_hosts" >/dev/null 2>&1 || true
+}
+
 # can_back_up: whether the logged answers can be saved before their droplet goes.
 # If not, it says why.
 can_back_up() {

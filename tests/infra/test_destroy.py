@@ -48,7 +48,7 @@ def test_from_question_to_nothing_left(project: Project, api: Api) -> None:
         assert f"{kind:<9} digits" in done.stdout
     assert "digitalocean_droplet.app" in done.stdout
     assert "no terminal" in done.stdout
-    assert "make destroy CONFIRM=digits" in done.stdout
+    assert "the same command with CONFIRM=digits" in done.stdout
 
     done = destroy(project, CONFIRM="yes")
     assert done.returncode == 1

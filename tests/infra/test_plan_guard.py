@@ -149,7 +149,7 @@ def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) 
     assert refused.returncode == 1
     assert 'region: "fra1" -> "ams3"' in refused.stdout
     assert "$6 a month now and $6 a month afterwards" in refused.stdout
-    assert "make deploy REPLACE=yes" in refused.stdout
+    assert "the same command with REPLACE=yes" in refused.stdout
     assert "Ansible" not in refused.stdout
     assert {e["method"] for e in conformance.journal(api.journal)[lines:]} == {"GET"}
     for no in ("no", "1", ""):
@@ -157,6 +157,9 @@ def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) 
     assert the_droplet(api) == before
 
     # Told to: a backup first, and without one nothing goes.
+    known = project.folder / "known_hosts"
+    ip = before["networks"]["v4"][0]["ip_address"]
+    known.write_text(f"{ip} {(project.folder / 'key.pub').read_text()}")
     project.ssh_says("exit 0")
     project.backup("echo the disk is full >&2; exit 1")
     failed = project.run("scripts/deploy", TF_VAR_region="ams3", REPLACE="yes")
@@ -164,6 +167,7 @@ def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) 
     assert "The last backup failed" in failed.stdout
     assert "BACKUP=no" in failed.stdout
     assert the_droplet(api) == before
+    assert ip in known.read_text()
 
     # The backup is of the name that the droplet has, not of the one it gets.
     project.backup('echo "backup of $TF_VAR_name"')
@@ -173,6 +177,7 @@ def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) 
     after = the_droplet(api)
     assert (after["region"]["slug"], after["name"]) == ("ams3", "numbers")
     assert after["id"] != before["id"]
+    assert ip not in known.read_text(), "its next owner has another host key"
 
     assert list((project.folder / "tmp").iterdir()) == [], "the plan holds what no output shows"
     assert conformance.check(api.journal) == []
