@@ -14,7 +14,7 @@ endif
 WITH := $(with-$(TARGET))
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down deploy release rollback releases status logs ssh psql backup restore \
+.PHONY: help run up down doctor deploy release rollback releases status logs ssh psql backup restore \
   destroy train evaluate bench test lint
 
 help: ## show this list
@@ -29,13 +29,15 @@ down: ## stop the two containers (the logged answers stay)
 	@scripts/down
 
 ##@ On the internet
+doctor: ## what a deployment needs and has: looks, and changes nothing
+	@$(WITH) scripts/doctor
 deploy: ## a droplet with the app on it; prints its URL
 	@$(WITH) scripts/deploy
 release: ## the code as it is here into service, without a dropped request
 	@$(WITH) scripts/release
 rollback: ## the release before back into service (or RELEASE=image)
 	@$(WITH) scripts/rollback
-destroy: ## remove everything that `make deploy` made
+destroy: ## remove everything that `make deploy` made; asks first
 	@$(WITH) scripts/destroy
 ifeq ($(TARGET),rehearsal)
 	@rehearsal/down

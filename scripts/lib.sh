@@ -69,3 +69,38 @@ print(next((host["ansible_host"] for host in hosts), ""), end="")' <<<"$inventor
 
 # who_releases: the name that goes into the list of releases.
 who_releases() { printf '%s' "${RELEASED_BY:-$(git config user.name || id --user --name)@$(hostname)}"; }
+
+# forget_host IP: another machine may get this address, with another host key.
+forget_host() {
+  local known_hosts=${SSH_KNOWN_HOSTS:-infra/ansible/known_hosts}
+  [ ! -e "$known_hosts" ] || ssh-keygen -q -R "$1" -f "$known_hosts" >/dev/null 2>&1 || true
+}
+
+# can_back_up: whether the logged answers can be saved before their droplet goes.
+# If not, it says why.
+can_back_up() {
+  local answer=0
+  if [ "${BACKUP:-}" = no ]; then
+    echo "No backup is made: BACKUP=no."
+    return 1
+  fi
+  python infra/ansible/reach.py || answer=$?
+  case $answer in
+  0) ;;
+  1)
+    die "The droplet does not answer, so its answers cannot be saved. Nothing was removed." \
+      "See what is wrong: make doctor. To go on and lose them: the same command with BACKUP=no"
+    ;;
+  *) die "Whether there is anything to back up could not be asked, so nothing was removed." \
+    "What failed is above; run the same command again." ;;
+  esac
+}
+
+# last_backup: save them; without that, nothing is removed.
+last_backup() {
+  local status=0
+  scripts/backup || status=$?
+  # 4: no database has been made yet.
+  [ $status = 0 ] || [ $status = 4 ] || die "The last backup failed, so nothing was removed." \
+    "What failed is above. To go on without it, and lose the answers: the same command with BACKUP=no"
+}

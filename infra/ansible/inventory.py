@@ -17,17 +17,20 @@ from digitalocean_api import CloudError, deployment_name, droplets
 HERE = Path(__file__).resolve().parent
 
 
+def known_hosts() -> str:
+    """Where host keys are remembered at first contact, to be the same ever after."""
+    return os.environ.get("SSH_KNOWN_HOSTS") or str(HERE / "known_hosts")
+
+
 def inventory() -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError."""
     found = [d for d in droplets(deployment_name()) if d.ip]
-    # A host key is remembered at first contact and must be the same ever after.
-    known_hosts = os.environ.get("SSH_KNOWN_HOSTS") or str(HERE / "known_hosts")
     return {
         "droplet": {
             "hosts": [d.name for d in found],
             "vars": {
                 "ansible_ssh_common_args": (
-                    f"-o UserKnownHostsFile='{known_hosts}' -o StrictHostKeyChecking=accept-new"
+                    f"-o UserKnownHostsFile='{known_hosts()}' -o StrictHostKeyChecking=accept-new"
                 ),
             },
         },

@@ -175,3 +175,106 @@ def terraform(prepared: Terraform, api: Api, tmp_path: Path) -> Terraform:
         "TF_VAR_ssh_public_key_path": "tests/fixtures/key.pub",
     }
     return Terraform(folder, settings)
+
+
+def _quick_playbook() -> str:
+    """A playbook that has nothing to do: no machine is behind the droplets here."""
+    return "- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks: []\n"
+
+
+@dataclass
+class Project:
+    """A copy of scripts/ and infra/, pointed at the local API, with a key and an ssh of its own.
+
+    The ssh is a script that does as told, since nothing answers at the droplets'
+    addresses. The copy keeps what the scripts write away from the real project.
+    """
+
+    folder: Path
+    settings: dict[str, str]
+    stdin: int = subprocess.DEVNULL
+
+    def run(self, *command: str | Path, **settings: str | None) -> subprocess.CompletedProcess[str]:
+        """One command; a setting of None is taken away. What it prints is one text."""
+        env = {
+            name: value for name, value in (self.settings | settings).items() if value is not None
+        }
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=env,
+            stdin=self.stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        print(done.stdout)
+        assert "Traceback" not in done.stdout
+        return done
+
+    def command(self, name: str, script: str) -> None:
+        """Put a program of this name before the machine's own."""
+        self._script(self.folder / "bin" / name, script)
+
+    def backup(self, script: str) -> None:
+        """Make this scripts/backup."""
+        self._script(self.folder / "scripts/backup", script)
+
+    def ssh_says(self, script: str) -> None:
+        """What ssh does, but for the question which keys it would try."""
+        own = shutil.which("ssh")
+        self.command("ssh", f'[ "$1" != -G ] || exec {own} "$@"\n{script}')
+
+    @staticmethod
+    def _script(file: Path, script: str) -> None:
+        file.write_text(f"#!/bin/bash\n{script}\n")
+        file.chmod(0o755)
+
+    def terraform(self, *arguments: str) -> None:
+        """Terraform in the copy; it has to succeed."""
+        assert self.run("terraform", "-chdir=infra/terraform", *arguments).returncode == 0
+
+
+NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed out' >&2; exit 255"
+
+
+@pytest.fixture
+def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
+    environment("ops", "infra/ansible/requirements.txt")
+    folder = tmp_path / "project"
+    shutil.copytree(ROOT / "scripts", folder / "scripts")
+    (folder / "scripts/backup").unlink(missing_ok=True)
+    (folder / "scripts/look.py").write_text("")
+    shutil.copytree(
+        ROOT / "infra/ansible",
+        folder / "infra/ansible",
+        ignore=shutil.ignore_patterns("known_hosts*", "__pycache__", "roles"),
+    )
+    (folder / "infra/ansible/site.yml").write_text(_quick_playbook())
+    shutil.copytree(prepared.folder, folder / "infra/terraform", symlinks=True)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    (folder / "bin").mkdir()
+    (folder / "tmp").mkdir()
+    key = folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    others = ("ANSIBLE_", "SSH_", "APP_IMAGE", "CONFIRM", "BACKUP", "REPLACE", "NO_COLOR")
+    kept = {k: v for k, v in prepared.settings.items() if not k.startswith(others)}
+    made = Project(
+        folder,
+        {
+            **kept,
+            "PATH": f"{folder / 'bin'}:{kept['PATH']}",
+            "TMPDIR": str(folder / "tmp"),
+            "DIGITALOCEAN_API_URL": api.url,
+            "DIGITALOCEAN_END_POINT": f"{api.url}/v2/",
+            "DIGITALOCEAN_TOKEN": TOKEN,
+            "DIGITALOCEAN_HTTP_RETRY_MAX": "0",
+            "TF_VAR_ssh_public_key_path": f"{key}.pub",
+            "ANSIBLE_PRIVATE_KEY_FILE": str(key),
+            "SSH_KNOWN_HOSTS": str(folder / "known_hosts"),
+            "APP_IMAGE": "registry.invalid/digits:1",
+        },
+    )
+    made.ssh_says(NO_ANSWER)
+    return made

@@ -18,8 +18,10 @@ def test_destroy_leaves_nothing(
 ) -> None:
     journal = tmp_path / "requests.jsonl"
     shutil.copy(STATE / "api" / "requests.jsonl", journal)
-    done = run("make", "destroy", "TARGET=rehearsal")
+    done = run("make", "destroy", "TARGET=rehearsal", "CONFIRM=digits")
     assert done.returncode == 0
+    assert "Backed up to backups/" in done.stdout
+    assert "Nothing that costs money is left of digits." in done.stdout
     assert "Destroy complete! Resources: 5 destroyed." in done.stdout
     found = leftovers()
     assert found.pop("volumes") == volumes_before

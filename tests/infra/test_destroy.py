@@ -1,0 +1,174 @@
+"""make destroy: it shows what goes, asks, backs up, and proves that nothing is left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any
+
+from tests.infra import conformance
+from tests.infra.conftest import Api, Project
+
+APPLY = ("apply", "-auto-approve", "-input=false")
+DROPLET = {"name": "digits", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
+
+
+def total(api: Api, kind: str) -> int:
+    return int(api.call("GET", kind).json()["meta"]["total"])
+
+
+def destroy(project: Project, **settings: str | None) -> Any:
+    return project.run("scripts/destroy", **settings)
+
+
+def remember_host(project: Project, ip: str) -> None:
+    key = (project.folder / "key.pub").read_text()
+    (project.folder / "known_hosts").write_text(f"{ip} {key}203.0.113.254 {key}")
+
+
+def test_nothing_at_all(project: Project, api: Api) -> None:
+    done = destroy(project)
+    assert done.returncode == 0
+    assert "There is nothing to destroy" in done.stdout
+    assert "CONFIRM" not in done.stdout
+    assert {entry["method"] for entry in conformance.journal(api.journal)} == {"GET"}
+
+
+def test_from_question_to_nothing_left(project: Project, api: Api) -> None:
+    project.terraform(*APPLY)
+    [droplet] = api.call("GET", "droplets").json()["droplets"]
+    ip = droplet["networks"]["v4"][0]["ip_address"]
+    remember_host(project, ip)
+
+    # With nobody to ask, it shows what would go and refuses.
+    done = destroy(project)
+    assert done.returncode == 1
+    assert f"droplet   digits  {ip}, s-1vcpu-1gb in fra1, $6 a month" in done.stdout
+    for kind in ("project", "firewall", "ssh key", "tag"):
+        assert f"{kind:<9} digits" in done.stdout
+    assert "digitalocean_droplet.app" in done.stdout
+    assert "no terminal" in done.stdout
+    assert "the same command with CONFIRM=digits" in done.stdout
+
+    done = destroy(project, CONFIRM="yes")
+    assert done.returncode == 1
+    assert '"yes" is not the droplet\'s name' in done.stdout
+
+    project.ssh_says("exit 0")
+    project.backup("echo the disk is full >&2; exit 1")
+    done = destroy(project, CONFIRM="digits")
+    assert done.returncode == 1
+    assert "The last backup failed" in done.stdout
+    assert "BACKUP=no" in done.stdout
+    assert total(api, "droplets") == 1
+
+    project.backup("echo backed up")
+    done = destroy(project, CONFIRM="digits")
+    assert done.returncode == 0
+    assert done.stdout.index("backed up") < done.stdout.index("Destroying...")
+    assert "Destroy complete! Resources: 5 destroyed." in done.stdout
+    assert "Nothing that costs money is left of digits." in done.stdout
+    for kind in ("droplets", "firewalls", "tags", "account/keys"):
+        assert total(api, kind) == 0, kind
+    assert total(api, "projects") == 1  # the account's own
+    known = (project.folder / "known_hosts").read_text()
+    assert ip not in known
+    assert "203.0.113.254" in known
+    assert conformance.check(api.journal) == []
+
+    assert "There is nothing to destroy" in destroy(project).stdout
+
+
+def test_asked_on_a_terminal(project: Project, api: Api) -> None:
+    project.terraform(*APPLY)
+    ours, theirs = os.openpty()
+    os.write(ours, b"no\n")
+    project.stdin = theirs
+    done = destroy(project)
+    assert done.returncode == 1
+    assert "type the name digits" in done.stdout
+    assert total(api, "droplets") == 1
+    os.write(ours, b"digits\n")
+    done = destroy(project)
+    assert done.returncode == 0
+    assert "there is no scripts/backup" in done.stdout
+    assert total(api, "droplets") == 0
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_half_made(project: Project, api: Api) -> None:
+    """A droplet without firewall and project; it does not answer, which is said before."""
+    project.terraform(*APPLY, "-target=digitalocean_droplet.app")
+    assert total(api, "projects") == 1
+    project.backup("echo backed up")
+    done = destroy(project, CONFIRM="digits")
+    assert done.returncode == 0
+    assert "NO BACKUP can be made" in done.stdout
+    assert "backed up" not in done.stdout
+    assert "Nothing that costs money is left" in done.stdout
+    assert total(api, "droplets") == 0
+
+
+def test_no_droplet_but_the_rest(project: Project, api: Api) -> None:
+    project.terraform(*APPLY, "-target=digitalocean_tag.app")
+    done = destroy(project, CONFIRM="digits")
+    assert done.returncode == 0
+    assert total(api, "tags") == 0
+
+
+def test_another_name_than_is_set_now(project: Project, api: Api) -> None:
+    """What goes, and what has to be typed, is what Terraform made."""
+    project.terraform(*APPLY, "-var", "name=numbers")
+    assert destroy(project, CONFIRM="digits").returncode == 1
+    assert total(api, "droplets") == 1
+    assert destroy(project, CONFIRM="numbers").returncode == 0
+    assert total(api, "droplets") == 0
+
+
+def test_what_terraform_did_not_make_is_listed(project: Project, api: Api) -> None:
+    project.terraform(*APPLY)
+    more = api.call("POST", "droplets", {**DROPLET, "name": "stray", "tags": ["digits"]}).json()
+    done = destroy(project, CONFIRM="digits")
+    assert done.returncode == 1
+    shown, left = done.stdout.split("What is left")
+    assert "it stays:\n  droplet   stray" in shown
+    assert "paid for until it is removed" in left
+    assert "stray" in left
+    assert "cloud.digitalocean.com" in left
+    assert "Gone" not in left
+    [still] = api.call("GET", "droplets").json()["droplets"]
+    assert still["id"] == more["droplet"]["id"]
+
+
+def test_state_is_elsewhere(project: Project, api: Api) -> None:
+    """Terraform here knows nothing of the droplet: no question, and no false comfort."""
+    api.call("POST", "droplets", {**DROPLET, "tags": ["digits"]})
+    done = destroy(project, CONFIRM="digits")
+    assert done.returncode == 1
+    assert "droplet   digits" in done.stdout
+    assert "where make deploy ran" in done.stdout
+    assert total(api, "droplets") == 1
+
+
+def test_terraform_fails(project: Project, api: Api) -> None:
+    """Its failure is not the last word: what is left is still asked for."""
+    project.terraform(*APPLY)
+    known = project.folder / "known_hosts"
+    known.write_text("203.0.113.254 x\n")
+    own = subprocess.run(["which", "terraform"], capture_output=True, text=True, check=True)
+    real = own.stdout.strip()
+    project.command(
+        "terraform", f'case "$*" in *" destroy "*) exit 1 ;; *) exec {real} "$@" ;; esac'
+    )
+    done = destroy(project, CONFIRM="digits")
+    assert done.returncode == 1
+    assert "Left, and paid for until it is removed:\n  droplet   digits" in done.stdout
+    assert "Not everything is gone" in done.stdout
+    assert total(api, "droplets") == 1
+
+
+def test_wrong_token(project: Project) -> None:
+    done = destroy(project, DIGITALOCEAN_TOKEN="wrong", CONFIRM="digits")
+    assert done.returncode == 1
+    assert "does not know this token (401)" in done.stdout

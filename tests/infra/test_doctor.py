@@ -1,0 +1,299 @@
+"""make doctor: it finds what is wrong, names one fix, and changes nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import digitalocean
+import pytest
+
+import digitalocean_api
+import doctor
+from tests.infra import conformance
+from tests.infra.conftest import TERRAFORM, TOKEN, Api, Project
+
+ROOM = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 25000000 1 {disk} 9% /"
+CHANGED_KEY = """cat >&2 <<'SAID'
+@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
+Host key verification failed.
+SAID
+exit 255"""
+
+
+def findings(output: str) -> dict[str, tuple[str, str]]:
+    """Every finding by its name: its status and its text, with the fix if there is one."""
+    found = re.findall(r"^(ok|FAIL|skip) +(.+?)  +(.*(?:\n {6}.*)*)", output, re.MULTILINE)
+    return {name: (status, text) for status, name, text in found}
+
+
+def examine(project: Project, *arguments: str, **settings: str | None) -> Any:
+    """Run the doctor; its exit status has to fit what it found."""
+    done = project.run("scripts/doctor", *arguments, **settings)
+    found = findings(done.stdout)
+    failed = [text for status, text in found.values() if status == "FAIL"]
+    assert done.returncode == (1 if failed else 0)
+    for text in failed:
+        assert text.count("Fix: ") == 1
+        assert text.partition("Fix: ")[2].strip()
+    return found
+
+
+def droplet(api: Api) -> str:
+    """A droplet made by somebody else; its address."""
+    api.call("POST", "tags", {"name": "digits"})
+    values = {"name": "digits", "size": "s-1vcpu-1gb", "image": "debian-13-x64", "tags": ["digits"]}
+    answer = api.call("POST", "droplets", values).json()["droplet"]
+    while True:
+        now = api.call("GET", f"droplets/{answer['id']}").json()["droplet"]
+        if now["status"] == "active":
+            return str(now["networks"]["v4"][0]["ip_address"])
+
+
+def everything(folder: Path) -> dict[str, int]:
+    """Every file below, and when it changed; Python's caches apart."""
+    return {
+        str(path.relative_to(folder)): path.lstat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in str(path)
+    }
+
+
+def test_ready_to_deploy(project: Project, api: Api) -> None:
+    before = everything(project.folder)
+    found = examine(project, "--before-deploy")
+    assert set(found) == {"terraform", "ssh", "ssh key", "token", "scopes", "region", "size"}
+    assert {status for status, _ in found.values()} == {"ok"}
+    assert "$6 a month" in found["size"][1]
+    assert "cannot be told by reading" in found["scopes"][1]
+    assert everything(project.folder) == before
+    assert {entry["method"] for entry in conformance.journal(api.journal)} == {"GET"}
+    assert conformance.check(api.journal) == []
+
+
+def test_no_token(project: Project, api: Api) -> None:
+    done = project.run("scripts/deploy", DIGITALOCEAN_TOKEN=None)
+    assert done.returncode == 1
+    assert "DIGITALOCEAN_TOKEN is not set" in done.stdout
+    assert "cloud.digitalocean.com/account/api/tokens" in done.stdout
+    assert "make deploy TARGET=rehearsal" in done.stdout
+    assert "\033[" not in done.stdout, "colours are for a terminal"
+    assert findings(done.stdout)["size"] == ("skip", "needs a valid token")
+    assert not api.journal.exists() or api.journal.read_text() == ""
+
+
+def test_wrong_token(project: Project, api: Api) -> None:
+    done = project.run("scripts/deploy", DIGITALOCEAN_TOKEN="wrong")
+    assert done.returncode == 1
+    assert "does not know this token (401)" in done.stdout
+    assert "Terraform: the droplet" not in done.stdout
+    assert {entry["method"] for entry in conformance.journal(api.journal)} == {"GET"}
+
+
+def test_api_gone(project: Project, api: Api) -> None:
+    api.stop()
+    found = examine(project, "--before-deploy")
+    assert found["token"][0] == "FAIL"
+    assert "does not answer" in found["token"][1]
+
+
+def test_answer_that_is_none(project: Project) -> None:
+    """Such as a proxy's error page."""
+    found = examine(
+        project, "--before-deploy", DIGITALOCEAN_END_POINT="http://127.0.0.1:1/nothing/"
+    )
+    assert found["token"][0] == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "check", "fix"),
+    [
+        ("TF_VAR_region", "mars1", "region", "export TF_VAR_region=fra1"),
+        ("TF_VAR_size", "s-64vcpu-1tb", "size", "export TF_VAR_size=s-1vcpu-1gb"),
+    ],
+)
+def test_not_to_be_had(project: Project, setting: str, value: str, check: str, fix: str) -> None:
+    found = examine(project, "--before-deploy", **{setting: value})
+    status, text = found[check]
+    assert status == "FAIL"
+    assert value in text
+    assert fix in text
+
+
+def test_size_that_another_region_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = digitalocean_api.Size("s-1vcpu-1gb", 1024, 1, 25, 6.0, frozenset({"nyc3"}))
+    monkeypatch.setattr(digitalocean_api, "sizes", lambda: {there.slug: there})
+    monkeypatch.delenv("TF_VAR_region", raising=False)
+    monkeypatch.delenv("TF_VAR_size", raising=False)
+    here: list[digitalocean_api.Droplet] = []
+    monkeypatch.setattr(digitalocean_api, "droplets", lambda _tag: here)
+    monkeypatch.setattr(digitalocean_api, "regions", lambda: ["nyc3"])
+    examined = doctor.Doctor()
+    examined.account = True
+    with pytest.raises(doctor.Failed, match="not to be had in fra1") as caught:
+        examined.size()
+    assert caught.value.fix == "export TF_VAR_region=nyc3"
+    with pytest.raises(doctor.Failed, match="no region fra1"):
+        examined.region()
+    # What takes no new droplets may keep the one it has.
+    here.append(
+        digitalocean_api.Droplet("digits", "203.0.113.7", "active", "1", "fra1", "s-1vcpu-1gb")
+    )
+    assert "$6 a month" in examined.size()
+    assert "yours is there already" in examined.region()
+
+
+def test_catalogue_not_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> list[str]:
+        raise digitalocean_api.CloudError("no", 403)
+
+    monkeypatch.setattr(digitalocean_api, "regions", refused)
+    examined = doctor.Doctor()
+    examined.account = True
+    with pytest.raises(doctor.Skipped, match="may not ask"):
+        examined.region()
+
+
+def test_price_of_another_size(project: Project) -> None:
+    found = examine(project, "--before-deploy", TF_VAR_size="s-1vcpu-2gb", TF_VAR_region="nyc3")
+    assert found["region"] == ("ok", "nyc3")
+    assert "$12 a month" in found["size"][1]
+
+
+def test_too_few_scopes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The answer to a token that may read droplets and nothing else."""
+
+    def get_data(_self: object, path: str, **_: object) -> dict[str, Any]:
+        if path.startswith("droplets"):
+            return {"droplets": []}
+        raise digitalocean.DataReadError("You are not authorized to perform this operation")
+
+    monkeypatch.setattr(digitalocean.Manager, "get_data", get_data)
+    monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
+    examined = doctor.Doctor()
+    examined.check("token", examined.token)
+    assert examined.account, "a refusal by scope proves the token"
+    examined.check("scopes", examined.scopes)
+    assert examined.failures == 1
+    said = capsys.readouterr().out
+    assert "may not read firewall, project, ssh_key, tag (403)" in said
+    assert said.count("Fix: ") == 1
+
+
+def test_account_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digitalocean_api, "check_token", lambda: "locked")
+    with pytest.raises(doctor.Failed, match="locked"):
+        doctor.Doctor().token()
+
+
+def test_key_pair(project: Project) -> None:
+    def key(**settings: str | None) -> str:
+        status, text = examine(project, "--before-deploy", **settings)["ssh key"]
+        assert status == "FAIL"
+        return str(text)
+
+    private = project.folder / "key"
+    none = str(project.folder / "none.pub")
+    assert "ssh-keygen -t ed25519" in key(TF_VAR_ssh_public_key_path=none)
+    assert "not hold a public key" in key(TF_VAR_ssh_public_key_path=str(private))
+    fixture = str(TERRAFORM / "tests/fixtures/key.pub")
+    assert "of another key" in key(TF_VAR_ssh_public_key_path=fixture)
+    lonely = key(TF_VAR_ssh_public_key_path=fixture, ANSIBLE_PRIVATE_KEY_FILE=None)
+    assert "has no private half" in lonely
+    assert f"export ANSIBLE_PRIVATE_KEY_FILE={private}" in key(ANSIBLE_PRIVATE_KEY_FILE=None)
+    private.chmod(0o644)
+    assert f"chmod 600 {private}" in key()
+
+
+def test_docker_and_terraform(project: Project) -> None:
+    project.command("docker", "exit 1")
+    found = examine(project, "--before-deploy", APP_IMAGE=None)
+    assert "sudo systemctl start docker" in found["docker"][1]
+    assert found["compose"][0] == "FAIL"
+    assert "docker" not in examine(project, "--before-deploy")
+    project.command("terraform", 'echo \'{"terraform_version": "1.5.7"}\'')
+    status, text = examine(project, "--before-deploy")["terraform"]
+    assert status == "FAIL"
+    assert "terraform is 1.5.7; 1.9 or newer is needed" in text
+
+
+def test_nothing_deployed(project: Project) -> None:
+    project.command("docker", "echo 28.0.0")
+    found = examine(project)
+    assert {name for name, (status, _) in found.items() if status == "skip"} == {
+        "state", "droplet", "login", "room", "page", "certificate", "secrets",
+    }  # fmt: skip
+    assert "make deploy" in found["droplet"][1]
+    assert "plain HTTP" in found["certificate"][1]
+
+
+def test_deployed(project: Project, api: Api) -> None:
+    ip = droplet(api)
+    project.command("docker", "echo 28.0.0")
+    said = ROOM.format(disk=9_000_000)
+    project.ssh_says(f"cat <<'SAID'\n{said}\nMemAvailable: 400000 kB\nSAID")
+    known = project.folder / "known_hosts"
+    known.write_text("")
+    found = examine(project, SSH_KNOWN_HOSTS=str(known))
+    assert found["droplet"] == ("ok", f"digits ({ip}) is active")
+    assert found["login"][0] == "ok"
+    assert found["room"] == ("ok", "8789 MB of disk and 390 MB of memory are free")
+    assert found["page"][0] == "FAIL", "there is no machine at that address"
+    assert known.read_text() == "", "it is Ansible that remembers a host key"
+
+    full = ROOM.format(disk=9000)
+    project.ssh_says(f"cat <<'SAID'\n{full}\nMemAvailable: 400000 kB\nSAID")
+    assert f"ssh root@{ip} 'du" in examine(project)["room"][1]
+    project.ssh_says(f"cat <<'SAID'\n{said}\nMemAvailable: 4000 kB\nSAID")
+    assert "TF_VAR_size" in examine(project)["room"][1]
+
+    project.ssh_says(CHANGED_KEY)
+    found = examine(project)
+    assert "another host key" in found["login"][1]
+    assert f"ssh-keygen -R {ip} -f '{known}'" in found["login"][1]
+    assert found["room"] == ("skip", "needs ssh")
+    project.ssh_says("echo 'root@203.0.113.1: Permission denied (publickey).' >&2; exit 255")
+    assert "ANSIBLE_PRIVATE_KEY_FILE" in examine(project)["login"][1]
+
+    droplet(api)
+    assert "2 droplets carry the tag digits" in examine(project)["droplet"][1]
+
+
+def test_state(project: Project) -> None:
+    project.terraform("apply", "-auto-approve", "-input=false")
+    status, text = examine(project)["state"]
+    assert status == "ok"
+    assert "5 resources; the droplet is digits (id " in text
+    # A workspace that is not there has no state, and asking does not make it.
+    assert examine(project, TF_WORKSPACE="another")["state"][0] == "skip"
+    assert not (project.folder / "infra/terraform/terraform.tfstate.d").exists()
+
+
+def test_broken_state(project: Project) -> None:
+    (project.folder / "infra/terraform/terraform.tfstate").write_text("{broken")
+    status, text = examine(project)["state"]
+    assert status == "FAIL"
+    assert ".backup" in text
+
+
+def test_pipeline_secrets(project: Project) -> None:
+    workflows = project.folder / ".github/workflows"
+    workflows.mkdir(parents=True)
+    uses = "${{ secrets.GITHUB_TOKEN }} ${{ secrets.SSH_KEY }} ${{ secrets.DIGITALOCEAN_TOKEN }}"
+    (workflows / "deploy.yml").write_text(f"env: {uses}\n")
+
+    def secrets(script: str) -> Any:
+        project.command("gh", script)
+        return examine(project)["secrets"]
+
+    if not shutil.which("gh"):
+        assert "not installed" in examine(project)["secrets"][1]
+    assert "gh auth login" in secrets("exit 1")[1]
+    assert secrets("exit 0")[0] == "skip"
+    assert "gh secret set DIGITALOCEAN_TOKEN" in secrets("echo SSH_KEY")[1]
+    both = secrets("echo SSH_KEY; echo DIGITALOCEAN_TOKEN; echo OTHER")
+    assert both == ("ok", "set: DIGITALOCEAN_TOKEN, SSH_KEY")

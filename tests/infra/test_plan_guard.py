@@ -1,0 +1,193 @@
+"""A plan that takes the droplet away is refused, with what forces it and what it costs."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+import digitalocean_api
+from scripts import check_plan
+from tests.infra import conformance
+from tests.infra.conftest import Api, Project
+
+BEFORE = {
+    "name": "digits",
+    "region": "fra1",
+    "size": "s-1vcpu-1gb",
+    "ipv4_address": "203.0.113.7",
+    "price_monthly": 6,
+    "user_data": "word",
+}
+
+
+def plan(*actions: str, **more: Any) -> dict[str, Any]:
+    """A plan, as terraform show -json has it, that changes a droplet."""
+    change = {"actions": list(actions), "before": BEFORE, "after": None, **more}
+    reason = change.pop("reason", None)
+    droplet = {
+        "address": "digitalocean_droplet.app",
+        "type": "digitalocean_droplet",
+        "change": change,
+        "action_reason": reason,
+    }
+    tag = {
+        "address": "digitalocean_tag.app",
+        "type": "digitalocean_tag",
+        "change": {"actions": ["delete"], "before": {}, "after": None},
+    }
+    return {"format_version": "1.2", "resource_changes": [tag, droplet]}
+
+
+def judge(
+    planned: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
+    """The exit status for a plan, and what was said."""
+    text = planned if isinstance(planned, str) else json.dumps(planned)
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    status = check_plan.main()
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+@pytest.mark.parametrize(
+    "planned",
+    [
+        plan("no-op", after=BEFORE),
+        plan("create", before=None, after=BEFORE),
+        plan("update", after={**BEFORE, "size": "s-1vcpu-2gb"}),
+        plan("read"),
+        {"format_version": "1.2"},  # nothing changes
+    ],
+)
+def test_harmless(
+    planned: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert judge(planned, monkeypatch, capsys) == (0, "")
+
+
+@pytest.mark.parametrize("order", [("delete", "create"), ("create", "delete")])
+def test_replaced(
+    order: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bigger = digitalocean_api.Size("s-1vcpu-2gb", 2048, 1, 50, 12.0, frozenset())
+    monkeypatch.setattr(check_plan, "sizes", lambda: {bigger.slug: bigger})
+    planned = plan(
+        *order,
+        after={**BEFORE, "region": "ams3", "size": "s-1vcpu-2gb", "ipv4_address": None},
+        after_unknown={"vpc_uuid": True},
+        before_sensitive={"user_data": True},
+        after_sensitive={"user_data": True},
+        replace_paths=[["region"], ["vpc_uuid"], ["user_data"], ["ssh_keys", 0]],
+    )
+    status, said = judge(planned, monkeypatch, capsys)
+    assert status == check_plan.LOSES_THE_DROPLET
+    assert "replaces the droplet digits (203.0.113.7)" in said
+    assert 'region: "fra1" -> "ams3"' in said
+    assert "vpc_uuid: null -> (known when it is made)" in said
+    assert "user_data: (secret) -> (secret)" in said
+    assert "ssh_keys.0: null -> null" in said
+    assert "data on it is lost" in said
+    assert "IP address changes" in said
+    assert "is down until" in said
+    assert "$6 a month now and $12 a month afterwards" in said
+
+
+def test_price_unknown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("DIGITALOCEAN_TOKEN", raising=False)
+    planned = plan("delete", "create", after={**BEFORE, "size": "s-2vcpu-2gb"})
+    assert (
+        "$6 a month now and an unknown price afterwards" in judge(planned, monkeypatch, capsys)[1]
+    )
+
+
+def test_deleted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    planned = plan("delete", reason="delete_because_no_resource_config")
+    status, said = judge(planned, monkeypatch, capsys)
+    assert status == check_plan.LOSES_THE_DROPLET
+    assert "deletes the droplet digits" in said
+    assert "no longer in infra/terraform" in said
+    assert "$6 a month is no longer paid" in said
+
+
+def test_tainted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    planned = plan("delete", "create", after=BEFORE, reason="replace_because_tainted")
+    assert "(tainted)" in judge(planned, monkeypatch, capsys)[1]
+
+
+@pytest.mark.parametrize(
+    "planned",
+    ["", "no plan", "[]", "{}", '{"format_version": "1", "resource_changes": [1]}'],
+)
+def test_no_plan(
+    planned: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = judge(planned, monkeypatch, capsys)
+    assert status == 1
+    assert "nothing was changed" in said
+
+
+def the_droplet(api: Api) -> dict[str, Any]:
+    [droplet] = api.call("GET", "droplets").json()["droplets"]
+    return dict(droplet)
+
+
+def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) -> None:
+    first = project.run("scripts/deploy")
+    assert "Apply complete! Resources: 5 added" in first.stdout
+    before = the_droplet(api)
+
+    again = project.run("scripts/deploy")
+    assert "No changes. Your infrastructure matches the configuration." in again.stdout
+    assert the_droplet(api) == before
+
+    # Refused, and nothing asked of the API but to look.
+    lines = len(conformance.journal(api.journal))
+    refused = project.run("scripts/deploy", TF_VAR_region="ams3")
+    assert refused.returncode == 1
+    assert 'region: "fra1" -> "ams3"' in refused.stdout
+    assert "$6 a month now and $6 a month afterwards" in refused.stdout
+    assert "the same command with REPLACE=yes" in refused.stdout
+    assert "Ansible" not in refused.stdout
+    assert {e["method"] for e in conformance.journal(api.journal)[lines:]} == {"GET"}
+    for no in ("no", "1", ""):
+        assert project.run("scripts/deploy", TF_VAR_region="ams3", REPLACE=no).returncode == 1
+    assert the_droplet(api) == before
+
+    # Told to: a backup first, and without one nothing goes.
+    known = project.folder / "known_hosts"
+    ip = before["networks"]["v4"][0]["ip_address"]
+    known.write_text(f"{ip} {(project.folder / 'key.pub').read_text()}")
+    project.ssh_says("exit 0")
+    project.backup("echo the disk is full >&2; exit 1")
+    failed = project.run("scripts/deploy", TF_VAR_region="ams3", REPLACE="yes")
+    assert failed.returncode == 1
+    assert "The last backup failed" in failed.stdout
+    assert "BACKUP=no" in failed.stdout
+    assert the_droplet(api) == before
+    assert ip in known.read_text()
+
+    # The backup is of the name that the droplet has, not of the one it gets.
+    project.backup('echo "backup of $TF_VAR_name"')
+    told = project.run("scripts/deploy", TF_VAR_region="ams3", TF_VAR_name="numbers", REPLACE="yes")
+    assert "backup of digits" in told.stdout
+    assert told.stdout.index("backup of digits") < told.stdout.index("Destroying...")
+    after = the_droplet(api)
+    assert (after["region"]["slug"], after["name"]) == ("ams3", "numbers")
+    assert after["id"] != before["id"]
+    assert ip not in known.read_text(), "its next owner has another host key"
+
+    assert list((project.folder / "tmp").iterdir()) == [], "the plan holds what no output shows"
+    assert conformance.check(api.journal) == []
+
+
+def test_a_droplet_that_does_not_answer_can_be_replaced(project: Project, api: Api) -> None:
+    project.terraform("apply", "-auto-approve", "-input=false")
+    before = the_droplet(api)
+    project.backup("echo backed up")
+    done = project.run("scripts/deploy", TF_VAR_region="ams3", REPLACE="yes")
+    assert "NO BACKUP can be made" in done.stdout
+    assert "backed up" not in done.stdout
+    assert the_droplet(api)["id"] != before["id"]
