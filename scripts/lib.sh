@@ -87,13 +87,16 @@ can_back_up() {
   python infra/ansible/reach.py || answer=$?
   case $answer in
   0) ;;
-  1)
-    die "The droplet does not answer, so its answers cannot be saved. Nothing was removed." \
-      "See what is wrong: make doctor. To go on and lose them: the same command with BACKUP=no"
-    ;;
+  1) echo "NO BACKUP can be made of a droplet that does not answer." && return 1 ;;
   *) die "Whether there is anything to back up could not be asked, so nothing was removed." \
     "What failed is above; run the same command again." ;;
   esac
+}
+
+# lose_answers: end here, unless it was said beforehand that they may be lost.
+lose_answers() {
+  [ "${BACKUP:-}" = no ] || die "Without a backup the answers would be lost, so nothing was removed." \
+    "See why the droplet does not answer: make doctor. To go on and lose them: the same command with BACKUP=no"
 }
 
 # last_backup: save them; without that, nothing is removed.

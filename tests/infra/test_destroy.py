@@ -91,7 +91,7 @@ def test_asked_on_a_terminal(project: Project, api: Api) -> None:
     os.write(ours, b"digits\n")
     done = destroy(project)
     assert done.returncode == 0
-    assert "there is no scripts/backup" in done.stdout
+    assert "NO BACKUP can be made" in done.stdout
     assert total(api, "droplets") == 0
     os.close(ours)
     os.close(theirs)
@@ -103,8 +103,12 @@ def test_half_made(project: Project, api: Api) -> None:
     assert total(api, "projects") == 1
     project.backup("echo backed up")
     done = destroy(project, CONFIRM="digits")
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert "NO BACKUP can be made" in done.stdout
+    assert "the same command with BACKUP=no" in done.stdout
+    assert total(api, "droplets") == 1
+    done = destroy(project, CONFIRM="digits", BACKUP="no")
+    assert done.returncode == 0
     assert "backed up" not in done.stdout
     assert "Nothing that costs money is left" in done.stdout
     assert total(api, "droplets") == 0
@@ -112,7 +116,7 @@ def test_half_made(project: Project, api: Api) -> None:
 
 def test_no_droplet_but_the_rest(project: Project, api: Api) -> None:
     project.terraform(*APPLY, "-target=digitalocean_tag.app")
-    done = destroy(project, CONFIRM="digits")
+    done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 0
     assert total(api, "tags") == 0
 
@@ -120,16 +124,16 @@ def test_no_droplet_but_the_rest(project: Project, api: Api) -> None:
 def test_another_name_than_is_set_now(project: Project, api: Api) -> None:
     """What goes, and what has to be typed, is what Terraform made."""
     project.terraform(*APPLY, "-var", "name=numbers")
-    assert destroy(project, CONFIRM="digits").returncode == 1
+    assert destroy(project, CONFIRM="digits", BACKUP="no").returncode == 1
     assert total(api, "droplets") == 1
-    assert destroy(project, CONFIRM="numbers").returncode == 0
+    assert destroy(project, CONFIRM="numbers", BACKUP="no").returncode == 0
     assert total(api, "droplets") == 0
 
 
 def test_what_terraform_did_not_make_is_listed(project: Project, api: Api) -> None:
     project.terraform(*APPLY)
     more = api.call("POST", "droplets", {**DROPLET, "name": "stray", "tags": ["digits"]}).json()
-    done = destroy(project, CONFIRM="digits")
+    done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
     shown, left = done.stdout.split("What is left")
     assert "it stays:\n  droplet   stray" in shown
@@ -144,7 +148,7 @@ def test_what_terraform_did_not_make_is_listed(project: Project, api: Api) -> No
 def test_state_is_elsewhere(project: Project, api: Api) -> None:
     """Terraform here knows nothing of the droplet: no question, and no false comfort."""
     api.call("POST", "droplets", {**DROPLET, "tags": ["digits"]})
-    done = destroy(project, CONFIRM="digits")
+    done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
     assert "droplet   digits" in done.stdout
     assert "where make deploy ran" in done.stdout
@@ -161,7 +165,7 @@ def test_terraform_fails(project: Project, api: Api) -> None:
     project.command(
         "terraform", f'case "$*" in *" destroy "*) exit 1 ;; *) exec {real} "$@" ;; esac'
     )
-    done = destroy(project, CONFIRM="digits")
+    done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
     assert "Left, and paid for until it is removed:\n  droplet   digits" in done.stdout
     assert "Not everything is gone" in done.stdout
@@ -169,6 +173,6 @@ def test_terraform_fails(project: Project, api: Api) -> None:
 
 
 def test_wrong_token(project: Project) -> None:
-    done = destroy(project, DIGITALOCEAN_TOKEN="wrong", CONFIRM="digits")
+    done = destroy(project, DIGITALOCEAN_TOKEN="wrong", CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
     assert "does not know this token (401)" in done.stdout

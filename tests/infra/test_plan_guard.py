@@ -189,5 +189,8 @@ def test_a_droplet_that_does_not_answer_can_be_replaced(project: Project, api: A
     project.backup("echo backed up")
     done = project.run("scripts/deploy", TF_VAR_region="ams3", REPLACE="yes")
     assert "NO BACKUP can be made" in done.stdout
+    assert "the same command with BACKUP=no" in done.stdout
+    assert the_droplet(api)["id"] == before["id"]
+    done = project.run("scripts/deploy", TF_VAR_region="ams3", REPLACE="yes", BACKUP="no")
     assert "backed up" not in done.stdout
     assert the_droplet(api)["id"] != before["id"]
