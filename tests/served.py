@@ -28,11 +28,12 @@ class Served:
 
 
 @contextmanager
-def served(database_url: str) -> Iterator[Served]:
-    """Serve the app on a free port until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def served(database_url: str, port: int | None = None) -> Iterator[Served]:
+    """Serve the app, on a free port if none is given, until the block ends."""
+    if port is None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
     started = time.monotonic()
     app = subprocess.Popen(
         [

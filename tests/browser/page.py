@@ -99,6 +99,12 @@ class DigitsPage:
         idle = self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
         expect(idle).to_have_count(1, timeout=self.patience)
 
+    def wait_until_connected(self) -> None:
+        """Wait until the page has its server again."""
+        connected = self.page.locator("[data-testid=stApp][data-test-connection-state=CONNECTED]")
+        expect(connected).to_have_count(1, timeout=self.patience)
+        self.settle()
+
     def prediction(self) -> tuple[int, float]:
         """Wait for the prediction of the whole drawing; return digit and confidence, 0 to 1."""
         self.settle()

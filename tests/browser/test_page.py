@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.conftest import rows
 from tests.browser.page import DigitsPage, Stroke
 from tests.postgres import Database
+from tests.served import served
 
 PenDigits = list[tuple[int, list[Stroke]]]
 BAD = ["abc", "", "-1", "10", "3.5", "\uff17", "x" * 10_000, "1'; DROP TABLE predictions;--"]
@@ -278,3 +279,25 @@ def test_two_visitors_do_not_see_each_other(
     expect(other.correct).to_be_disabled()
     context.close()
     assert mine.prediction()[0] == digit
+
+
+def test_a_page_without_its_server_says_so_and_comes_back(
+    browser: Browser, database: Database, pen_digits: PenDigits
+) -> None:
+    context = browser.new_context()
+    with served(database.url) as first:
+        page = DigitsPage(context.new_page())
+        page.open(first.url)
+        port = int(first.url.rsplit(":", 1)[1])
+    notice = (
+        "getComputedStyle(document.querySelector('[data-testid=stApp]'), '::after').visibility"
+        " === 'visible' && getComputedStyle(document.querySelector('[data-testid=stApp]'),"
+        " '::after').content.includes('connection is lost')"
+    )
+    page.page.wait_for_function(notice, timeout=30_000)
+    with served(database.url, port):
+        page.wait_until_connected()
+        assert not page.page.evaluate(notice)
+        page.draw(pen_digits[3][1])
+        assert page.prediction()[0] == 3
+        context.close()

@@ -99,6 +99,7 @@ def test_a_release_drops_no_request_and_open_pages_go_on(
     assert load.dropped <= 4
     assert load.away < 5
     # This page was never loaded again, and goes on with the new version.
+    visitor.wait_until_connected()
     rows = len(deployment.rows())
     visitor.draw(pen_strokes(3, 0))
     expect(page.get_by_role("heading", name="Draw a number")).to_be_visible(timeout=30_000)
@@ -316,6 +317,7 @@ def test_one_at_a_time_and_a_killed_one_is_taken_over(
         assert second.returncode != 0
         assert re.search(r"Another release is running: .+@.+, since \d{4}-\d\d-\d\d", second.stdout)
         deployment.ssh("pkill -KILL -x digits-release; pkill -KILL -f '[d]ocker pull' || true")
+        _remove_registry()  # the tunnel to it would keep ssh waiting
         process.wait(60)
     retitled(other, "Draw a digit again")
     done = release(APP_FOLDER=str(other))

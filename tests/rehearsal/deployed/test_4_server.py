@@ -108,7 +108,7 @@ def test_status_says_what_serves_and_how_it_is(deployment: Deployment) -> None:
     for line in (
         rf"^URL +{re.escape(deployment.url)}$",
         r"^release +\S+digits:\w+, released 20\S+ by .+@.+, commit \S+$",
-        r"^app +Up .+\(healthy\), .+MiB",
+        r"^app +Up .+\((healthy|health: starting)\), .+MiB",
         r"^database +Up .+\(healthy\), \d+ answers$",
         r"^nginx +active$",
         r"^memory +\d+ of \d+ MB available",
@@ -149,6 +149,7 @@ def test_a_reboot_with_visitors_on_it(deployment: Deployment, page: Page) -> Non
     print(f"serves again after {seconds + 5:.0f} s")
     assert deployment.rows() == rows
     # The open page finds its way back by itself.
+    visitor.wait_until_connected()
     visitor.draw(pen_strokes(3, 0))
     visitor.prediction()
     visitor.press_correct()
