@@ -316,7 +316,9 @@ def test_one_at_a_time_and_a_killed_one_is_taken_over(
         second = _second(deployment)
         assert second.returncode != 0
         assert re.search(r"Another release is running: .+@.+, since \d{4}-\d\d-\d\d", second.stdout)
-        deployment.ssh("pkill -KILL -x digits-release; pkill -KILL -f '[d]ocker pull' || true")
+        deployment.ssh(
+            "pkill -KILL -f '[s]bin/digits-release'; pkill -KILL -f '[d]ocker pull' || true"
+        )
         _remove_registry()  # the tunnel to it would keep ssh waiting
         process.wait(60)
     retitled(other, "Draw a digit again")
