@@ -6,21 +6,15 @@ does not start at all.
 
 from __future__ import annotations
 
-import gc
 import sys
 from pathlib import Path
 
 from streamlit.web import cli
 
-from digits import prediction_log, recogniser  # noqa: F401 - the log, before the freeze
+from digits import recogniser
 
 if __name__ == "__main__":
     recogniser.load()
-    # Streamlit collects garbage after every run of the page, and each time it would look
-    # through all of PyTorch's objects: nine tenths of the answer's time. Nothing
-    # loaded so far ever becomes garbage, so it need not be looked at.
-    gc.collect()
-    gc.freeze()
     page = Path(__file__).with_name("streamlit_app.py")
     sys.argv = ["streamlit", "run", str(page), *sys.argv[1:]]
     sys.exit(cli.main())
