@@ -14,7 +14,7 @@ endif
 WITH := $(with-$(TARGET))
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down doctor deploy release rollback releases status logs ssh psql backup restore \
+.PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore \
   destroy train evaluate bench test lint
 
 help: ## show this list
@@ -37,6 +37,8 @@ release: ## the code as it is here into service, without a dropped request
 	@$(WITH) scripts/release
 rollback: ## the release before back into service (or RELEASE=image)
 	@$(WITH) scripts/rollback
+pipeline: ## let GitHub Actions release every push to main
+	@$(WITH) scripts/pipeline
 destroy: ## remove everything that `make deploy` made; asks first
 	@$(WITH) scripts/destroy
 ifeq ($(TARGET),rehearsal)
@@ -52,6 +54,10 @@ backup: ## a dump of the database into backups/
 	@$(WITH) scripts/backup
 restore: ## put a dump back (FILE=backups/...)
 	@$(WITH) scripts/restore
+url: ## the address of the page
+	@$(WITH) scripts/url
+look: ## whether the page answers, as a visitor reaches it
+	@$(WITH) scripts/look
 logs: ## what the containers write (Ctrl-C ends it)
 	@$(WITH) scripts/logs
 ssh: ## a shell on the droplet

@@ -471,7 +471,7 @@ def main() -> int:
         doctor.check("git", lambda: doctor.tool("git", "git"))
         doctor.check("python", doctor.python)
     # An image that is made already needs no engine here.
-    if not (before_deploy and os.environ.get("APP_IMAGE")):
+    if not (before_deploy and os.environ.get("IMAGE")):
         doctor.check("docker", doctor.docker)
         doctor.check("compose", doctor.compose)
     doctor.check("ssh key", doctor.ssh_key)

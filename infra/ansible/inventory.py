@@ -22,6 +22,11 @@ def known_hosts() -> str:
     return os.environ.get("SSH_KNOWN_HOSTS") or str(HERE / "known_hosts")
 
 
+def trust() -> str:
+    """Whether a host key that was never seen is taken: at first contact, unless told not to."""
+    return "accept-new" if os.environ.get("SSH_ACCEPT_NEW", "yes") == "yes" else "yes"
+
+
 def inventory() -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError."""
     found = [d for d in droplets(deployment_name()) if d.ip]
@@ -30,7 +35,7 @@ def inventory() -> dict[str, object]:
             "hosts": [d.name for d in found],
             "vars": {
                 "ansible_ssh_common_args": (
-                    f"-o UserKnownHostsFile='{known_hosts()}' -o StrictHostKeyChecking=accept-new"
+                    f"-o UserKnownHostsFile='{known_hosts()}' -o StrictHostKeyChecking={trust()}"
                 ),
             },
         },

@@ -258,7 +258,7 @@ def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
     (folder / "tmp").mkdir()
     key = folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    others = ("ANSIBLE_", "SSH_", "APP_IMAGE", "CONFIRM", "BACKUP", "REPLACE", "NO_COLOR")
+    others = ("ANSIBLE_", "SSH_", "IMAGE", "CONFIRM", "BACKUP", "REPLACE", "NO_COLOR")
     kept = {k: v for k, v in prepared.settings.items() if not k.startswith(others)}
     made = Project(
         folder,
@@ -273,7 +273,7 @@ def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
             "TF_VAR_ssh_public_key_path": f"{key}.pub",
             "ANSIBLE_PRIVATE_KEY_FILE": str(key),
             "SSH_KNOWN_HOSTS": str(folder / "known_hosts"),
-            "APP_IMAGE": "registry.invalid/digits:1",
+            "IMAGE": "registry.invalid/digits:1",
         },
     )
     made.ssh_says(NO_ANSWER)

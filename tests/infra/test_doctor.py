@@ -211,7 +211,7 @@ def test_key_pair(project: Project) -> None:
 
 def test_docker_and_terraform(project: Project) -> None:
     project.command("docker", "exit 1")
-    found = examine(project, "--before-deploy", APP_IMAGE=None)
+    found = examine(project, "--before-deploy", IMAGE=None)
     assert "sudo systemctl start docker" in found["docker"][1]
     assert found["compose"][0] == "FAIL"
     assert "docker" not in examine(project, "--before-deploy")

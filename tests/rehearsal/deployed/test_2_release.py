@@ -162,7 +162,7 @@ def test_a_bad_release_never_gets_in(deployment: Deployment, kind: str) -> None:
     dockerfile = shlex.quote(f"FROM {serves}\n{recipe}\n")
     deployment.ssh(f"printf %s {dockerfile} | docker build --quiet --tag {name} -")
     with nothing_changes(deployment):
-        done = release(APP_IMAGE=name, NO_PULL="yes")
+        done = release(IMAGE=name, NO_PULL="yes")
         assert done.returncode != 0
         assert reason in done.stdout
         assert "The last lines of the container" in done.stdout
@@ -183,7 +183,7 @@ def test_a_tag_that_does_not_exist(deployment: Deployment) -> None:
     try:
         with nothing_changes(deployment):
             done = release(
-                APP_IMAGE=f"{REGISTRY}/digits:nothing", SSH_OPTIONS=f"-R {REGISTRY}:{REGISTRY}"
+                IMAGE=f"{REGISTRY}/digits:nothing", SSH_OPTIONS=f"-R {REGISTRY}:{REGISTRY}"
             )
             assert done.returncode != 0
             assert "could not be pulled" in done.stdout
@@ -329,7 +329,7 @@ def test_one_at_a_time_and_a_killed_one_is_taken_over(
 
 def _second(deployment: Deployment) -> subprocess.CompletedProcess[str]:
     serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
-    return release(APP_IMAGE=serves, NO_PULL="yes")
+    return release(IMAGE=serves, NO_PULL="yes")
 
 
 def test_the_last_three_images_stay_and_there_is_a_way_back(

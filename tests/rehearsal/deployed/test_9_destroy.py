@@ -1,16 +1,31 @@
-"""make destroy: nothing is left."""
+"""make destroy: nothing is left. And a fresh start: cut off, begun again, with the old answers."""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import signal
+import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from tests.infra import conformance
-from tests.rehearsal.deployment import STATE, Deployment, leftovers, run
+from tests.rehearsal.deployment import (
+    ROOT,
+    STATE,
+    Deployment,
+    clean_environment,
+    leftovers,
+    run,
+)
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
+
+# What was logged when the droplet went, and the backup that `make destroy` made of it.
+last: dict[str, tuple[list[tuple[datetime, int, int]], Path]] = {}
 
 
 def test_destroy_leaves_nothing(
@@ -18,9 +33,12 @@ def test_destroy_leaves_nothing(
 ) -> None:
     journal = tmp_path / "requests.jsonl"
     shutil.copy(STATE / "api" / "requests.jsonl", journal)
+    rows = deployment.rows()
     done = run("make", "destroy", "TARGET=rehearsal", "CONFIRM=digits")
     assert done.returncode == 0
-    assert "Backed up to backups/" in done.stdout
+    backup = re.search(r"Backed up to (backups/\S+)", done.stdout)
+    assert backup
+    last["droplet"] = (rows, ROOT / backup[1])
     assert "Nothing that costs money is left of digits." in done.stdout
     assert "Destroy complete! Resources: 5 destroyed." in done.stdout
     found = leftovers()
@@ -29,3 +47,55 @@ def test_destroy_leaves_nothing(
     # The rehearsal only counts if it spoke DigitalOcean's language all the way.
     assert conformance.check(journal) == []
     assert deployment.url
+
+
+def cut_off(marker: str) -> str:
+    """Start `make deploy`, press Ctrl-C as soon as it prints `marker`, and return what it said."""
+    process = subprocess.Popen(
+        # What is started in the background may ignore Ctrl-C, and so would all it starts.
+        ("env", "--default-signal=INT", "make", "deploy", "TARGET=rehearsal"),
+        cwd=ROOT,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if marker in line:
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    else:
+        raise AssertionError("".join(lines))
+    lines.extend(process.stdout)
+    assert process.wait(120) != 0
+    return "".join(lines)
+
+
+def test_a_deployment_that_was_cut_off_goes_on_and_takes_the_old_answers(
+    volumes_before: str,
+) -> None:
+    if "droplet" not in last:
+        pytest.fail("test_destroy_leaves_nothing has to run before: it makes the backup")
+    rows, backup = last["droplet"]
+    assert rows
+    try:
+        print(cut_off("digitalocean_droplet.app: Creating"))
+        print(cut_off("TASK [docker"))
+        print(cut_off("==> Release"))
+        done = run("make", "deploy", "TARGET=rehearsal")
+        assert done.returncode == 0
+        url = re.search(r"on (http://[0-9.]+)\s*$", done.stdout)
+        assert url
+        fresh = Deployment(done.stdout, url[1])
+        restored = run("make", "restore", "TARGET=rehearsal", f"FILE={backup}", "CONFIRM=yes")
+        assert restored.returncode == 0
+        assert fresh.rows() == rows
+    finally:
+        run("make", "destroy", "TARGET=rehearsal", "CONFIRM=digits", "BACKUP=no")
+    found = leftovers()
+    assert found.pop("volumes") == volumes_before
+    assert not any(found.values()), found

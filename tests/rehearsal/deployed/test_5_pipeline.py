@@ -1,0 +1,206 @@
+"""The pipeline, run by act on this machine: a push to main is live, or changes nothing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import bcrypt
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.page import DigitsPage
+from tests.conftest import need
+from tests.rehearsal.deployment import ROOT, STATE, Deployment, rehearsed, run
+from tests.rehearsal.github import ACT, GitHub
+from tests.rehearsal.load import under_load
+
+pytestmark = pytest.mark.timeout(900)
+
+REGISTRY = "127.0.0.1:5052"
+TOKEN = "a-token-of-this-run"  # as GitHub makes one for each run
+
+
+@pytest.fixture(scope="module")
+def registry(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry that lets nobody in without a password, in GHCR's place."""
+    del deployment  # it brings the registry's image
+    passwords = tmp_path_factory.mktemp("registry") / "htpasswd"
+    hashed = bcrypt.hashpw(TOKEN.encode(), bcrypt.gensalt(4)).decode()
+    passwords.write_text(f"you:{hashed}\n")
+    passwords.chmod(0o644)
+    started = subprocess.run(
+        [
+            *("docker", "run", "--detach", "--rm", "--publish", f"{REGISTRY}:5000"),
+            *("--volume", f"{passwords}:/htpasswd:ro", "--env", "REGISTRY_AUTH=htpasswd"),
+            *("--env", "REGISTRY_AUTH_HTPASSWD_REALM=rehearsal"),
+            *("--env", "REGISTRY_AUTH_HTPASSWD_PATH=/htpasswd", "registry:2"),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    yield REGISTRY
+    subprocess.run(["docker", "stop", started.stdout.strip()], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def github(registry: str, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
+    """The project as a repository of yours, not set up for deploying yet."""
+    need(ACT.exists(), "act is not installed", "make test (it installs act)")
+    folder = tmp_path_factory.mktemp("github")
+    settings = rehearsed("env").stdout
+    kept = r"^((?:DIGITALOCEAN_END_POINT|TORCH_INDEX)=.*)$"
+    env = dict(line.split("=", 1) for line in re.findall(kept, settings, re.MULTILINE))
+    github = GitHub(
+        folder,
+        env
+        | {
+            "PROJECT": str(ROOT),
+            "DOCKER_CONFIG": str(folder / "docker"),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "ssh"),
+            # GHCR is on the internet; this registry is on this machine only.
+            "SSH_OPTIONS": f"-R {registry}:{registry}",
+        },
+    )
+    github.variables["REGISTRY"] = registry
+    github.secrets["GITHUB_TOKEN"] = TOKEN
+    return github
+
+
+def test_a_repository_that_is_not_set_up_stays_green_and_says_what_to_do(github: GitHub) -> None:
+    done = github.push().finish()
+    assert done.status == 0
+    assert "Nothing was deployed" in done.output
+    assert "make pipeline" in done.output
+    assert "Release the image" not in done.output
+
+
+def test_make_pipeline_sets_what_the_workflows_need(
+    deployment: Deployment, github: GitHub, tmp_path: Path
+) -> None:
+    said = run("make", "pipeline", "TARGET=rehearsal", PATH=path_with(tmp_path, "exit 1"))
+    assert said.returncode == 0
+    assert "gh secret set DEPLOY_KEY --env production <" in said.stdout
+    # This gh keeps what it is told, as GitHub would.
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    again = run(
+        "make",
+        "pipeline",
+        "TARGET=rehearsal",
+        PATH=path_with(
+            tmp_path,
+            'case "$1 $2" in\n'
+            f'"secret set") cat >"{kept}/$3" ;;\n'
+            f'"variable set") printf %s "$5" >"{kept}/$3" ;;\n'
+            "esac",
+        ),
+    )
+    assert again.returncode == 0
+    assert "is there already" in again.stdout
+    assert "lets it in already" in again.stdout
+    keys = deployment.ssh("cat /root/.ssh/authorized_keys").splitlines()
+    assert len([key for key in keys if key.endswith(" digits pipeline")]) == 1
+    for name in ("DEPLOY_KEY", "DIGITALOCEAN_TOKEN"):
+        github.secrets[name] = (kept / name).read_text()
+        assert github.secrets[name].strip() not in again.stdout
+    github.variables["DROPLET_HOST_KEY"] = (kept / "DROPLET_HOST_KEY").read_text()
+    # Every secret and variable that deploy.yml names has been set; those that have
+    # a default, or are GitHub's own, need not be.
+    workflow = (ROOT / ".github/workflows/deploy.yml").read_text()
+    named = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", workflow)) - {"REGISTRY"}
+    assert named == {path.name for path in kept.iterdir()}
+    assert (STATE / "deploy_key").stat().st_mode & 0o077 == 0
+
+
+def path_with(folder: Path, gh: str) -> str:
+    """PATH with a gh that does this."""
+    program = folder / "gh"
+    program.write_text(f"#!/bin/sh\n{gh}\n")
+    program.chmod(0o755)
+    search = subprocess.run(["printenv", "PATH"], capture_output=True, text=True, check=True)
+    return f"{folder}:{search.stdout.strip()}"
+
+
+def retitled(title: str, folder: Path) -> None:
+    page = folder / "app/streamlit_app.py"
+    changed = re.sub(r'st\.title\("[^"]*"', f'st.title("{title}"', page.read_text())
+    page.write_text(changed)
+
+
+def test_a_push_is_live(github: GitHub, deployment: Deployment, page: Page) -> None:
+    visitor = DigitsPage(page)
+    with under_load(deployment.url) as load:
+        done = github.push(lambda folder: retitled("Draw one figure", folder)).finish()
+    assert done.status == 0, done.output[-3000:]
+    assert load.failed == []
+    visitor.open(deployment.url)
+    expect(page.get_by_role("heading", name="Draw one figure")).to_be_visible()
+    for secret in github.secrets.values():
+        assert secret.strip().splitlines()[-1] not in done.output
+    # The droplet pulled with the run's token and kept nothing of it.
+    assert deployment.ssh("ls /run | grep digits-login || true") == ""
+    assert deployment.ssh("ls /root/.docker/config.json 2>/dev/null || true") == ""
+    commit = github.head()
+    assert commit[:7] in deployment.ssh("tail -n 1 /opt/digits/releases.log")
+
+
+def test_a_push_that_breaks_the_app_fails_and_changes_nothing(
+    github: GitHub, deployment: Deployment, page: Page
+) -> None:
+    def broken(folder: Path) -> None:
+        module = folder / "app/digits/recogniser.py"
+        module.write_text(module.read_text() + "\nraise RuntimeError('a mistake')\n")
+
+    with under_load(deployment.url) as load:
+        done = github.push(broken).finish()
+    assert done.status != 0
+    assert "RuntimeError: a mistake" in done.output
+    assert "still serves" in done.output
+    assert load.failed == []
+    assert load.requests > 50
+    visitor = DigitsPage(page)
+    visitor.open(deployment.url)
+    expect(page.get_by_role("heading", name="Draw one figure")).to_be_visible()
+
+
+def test_of_pushes_at_once_the_newest_serves_in_the_end(
+    github: GitHub, deployment: Deployment, page: Page
+) -> None:
+    def mended(folder: Path) -> None:
+        module = folder / "app/digits/recogniser.py"
+        module.write_text(module.read_text().replace("\nraise RuntimeError('a mistake')\n", ""))
+        retitled("First", folder)
+
+    first = github.push(mended)
+    second = github.push(lambda folder: retitled("Second", folder))
+    third = github.push(lambda folder: retitled("Third", folder))
+    assert first.finish().status == 0
+    assert second.finish().superseded
+    assert third.finish().status == 0
+    DigitsPage(page).open(deployment.url)
+    expect(page.get_by_role("heading", name="Third")).to_be_visible()
+
+
+def test_the_button_goes_back(github: GitHub, deployment: Deployment, page: Page) -> None:
+    done = github.dispatch("rollback").finish()
+    assert done.status == 0, done.output[-3000:]
+    DigitsPage(page).open(deployment.url)
+    expect(page.get_by_role("heading", name="First")).to_be_visible()
+
+
+def test_a_droplet_with_another_host_key_is_not_talked_to(
+    github: GitHub, deployment: Deployment
+) -> None:
+    pinned = github.variables["DROPLET_HOST_KEY"]
+    another = (ROOT / "infra/terraform/tests/fixtures/other_key.pub").read_text().split()
+    github.variables["DROPLET_HOST_KEY"] = f"{deployment.ip} {another[0]} {another[1]}"
+    before = deployment.ssh("cat /opt/digits/releases.log")
+    done = github.dispatch("rollback").finish()
+    github.variables["DROPLET_HOST_KEY"] = pinned
+    assert done.status != 0
+    assert "another host key than the one pinned" in done.output
+    assert deployment.ssh("cat /opt/digits/releases.log") == before

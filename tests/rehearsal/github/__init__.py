@@ -1,0 +1,172 @@
+"""GitHub, as far as the rehearsal of the pipeline needs it: a push starts a run of deploy.yml.
+
+The jobs are run by act on this machine, with stand-ins for other people's actions
+(`actions/` beside this file). What act leaves to GitHub is done here: which run may go
+on while another of its concurrency group is under way.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from tests.rehearsal.deployment import ROOT, clean_environment
+
+WORKFLOW = ".github/workflows/deploy.yml"
+ACTIONS = Path(__file__).with_name("actions")
+ACT = ROOT / ".venv" / "test" / "bin" / "act"
+# What the tests of the deployed commit are is not what these runs are about, and these
+# runs are themselves part of `make test`.
+NO_TESTS = """\
+name: Test
+on:
+  workflow_call:
+permissions: {}
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    permissions: {}
+    steps:
+      - run: echo "Stand-in for the tests, which run this rehearsal themselves"
+"""
+
+
+@dataclass
+class Run:
+    """One run of the workflow, in a thread of its own."""
+
+    folder: Path
+    output: str = ""
+    status: int | None = None  # None until it has ended, and if it never began
+    superseded: bool = False
+    thread: threading.Thread = field(default_factory=threading.Thread)
+
+    def finish(self) -> Run:
+        """Wait for the end and return the run itself."""
+        self.thread.join()
+        print(self.output)
+        return self
+
+
+class GitHub:
+    """A repository with its secrets and variables, and a runner."""
+
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        self._folder = folder
+        self._env = env
+        self.secrets: dict[str, str] = {}
+        self.variables: dict[str, str] = {}
+        self._runs: list[Run] = []
+        self._turn = threading.Condition()
+        self._under_way: Run | None = None
+        self._pending: Run | None = None
+        self.repository = folder / "repository"
+        self._git("clone", "--quiet", str(ROOT), str(self.repository))
+        # What is being worked on is rehearsed, committed or not.
+        changed = self._git("-C", str(ROOT), "ls-files", "-z", "--modified", "--others",
+                            "--exclude-standard")  # fmt: skip
+        for name in filter(None, changed.split("\0")):
+            if (ROOT / name).exists():
+                (self.repository / name).parent.mkdir(parents=True, exist_ok=True)
+                (self.repository / name).write_bytes((ROOT / name).read_bytes())
+                (self.repository / name).chmod((ROOT / name).stat().st_mode)
+        (self.repository / ".github/workflows/test.yml").write_text(NO_TESTS)
+        self._git("-C", str(self.repository), "checkout", "--quiet", "-B", "main")
+
+    @staticmethod
+    def _git(*arguments: str) -> str:
+        identity = ("-c", "user.name=you", "-c", "user.email=you@example.com")
+        command = ("git", *identity, *arguments)
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def push(self, change: Callable[[Path], object] | None = None) -> Run:
+        """Change the repository, commit and push; the run that this starts goes on by itself."""
+        if change:
+            change(self.repository)
+        self._git("-C", str(self.repository), "add", "--all")
+        self._git(
+            "-C", str(self.repository), "commit", "--quiet", "--allow-empty", "-m", "A change"
+        )
+        return self._start("push")
+
+    def head(self) -> str:
+        """The newest commit's hash."""
+        return self._git("-C", str(self.repository), "rev-parse", "HEAD").strip()
+
+    def dispatch(self, action: str) -> Run:
+        """Start a run by hand, as with the button on GitHub's page."""
+        return self._start("workflow_dispatch", "--input", f"action={action}")
+
+    def _start(self, event: str, *options: str) -> Run:
+        checkout = self._folder / f"run-{len(self._runs) + 1}"
+        self._git("clone", "--quiet", str(self.repository), str(checkout))
+        # act takes the repository's name from here; nothing is sent there.
+        self._git(
+            "-C", str(checkout), "remote", "set-url", "origin", "https://github.com/You/digits"
+        )
+        run = Run(checkout)
+        self._runs.append(run)
+        begun = threading.Event()
+        run.thread = threading.Thread(target=self._run, args=(run, event, options, begun))
+        run.thread.start()
+        begun.wait()  # pushes keep their order
+        return run
+
+    def _run(self, run: Run, event: str, options: tuple[str, ...], begun: threading.Event) -> None:
+        if not self._wait_for_turn(run, begun):
+            return
+        try:
+            done = subprocess.run(
+                self._act(run, event, options),
+                cwd=run.folder,
+                env=clean_environment() | self._env | self.secrets,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            run.output, run.status = done.stdout, done.returncode
+        finally:
+            with self._turn:
+                self._under_way = None
+                self._turn.notify_all()
+
+    def _wait_for_turn(self, run: Run, begun: threading.Event) -> bool:
+        """GitHub's rule for a concurrency group: one under way, the newest one waiting."""
+        rule = yaml.safe_load((run.folder / WORKFLOW).read_text())["concurrency"]
+        assert rule["cancel-in-progress"] is False
+        assert "${{" not in rule["group"], "one group for every run"
+        with self._turn:
+            if self._pending:
+                self._pending.superseded = True
+            self._pending = run
+            begun.set()
+            self._turn.notify_all()
+            self._turn.wait_for(lambda: run.superseded or self._under_way is None)
+            if run.superseded:
+                return False
+            self._pending, self._under_way = None, run
+            return True
+
+    def _act(self, run: Run, event: str, options: tuple[str, ...]) -> list[str]:
+        used = set(re.findall(r"uses: ([^\s@]+)@(\S+)", (run.folder / WORKFLOW).read_text()))
+        stand_ins = [
+            ("--local-repository", f"{name}@{ref}={ACTIONS / name.split('/')[1]}")
+            for name, ref in used
+            if name != "actions/checkout"  # act does that one itself
+        ]
+        return [
+            *(str(ACT), event, "--workflows", WORKFLOW, "--platform", "ubuntu-latest=-self-hosted"),
+            *("--actor", "you", "--pull=false"),
+            # Named only: their values come from the environment, not from a process list.
+            *(word for name in self.secrets for word in ("--secret", name)),
+            *(w for name, value in self.variables.items() for w in ("--var", f"{name}={value}")),
+            *(word for stand_in in stand_ins for word in stand_in),
+            *options,
+        ]
