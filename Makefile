@@ -72,7 +72,7 @@ evaluate: ## accuracy on pen strokes (STROKES=file.json)
 	@scripts/evaluate
 bench: ## how fast it is: measure, and write docs/benchmarks.md
 	@scripts/bench
-test: lint ## every linter and every test (about 20 minutes)
+test: lint ## every linter and every test (about 25 minutes)
 	@scripts/test
 lint: ## every linter alone
 	@scripts/lint

@@ -31,8 +31,9 @@ def need(condition: object, reason: str, fix: str) -> None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's headless Chromium, or the one in $CHROMIUM, until the block ends."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    """This machine's Chromium or Chrome, or the one in $CHROMIUM, until the block ends."""
+    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    program = os.environ.get("CHROMIUM") or next(filter(None, found), None)
     need(program, "There is no Chromium here", "sudo apt-get install chromium libatomic1")
     arguments = [
         "--disable-background-networking",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.page import DigitsPage, Stroke
-from tests.conftest import need
+from tests import pen
+from tests.browser.page import DigitsPage
 from tests.postgres import Database
 from tests.served import served
 
-ROOT = Path(__file__).resolve().parents[2]
-PEN_DIGITS = ROOT.parent / "shared" / "data" / "pen-digits" / "pendigits_train.json"
 SHARE = 0.65  # of the canvas's side, for the longer side of a digit
 
 
@@ -72,21 +68,6 @@ def rows(database: Database) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture(scope="session")
-def pen_digits() -> list[tuple[int, list[Stroke]]]:
-    """What people really drew: the first sample of each label, 0 to 9, canvas units."""
-    need(PEN_DIGITS.exists(), "The pen strokes are not on this machine", f"put {PEN_DIGITS.name}")
-    samples = json.loads(PEN_DIGITS.read_text())
-    first = {label: next(s for s in samples if s["label"] == label) for label in range(10)}
-    return [(label, fitted(sample["strokes"])) for label, sample in first.items()]
-
-
-def fitted(strokes: list[list[list[float]]]) -> list[Stroke]:
-    """Return strokes moved to the middle of the canvas, the longer side SHARE of it."""
-    xs = [x for stroke in strokes for x, _ in stroke]
-    ys = [y for stroke in strokes for _, y in stroke]
-    scale = SHARE / max(max(xs) - min(xs), max(ys) - min(ys))
-    middle_x, middle_y = (max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2
-    return [
-        [[0.5 + (x - middle_x) * scale, 0.5 + (y - middle_y) * scale] for x, y in stroke]
-        for stroke in strokes
-    ]
+def pen_digits() -> list[tuple[int, pen.Strokes]]:
+    """A drawing of each label, 0 to 9."""
+    return [(label, pen.drawing(label, SHARE)) for label in range(10)]

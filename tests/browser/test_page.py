@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests import pen
 from tests.browser.conftest import rows
 from tests.browser.page import DigitsPage, Stroke
 from tests.postgres import Database
 from tests.served import served
 
-PenDigits = list[tuple[int, list[Stroke]]]
+PenDigits = list[tuple[int, pen.Strokes]]
 BAD = ["abc", "", "-1", "10", "3.5", "\uff17", "x" * 10_000, "1'; DROP TABLE predictions;--"]
 
 

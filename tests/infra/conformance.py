@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-DESCRIPTION = Path(
-    os.environ.get("DIGITALOCEAN_OPENAPI") or ROOT / "../shared/data/digitalocean-openapi.json"
-)
+NAME = "digitalocean-openapi.json"
+HERE = ROOT / "data" / NAME
+BESIDE = ROOT.parent / "shared" / "data" / NAME
+DESCRIPTION = Path(os.environ.get("DIGITALOCEAN_OPENAPI") or (HERE if HERE.exists() else BESIDE))
 HOST = "https://api.digitalocean.com"
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.conftest import need
-
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".rehearsal"
-STROKES = ROOT.parent / "shared" / "data" / "pen-digits" / "pendigits_train.json"
 
 
 def clean_environment() -> dict[str, str]:
@@ -110,18 +106,3 @@ class Deployment:
         return [
             (datetime.fromisoformat(at).replace(tzinfo=UTC), int(d), int(t)) for at, d, t in rows
         ]
-
-
-def pen_strokes(label: int, nth: int) -> list[list[tuple[float, float]]]:
-    """The nth drawing of a digit by the pen writers, fitted to 60 % of the canvas, in 0..1."""
-    need(STROKES.exists(), f"{STROKES.name} is not beside the project", f"put it at {STROKES}")
-    drawings = [d["strokes"] for d in json.loads(STROKES.read_text()) if d["label"] == label]
-    strokes = drawings[nth]
-    xs = [x for stroke in strokes for x, _ in stroke]
-    ys = [y for stroke in strokes for _, y in stroke]
-    side = max(max(xs) - min(xs), max(ys) - min(ys))
-    left, top = (max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2
-    return [
-        [((x - left) / side * 0.6 + 0.5, (y - top) / side * 0.6 + 0.5) for x, y in stroke]
-        for stroke in strokes
-    ]

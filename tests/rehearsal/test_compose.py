@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 from tests.browser.page import DigitsPage
 from tests.conftest import need
-from tests.rehearsal.deployment import pen_strokes
+from tests.pen import drawing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,7 +82,7 @@ def test_an_answer_is_logged_and_outlives_the_containers(stack: Stack, page: Pag
     query += ["--command", "SELECT predicted_digit, true_label FROM predictions"]
     visitor = DigitsPage(page)
     visitor.open(stack.url)
-    visitor.draw(pen_strokes(2, 0))
+    visitor.draw(drawing(2))
     digit, _ = visitor.prediction()
     visitor.press_correct()
     visitor.wait_until_cleared()

@@ -11,7 +11,8 @@ from playwright.sync_api import Page
 
 from tests.browser.page import DigitsPage
 from tests.conftest import need
-from tests.rehearsal.deployment import STATE, Deployment, pen_strokes, rehearsed, run
+from tests.pen import drawing
+from tests.rehearsal.deployment import STATE, Deployment, rehearsed, run
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -29,7 +30,7 @@ def test_a_visitor_draws_answers_and_is_logged(deployment: Deployment, page: Pag
     visitor = DigitsPage(page)
     visitor.open(deployment.url)
     before = datetime.now(UTC)
-    visitor.draw(pen_strokes(3, 0))
+    visitor.draw(drawing(3))
     digit, confidence = visitor.prediction()
     assert digit == 3
     assert 0.1 < confidence <= 1
@@ -38,7 +39,7 @@ def test_a_visitor_draws_answers_and_is_logged(deployment: Deployment, page: Pag
     assert [(d, t) for _, d, t in deployment.rows()] == [(3, 3)]
     assert before <= deployment.rows()[0][0] <= datetime.now(UTC)
 
-    visitor.draw(pen_strokes(8, 0))
+    visitor.draw(drawing(8))
     digit, _ = visitor.prediction()
     assert digit == 8
     visitor.submit_correction("6")

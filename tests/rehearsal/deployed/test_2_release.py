@@ -17,7 +17,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.page import DigitsPage
-from tests.rehearsal.deployment import ROOT, Deployment, clean_environment, pen_strokes, run
+from tests.pen import drawing
+from tests.rehearsal.deployment import ROOT, Deployment, clean_environment, run
 from tests.rehearsal.load import under_load
 
 pytestmark = pytest.mark.timeout(900)
@@ -85,7 +86,7 @@ def test_a_release_drops_no_request_and_open_pages_go_on(
 ) -> None:
     visitor = DigitsPage(page)
     visitor.open(deployment.url)
-    visitor.draw(pen_strokes(3, 0))
+    visitor.draw(drawing(3))
     visitor.prediction()
     retitled(app_folder, "Draw a number")
     with under_load(deployment.url) as load:
@@ -101,7 +102,7 @@ def test_a_release_drops_no_request_and_open_pages_go_on(
     # This page was never loaded again, and goes on with the new version.
     visitor.wait_until_connected()
     rows = len(deployment.rows())
-    visitor.draw(pen_strokes(3, 0))
+    visitor.draw(drawing(3))
     expect(page.get_by_role("heading", name="Draw a number")).to_be_visible(timeout=30_000)
     assert visitor.prediction()[0] == 3
     visitor.press_correct()

@@ -13,7 +13,8 @@ import requests
 from playwright.sync_api import Page
 
 from tests.browser.page import DigitsPage
-from tests.rehearsal.deployment import Deployment, pen_strokes, run
+from tests.pen import drawing
+from tests.rehearsal.deployment import Deployment, run
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -36,6 +37,10 @@ def test_the_containers_may_do_no_more_than_they_need(deployment: Deployment) ->
     assert deployment.ssh("ps -o user= -C postgres | sort -u").strip() != "root"
 
 
+def test_there_is_no_ipv6_address_at_which_something_could_answer(deployment: Deployment) -> None:
+    assert deployment.ssh("ip -6 -oneline address show scope global") == ""
+
+
 def test_headers_and_compression(deployment: Deployment) -> None:
     headers = requests.get(deployment.url, timeout=30).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -50,7 +55,7 @@ def test_the_page_breaks_none_of_its_own_rules(deployment: Deployment, page: Pag
     page.on("console", lambda message: complaints.append(message.text))
     visitor = DigitsPage(page)
     visitor.open(deployment.url)
-    visitor.draw(pen_strokes(5, 0))
+    visitor.draw(drawing(5))
     visitor.prediction()
     assert not [text for text in complaints if "Content Security Policy" in text]
 
@@ -150,7 +155,7 @@ def test_a_reboot_with_visitors_on_it(deployment: Deployment, page: Page) -> Non
     assert deployment.rows() == rows
     # The open page finds its way back by itself.
     visitor.wait_until_connected()
-    visitor.draw(pen_strokes(3, 0))
+    visitor.draw(drawing(3))
     visitor.prediction()
     visitor.press_correct()
     visitor.wait_until_cleared()
