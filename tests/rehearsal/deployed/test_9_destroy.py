@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,12 @@ from tests.rehearsal.deployment import (
 
 pytestmark = pytest.mark.timeout(900)
 
+APP = "docker ps --quiet --filter label=com.docker.compose.service=app"
+AN_ANSWER = (
+    "from datetime import UTC, datetime; from digits import prediction_log;"
+    " prediction_log.default().record(datetime.now(UTC), 7, 1)"
+)
+
 # What was logged when the droplet went, and the backup that `make destroy` made of it.
 last: dict[str, tuple[list[tuple[datetime, int, int]], Path]] = {}
 
@@ -33,6 +40,7 @@ def test_destroy_leaves_nothing(
 ) -> None:
     journal = tmp_path / "requests.jsonl"
     shutil.copy(STATE / "api" / "requests.jsonl", journal)
+    deployment.ssh(f"docker exec $({APP}) python -c {shlex.quote(AN_ANSWER)}")
     rows = deployment.rows()
     done = run("make", "destroy", "TARGET=rehearsal", "CONFIRM=digits")
     assert done.returncode == 0
