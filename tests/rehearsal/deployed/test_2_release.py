@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -136,13 +137,16 @@ def test_the_same_again_changes_nothing(deployment: Deployment, app_folder: Path
 BAD = {
     "crashes": (
         'CMD ["python", "-c", "raise SystemExit(\'no such setting\')"]',
-        "does not stay up",
+        "The new container does not stay up: it ended with status",
     ),
     "unhealthy": (
         "HEALTHCHECK --interval=1s --retries=2 --start-period=1s CMD false",
-        "not healthy",
+        "The new container is up but not healthy.",
     ),
-    "weights": ("USER root\nRUN echo nonsense > digits/weights.pt\nUSER 10001", "does not stay up"),
+    "weights": (
+        "USER root\nRUN echo nonsense > digits/weights.pt\nUSER 10001",
+        "The new container does not stay up",
+    ),
     "database": (
         (
             "USER root\n"
@@ -150,7 +154,7 @@ BAD = {
             " digits/prediction_log.py\n"
             "USER 10001"
         ),
-        "does not work",
+        "The new version is up but does not work; what failed is above.",
     ),
 }
 
@@ -187,7 +191,7 @@ def test_a_tag_that_does_not_exist(deployment: Deployment) -> None:
                 IMAGE=f"{REGISTRY}/digits:nothing", SSH_OPTIONS=f"-R {REGISTRY}:{REGISTRY}"
             )
             assert done.returncode != 0
-            assert "could not be pulled" in done.stdout
+            assert "could not be pulled; Docker's reason is above." in done.stdout
     finally:
         _remove_registry()
 
@@ -257,7 +261,7 @@ def _connection_cut(deployment: Deployment, process: subprocess.Popen[str]) -> N
     [
         (_registry_goes, "could not be pulled"),
         (_interrupted, "Interrupted"),
-        (_connection_cut, "was lost"),
+        (_connection_cut, "The ssh connection to the droplet at"),
     ],
 )
 def test_a_release_that_is_cut_off_in_the_middle_leaves_the_old_one(
@@ -306,6 +310,34 @@ def test_a_full_disk(deployment: Deployment, app_folder: Path) -> None:
             assert "could not be pulled" in done.stdout
     finally:
         deployment.ssh("umount /var/lib/docker/tmp")
+
+
+def test_a_disk_with_too_little_room_is_seen_before_anything_is_pulled(
+    deployment: Deployment,
+) -> None:
+    with nothing_changes(deployment):
+        said = deployment.ssh(
+            "DISK_NEEDED=99999999 digits-release nowhere/digits:1 abc1234 me@here 2>&1"
+            " || echo refused"
+        )
+        assert re.search(r"Only \d+ MB are free on the droplet's disk, and a release needs", said)
+        assert "docker system df" in said
+        assert "Pulling" not in said
+        assert said.endswith("refused\n")
+        time.sleep(2)
+
+
+def test_a_port_that_is_taken_is_said(deployment: Deployment, app_folder: Path) -> None:
+    retitled(app_folder, "Draw elsewhere")
+    with nothing_changes(deployment), socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 5050))
+        other.listen()
+        done = release(APP_FOLDER=str(app_folder))
+        assert done.returncode != 0
+        said = "The registry that hands the image to the droplet could not start on port 5050"
+        assert said in done.stdout
+        assert "REGISTRY_PORT=5051" in done.stdout
 
 
 def test_one_at_a_time_and_a_killed_one_is_taken_over(

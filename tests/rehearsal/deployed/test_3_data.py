@@ -92,15 +92,37 @@ def test_old_dumps_go_and_the_last_one_stays(deployment: Deployment) -> None:
     assert "digits-20200101" not in deployment.ssh("ls /var/backups/digits")
 
 
+def test_the_database_image_may_be_the_one_that_the_compose_file_names(
+    deployment: Deployment,
+) -> None:
+    # As on DigitalOcean, where nothing sets POSTGRES_IMAGE; a rehearsal may have to.
+    settings = deployment.ssh("cat /opt/digits/release.env")
+    named = dict(line.split("=", 1) for line in settings.splitlines())
+    if named["POSTGRES_IMAGE"]:
+        deployment.ssh(f"docker tag {named['POSTGRES_IMAGE']} postgres:17-trixie")
+    deployment.ssh("sed -i s/^POSTGRES_IMAGE=.*/POSTGRES_IMAGE=/ /opt/digits/release.env")
+    rows = deployment.rows()
+    # A setting that the container does not have yet makes it a release and no "nothing to do".
+    deployment.ssh("sed -i 's/pids_limit: 200/pids_limit: 201/' /opt/digits/docker-compose.yml")
+    release = f"NO_PULL=yes digits-release {named['APP_IMAGE']} abc1234 me@here"
+    assert "In service" in deployment.ssh(release)
+    image = deployment.ssh("docker inspect --format '{{.Config.Image}}' digits-db-1").strip()
+    assert image == "postgres:17-trixie"
+    assert "Nothing to do" in deployment.ssh(release)
+    assert deployment.rows() == rows
+    deployment.ssh("sed -i 's/pids_limit: 201/pids_limit: 200/' /opt/digits/docker-compose.yml")
+    assert "In service" in deployment.ssh(release)
+
+
 def test_another_major_version_of_postgresql_is_refused(deployment: Deployment) -> None:
     serves = deployment.ssh("cat /opt/digits/release.env")
     image = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
-    postgres = deployment.ssh("sed -n s/^POSTGRES_IMAGE=//p /opt/digits/release.env").strip()
+    postgres = deployment.ssh("docker inspect --format '{{.Config.Image}}' digits-db-1").strip()
     deployment.ssh(
         f"printf 'FROM {postgres}\\nENV PG_MAJOR=18\\n' | docker build --quiet --tag postgres:18 -"
     )
     settings = "NO_PULL=yes POSTGRES_IMAGE=postgres:18"
-    said = deployment.ssh(f"{settings} digits-release {image} test test 2>&1 || echo refused")
+    said = deployment.ssh(f"{settings} digits-release {image} abc1234 me@here 2>&1 || echo refused")
     assert said.endswith("refused\n")
     assert "The database was written by PostgreSQL 17" in said
     assert deployment.ssh("cat /opt/digits/release.env") == serves
