@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 from tests.browser.page import DigitsPage
 from tests.conftest import need
 from tests.pen import drawing
-from tests.rehearsal.deployment import STATE, Deployment, rehearsed, run
+from tests.rehearsal.deployment import STATE, Deployment, rehearsed, run, url_in
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -21,6 +21,13 @@ def test_deploy_shows_what_it_does_and_ends_with_the_url(deployment: Deployment)
     for phase in ("Terraform", "Docker: build", "Ansible", "from outside"):
         assert f"==> {phase}" in deployment.output or phase in deployment.output
     assert "Apply complete! Resources: 5 added" in deployment.output
+    # And ends with all that a person wants to know, and the next verbs as they must be typed.
+    box = deployment.output[deployment.output.rindex("The digit recogniser is on") :]
+    assert f"URL    {deployment.url} " in box
+    assert f"IP     {deployment.ip} " in box
+    assert "Cost   $6 a month" in box
+    for verb in ("status", "release", "destroy"):
+        assert f"make {verb} TARGET=rehearsal " in box
     # Ansible sees the droplet as a server like any other.
     assert "Debian" in deployment.ssh("cat /etc/os-release")
     assert deployment.ssh("hostname").strip() == "digits"
@@ -56,20 +63,35 @@ def test_the_log_has_three_columns_and_no_other(deployment: Deployment) -> None:
     assert columns.split() == ["predicted_at", "predicted_digit", "true_label"]
 
 
+def open_ports(address: str, *options: str) -> list[str]:
+    """Every TCP port that answers at an address."""
+    scan = run("nmap", *options, "-Pn", "-n", "-p-", "--min-rate", "2000", "--open", address)
+    assert scan.returncode == 0
+    return re.findall(r"^(\d+)/tcp +open ", scan.stdout, re.MULTILINE)
+
+
 def test_nothing_but_22_and_80_answers_from_outside(deployment: Deployment) -> None:
     need(shutil.which("nmap") is not None, "nmap is not installed", "apt-get install nmap")
     # What must not answer is there: the test would notice if it did.
     assert re.search(r"127\.0\.0\.1:850[12]", deployment.ssh("ss --listening --tcp --numeric"))
-    scan = run("nmap", *("-Pn", "-n", "-p-", "--min-rate", "2000", "--open"), deployment.ip)
-    assert re.findall(r"^(\d+)/tcp +open ", scan.stdout, re.MULTILINE) == ["22", "80"]
+    assert open_ports(deployment.ip) == ["22", "80"]
+    # A droplet has an IPv6 address only where the machine that rehearses has IPv6.
+    shown = deployment.ssh("ip -6 -oneline address show dev eth0 scope global")
+    for address in re.findall(r"inet6 ([0-9a-f:]+)/", shown):
+        assert open_ports(address, "-6") == ["22", "80"]
 
 
 def test_the_database_password_is_known_to_the_droplet_only(deployment: Deployment) -> None:
-    mode, owner = deployment.ssh("stat --format '%a %U' /opt/digits/secrets.env").split()
-    assert (mode, owner) == ("600", "root")
-    password = deployment.ssh("cat /opt/digits/secrets.env").strip().partition("=")[2]
+    mode, owner = deployment.ssh("stat --format '%a %U' /opt/digits/secrets").split()
+    assert (mode, owner) == ("700", "root")
+    password = deployment.ssh("cat /opt/digits/secrets/postgres_password").strip()
     assert len(password) == 48
     assert password not in deployment.output
+    # Neither what describes a container, nor a process list, nor an image shows it.
+    assert password not in deployment.ssh("docker inspect $(docker ps --quiet)")
+    assert password not in deployment.ssh("ps -e -o args")
+    history = "docker images --quiet | xargs --max-args 1 docker history --no-trunc"
+    assert password not in deployment.ssh(history)
 
 
 def test_a_second_deploy_changes_nothing_and_says_so(deployment: Deployment) -> None:
@@ -79,7 +101,7 @@ def test_a_second_deploy_changes_nothing_and_says_so(deployment: Deployment) -> 
     recap = re.findall(r"changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", done.stdout)
     assert recap
     assert set(recap) == {("0", "0", "0")}
-    assert done.stdout.rstrip().endswith(deployment.url)
+    assert url_in(done.stdout) == deployment.url
 
 
 def test_the_tools_work_without_make(deployment: Deployment) -> None:
@@ -115,7 +137,7 @@ def test_a_wrong_token_is_called_a_wrong_token(deployment: Deployment) -> None:
         DIGITALOCEAN_END_POINT=f"{url}/v2/",
     )
     assert done.returncode != 0
-    assert "does not know this token (401)" in done.stdout
+    assert "DigitalOcean does not know this token (401)" in done.stdout
     assert "Traceback" not in done.stdout
     assert posts() == before, "something was created"
     assert deployment.rows()
