@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -69,9 +70,13 @@ def _wait(connection: extensions.connection) -> None:
 class PredictionLog:
     """The log behind one database address. Safe to share between threads."""
 
-    def __init__(self, url: str) -> None:
-        """Remember `url` (postgresql://user:password@host:port/name); connect at first use."""
+    def __init__(self, url: str, password: str | None = None) -> None:
+        """Remember where the database is; connect at first use.
+
+        `url` is postgresql://user:password@host:port/name; `password` is for a URL without one.
+        """
         self._url = url
+        self._password = password
         # A pool of our own, because psycopg2's connects while it holds its lock: with
         # a server that hangs, each visitor would wait for all those before.
         self._idle: deque[extensions.connection] = deque()
@@ -149,6 +154,7 @@ class PredictionLog:
             pass
         return psycopg2.connect(
             self._url,
+            password=self._password,  # None leaves what the address says
             connect_timeout=CONNECT_SECONDS,
             options=f"-c statement_timeout={STATEMENT_SECONDS * 1000}",
             application_name="digits",
@@ -169,15 +175,27 @@ _default_lock = threading.Lock()
 
 
 def default() -> PredictionLog:
-    """Return this process's log at DATABASE_URL. Raises LogUnavailable if that is not set."""
+    """Return this process's log at DATABASE_URL, with the password in DATABASE_PASSWORD_FILE.
+
+    A file keeps the password out of the environment, which `docker inspect` shows; without
+    it the address has the password. Raises LogUnavailable if either cannot be had.
+    """
     global _default  # noqa: PLW0603 - one a process, made behind a lock
     with _default_lock:
         if _default is None:
             url = os.environ.get("DATABASE_URL")
             if not url:
                 raise LogUnavailable("DATABASE_URL is not set")
-            _default = PredictionLog(url)
+            _default = PredictionLog(url, _password())
         return _default
+
+
+def _password() -> str | None:
+    file = os.environ.get("DATABASE_PASSWORD_FILE")
+    try:
+        return Path(file).read_text().strip() if file else None
+    except OSError as error:
+        raise LogUnavailable(f"the database's password cannot be read: {error}") from error
 
 
 extensions.set_wait_callback(_wait)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -181,4 +182,14 @@ def test_no_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction_log, "_default", None)
     monkeypatch.delenv("DATABASE_URL", raising=False)
     with pytest.raises(LogUnavailable, match="DATABASE_URL"):
+        prediction_log.default()
+
+
+def test_a_password_file_that_is_missing_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(prediction_log, "_default", None)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://digits@localhost/digits")
+    monkeypatch.setenv("DATABASE_PASSWORD_FILE", str(tmp_path / "nowhere"))
+    with pytest.raises(LogUnavailable, match=r"password cannot be read.*nowhere"):
         prediction_log.default()

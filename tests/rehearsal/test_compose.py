@@ -1,8 +1,9 @@
-"""The stack on a laptop: docker compose alone, with the file that the droplet gets."""
+"""The stack on a laptop: make up and make down, with the compose file that the droplet gets."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.timeout(900)
 class Stack:
     """The two containers, under a name and on a port of the tests' own."""
 
+    folder: Path
     settings: dict[str, str]
 
     @property
@@ -34,9 +36,13 @@ class Stack:
 
     def compose(self, *words: str) -> str:
         """Run docker compose, which must succeed; return what it prints."""
+        return self.run("docker", "compose", *words)
+
+    def run(self, *command: str) -> str:
+        """Run a command beside the compose file, which must succeed; return what it prints."""
         done = subprocess.run(
-            ["docker", "compose", *words],
-            cwd=ROOT,
+            command,
+            cwd=self.folder,
             env=os.environ | self.settings,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -48,8 +54,8 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """Build and start it; take it away, its data too."""
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Build and start it as the README does; take it away, its data too."""
     engine = subprocess.run(["docker", "info"], capture_output=True, check=False)
     need(engine.returncode == 0, "no Docker engine answers", "sudo systemctl start docker")
     subprocess.run([ROOT / "rehearsal/images/provide"], check=True)
@@ -61,10 +67,16 @@ def stack() -> Iterator[Stack]:
         port = probe.getsockname()[1]
     name = f"digits-test-{uuid4().hex[:8]}"
     settings = dict(line.split("=", 1) for line in build.stdout.splitlines())
-    settings |= {"COMPOSE_PROJECT_NAME": name, "APP_PORT": str(port), "POSTGRES_PASSWORD": name}
-    made = Stack(settings | {"APP_IMAGE": f"{name}:dev"})
+    settings |= {"COMPOSE_PROJECT_NAME": name, "APP_PORT": str(port)}
+    folder = tmp_path_factory.mktemp("stack")
+    for file in ("Makefile", "docker-compose.yml"):
+        shutil.copy(ROOT / file, folder)
+    for part in ("app", "scripts"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    made = Stack(folder, settings | {"APP_IMAGE": f"{name}:dev"})
     try:
-        made.compose("up", "--build", "--detach", "--wait")
+        said = made.run("make", "up")
+        assert said.endswith(f"The page is on http://localhost:{port}  (make down stops it)")
         yield made
     finally:
         made.compose("down", "--volumes", "--rmi", "local")
@@ -87,8 +99,9 @@ def test_an_answer_is_logged_and_outlives_the_containers(stack: Stack, page: Pag
     visitor.press_correct()
     visitor.wait_until_cleared()
     assert stack.compose(*query) == f"{digit}|{digit}"
-    stack.compose("down")
-    stack.compose("up", "--detach", "--wait")
+    assert "The answers are kept" in stack.run("make", "down")
+    assert stack.compose("ps", "--quiet") == ""
+    assert "password" not in stack.run("make", "up"), "it is made once"
     assert stack.compose(*query) == f"{digit}|{digit}"
 
 
@@ -98,6 +111,23 @@ def test_the_app_is_nobody_and_can_write_nowhere(stack: Stack) -> None:
     tries = "import pathlib; pathlib.Path('/app/x').touch()"
     with pytest.raises(AssertionError, match="Read-only file system"):
         stack.compose(*inside, tries)
+
+
+def test_the_password_is_in_a_file_and_not_in_what_docker_shows(stack: Stack) -> None:
+    folder = stack.folder / "secrets"
+    assert folder.stat().st_mode & 0o077 == 0
+    password = (folder / "postgres_password").read_text().strip()
+    assert len(password) == 48
+    containers = stack.compose("ps", "--quiet").split()
+    shown = subprocess.run(
+        ["docker", "inspect", *containers], capture_output=True, text=True, check=True
+    ).stdout
+    assert "POSTGRES_PASSWORD_FILE=/run/secrets/postgres_password" in shown
+    assert password not in shown
+    # And it is asked for: who comes from the app's side without it is turned away.
+    connect = "import psycopg2; psycopg2.connect('postgresql://digits:wrong@db/digits')"
+    with pytest.raises(AssertionError, match="password authentication failed"):
+        stack.compose("exec", "-T", "app", "python", "-c", connect)
 
 
 def test_torch_is_the_cpu_build(stack: Stack) -> None:

@@ -19,7 +19,7 @@ stop() {
 
 # compose ARGS...: Docker compose with the settings that are in service.
 compose() {
-  docker compose --project-directory "$folder" --env-file "$folder/secrets.env" --env-file "$folder/release.env" "$@"
+  docker compose --project-directory "$folder" --env-file "$folder/release.env" "$@"
 }
 
 # setting NAME: its value in release.env, or nothing.
