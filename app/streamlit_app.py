@@ -92,9 +92,10 @@ def _show(recognition: recogniser.Recognition | None, why_not: Unreadable | None
     if recognition is None:
         shown = f'<span class="hint">{HINTS[why_not or Unreadable.EMPTY]}</span>'
     else:
+        sure = min(recognition.confidence, 0.999)  # 100.0% would promise what nobody can
         shown = (
             f'<span class="digit" data-testid="digit">{recognition.digit}</span>'
-            f'<span class="sure"><b data-testid="confidence">{recognition.confidence:.1%}</b>'
+            f'<span class="sure"><b data-testid="confidence">{sure:.1%}</b>'
             " confidence</span>"
         )
     with st.container(key="prediction"):
