@@ -197,6 +197,12 @@ def droplets(tag: str) -> list[Droplet]:
     ]
 
 
+def keys() -> dict[str, str]:
+    """The account's SSH keys: name by the key itself (base64). Raises CloudError."""
+    listed = _list("account/keys", "ssh_keys")
+    return {key["public_key"].split()[1]: key["name"] for key in listed}
+
+
 def regions() -> list[str]:
     """The slugs of the regions that take new droplets. Raises CloudError."""
     return sorted(region["slug"] for region in _list("regions/", "regions") if region["available"])

@@ -272,6 +272,26 @@ class Doctor:
             )
         return f"valid; the account is {status}"
 
+    def key_is_new(self) -> str:
+        """DigitalOcean takes each SSH key once; Terraform gives it this one."""
+        self._need_account()
+        public = Path(setting("ssh_public_key_path")).expanduser()
+        try:
+            blob = (public if public.is_absolute() else TERRAFORM / public).read_text().split()[1]
+        except (OSError, UnicodeDecodeError, LookupError):
+            raise Skipped("needs the SSH key") from None
+        name = self._catalogue(cloud.keys).get(blob)
+        if name is None:
+            return "your account does not have it yet; Terraform adds it"
+        if any(made.kind == "digitalocean_ssh_key" for made in terraform_state.resources()):
+            return f"your account has it as {name}"
+        raise Failed(
+            f"Your account has this SSH key already, as {name}, and takes each key only once.",
+            "Make one for this deployment: ssh-keygen -t ed25519 -f ~/.ssh/digits\n"
+            "export TF_VAR_ssh_public_key_path=~/.ssh/digits.pub "
+            "ANSIBLE_PRIVATE_KEY_FILE=~/.ssh/digits",
+        )
+
     def _need_account(self) -> None:
         if not self.account:
             raise Skipped("needs a valid token")
@@ -477,6 +497,7 @@ def main() -> int:
     doctor.check("ssh key", doctor.ssh_key)
     doctor.check("token", doctor.token)
     doctor.check("scopes", doctor.scopes)
+    doctor.check("new key", doctor.key_is_new)
     doctor.check("region", doctor.region)
     doctor.check("size", doctor.size)
     if not before_deploy:

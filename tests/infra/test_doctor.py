@@ -64,7 +64,16 @@ def everything(folder: Path) -> dict[str, int]:
 def test_ready_to_deploy(project: Project, api: Api) -> None:
     before = everything(project.folder)
     found = examine(project, "--before-deploy")
-    assert set(found) == {"terraform", "ssh", "ssh key", "token", "scopes", "region", "size"}
+    assert set(found) == {
+        "terraform",
+        "ssh",
+        "ssh key",
+        "token",
+        "scopes",
+        "new key",
+        "region",
+        "size",
+    }
     assert {status for status, _ in found.values()} == {"ok"}
     assert "$6 a month" in found["size"][1]
     assert "cannot be told by reading" in found["scopes"][1]
@@ -105,6 +114,23 @@ def test_answer_that_is_none(project: Project) -> None:
         project, "--before-deploy", DIGITALOCEAN_END_POINT="http://127.0.0.1:1/nothing/"
     )
     assert found["token"][0] == "FAIL"
+
+
+def test_a_key_that_the_account_has_already(project: Project, api: Api) -> None:
+    public = (project.folder / "key.pub").read_text()
+    api.call("POST", "account/keys", {"name": "my laptop", "public_key": public})
+    status, text = examine(project, "--before-deploy")["new key"]
+    assert status == "FAIL"
+    assert "Your account has this SSH key already, as my laptop" in text
+    assert "ssh-keygen -t ed25519 -f ~/.ssh/digits" in text
+    # One that Terraform put there is no trouble, and without the check it is Terraform who says so.
+    done = project.run("terraform", "-chdir=infra/terraform", "apply", "-auto-approve")
+    assert "SSH Key is already in use on your account" in done.stdout
+    [key] = api.call("GET", "account/keys").json()["ssh_keys"]
+    api.call("DELETE", f"account/keys/{key['id']}")
+    project.terraform("apply", "-auto-approve")
+    found = examine(project, "--before-deploy")
+    assert found["new key"] == ("ok", "your account has it as digits")
 
 
 @pytest.mark.parametrize(

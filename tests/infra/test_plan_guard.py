@@ -149,6 +149,7 @@ def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) 
     assert refused.returncode == 1
     assert 'region: "fra1" -> "ams3"' in refused.stdout
     assert "$6 a month now and $6 a month afterwards" in refused.stdout
+    assert "Refused: the droplet would be lost. Nothing was changed." in refused.stdout
     assert "the same command with REPLACE=yes" in refused.stdout
     assert "Ansible" not in refused.stdout
     assert {e["method"] for e in conformance.journal(api.journal)[lines:]} == {"GET"}

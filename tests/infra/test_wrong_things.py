@@ -1,0 +1,148 @@
+"""Every verb with the wrong thing: it says what is wrong and what to do, and changes nothing."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.infra import conformance
+from tests.infra.conftest import ROOT, Api, Project
+
+# Those that look for the droplet first. Each with what it needs besides.
+VERBS: dict[str, dict[str, str]] = {
+    "backup": {},
+    "deploy": {},
+    "destroy": {"CONFIRM": "digits"},
+    "doctor": {},
+    "logs": {},
+    "look": {},
+    "pipeline": {},
+    "psql": {},
+    "release": {},
+    "releases": {},
+    "restore": {"FILE": "scripts/restore", "CONFIRM": "yes"},
+    "rollback": {},
+    "ssh": {},
+    "status": {},
+    "url": {},
+}
+FORBIDDEN = "You are not authorized to perform this operation"  # as DigitalOcean says it
+NOT_WITHOUT_A_DROPLET = sorted(set(VERBS) - {"deploy", "destroy", "doctor"})
+
+
+@pytest.fixture
+def whole(project: Project) -> Project:
+    """The project with every script as it is."""
+    for name in ("backup", "look.py"):
+        shutil.copy(ROOT / "scripts" / name, project.folder / "scripts" / name)
+    return project
+
+
+def said(project: Project, verb: str, **settings: str | None) -> str:
+    """What a verb prints that must fail."""
+    done = project.run(f"scripts/{verb}", **(VERBS[verb] | settings))
+    assert done.returncode != 0
+    return done.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_token(whole: Project, verb: str) -> None:
+    told = said(whole, verb, DIGITALOCEAN_TOKEN=None)
+    assert "DIGITALOCEAN_TOKEN is not set" in told
+    assert "https://cloud.digitalocean.com/account/api/tokens" in told
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_wrong_token(whole: Project, api: Api, verb: str) -> None:
+    told = said(whole, verb, DIGITALOCEAN_TOKEN="wrong")
+    assert "DigitalOcean does not know this token (401)" in told
+    assert {e["method"] for e in conformance.journal(api.journal)} == {"GET"}
+
+
+@pytest.mark.parametrize("verb", NOT_WITHOUT_A_DROPLET)
+def test_no_droplet_yet(whole: Project, verb: str) -> None:
+    told = said(whole, verb, VERB_SUFFIX=" TARGET=rehearsal")
+    assert "No droplet carries the deployment's tag." in told
+    assert "Make one: make deploy TARGET=rehearsal" in told
+
+
+@contextmanager
+def answering(status: int) -> Iterator[str]:
+    """An API that gives every question the same answer; its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"id": "forbidden", "message": FORBIDDEN}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v2/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("verb", ["status", "release"])
+def test_a_token_with_too_few_scopes(whole: Project, verb: str) -> None:
+    with answering(403) as address:
+        told = said(whole, verb, DIGITALOCEAN_END_POINT=address)
+    assert "The token may not do this (403)" in told
+    assert "droplet, firewall, project, ssh_key and tag" in told
+
+
+@pytest.mark.parametrize("verb", ["status", "deploy", "destroy"])
+def test_no_network(whole: Project, api: Api, verb: str) -> None:
+    api.stop()
+    told = said(whole, verb)
+    assert "The DigitalOcean API does not answer: no network, or it is down." in told
+
+
+def test_docker_is_there_and_its_engine_is_not(whole: Project) -> None:
+    nowhere = "unix:///nowhere/docker.sock"
+    for verb in ("up", "down", "deploy"):
+        done = whole.run(f"scripts/{verb}", DOCKER_HOST=nowhere, IMAGE=None)
+        assert done.returncode != 0
+        assert "Docker is installed, but its engine does not answer." in done.stdout
+        assert "systemctl start docker" in done.stdout
+
+
+def test_the_pipeline_without_a_secret(whole: Project) -> None:
+    done = whole.run("scripts/in-pipeline", "true", DEPLOY_KEY=None, DROPLET_HOST_KEY="x")
+    assert done.returncode != 0
+    assert "The pipeline has no DEPLOY_KEY." in done.stdout
+    assert "make pipeline" in done.stdout
+
+
+@pytest.mark.parametrize("file", ["", "nowhere.dump"])
+def test_nothing_to_restore(whole: Project, file: str) -> None:
+    told = said(whole, "restore", FILE=file)
+    assert "make restore FILE=" in told or "ls backups/" in told
+
+
+def test_the_runs_page_on_github_says_what_was_done_and_how_long_it_took(whole: Project) -> None:
+    page = whole.folder / "summary.md"
+    settings = {"GITHUB_STEP_SUMMARY": str(page), "IMAGE": "digits@sha256:1"}
+    assert whole.run("scripts/timed", "scripts/in-pipeline", "false", **settings).returncode != 0
+    settings = {"GITHUB_STEP_SUMMARY": str(page), "URL": "http://203.0.113.7"}
+    assert whole.run("scripts/timed", "true", "make", IMAGE=None, **settings).returncode == 0
+    assert page.read_text().splitlines() == [
+        "- `false` of `digits@sha256:1`: **failed**; its log says what still serves, 0 s",
+        "- `true make`: done, 0 s. The page: http://203.0.113.7",
+    ]
