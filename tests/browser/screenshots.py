@@ -15,8 +15,12 @@ from tests.served import served
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LOOKS = {
-    "page.png": {"viewport": {"width": 640, "height": 600}},
-    "page-dark.png": {"viewport": {"width": 640, "height": 600}, "color_scheme": "dark"},
+    "page.png": {"viewport": {"width": 640, "height": 600}, "device_scale_factor": 2},
+    "page-dark.png": {
+        "viewport": {"width": 640, "height": 600},
+        "device_scale_factor": 2,
+        "color_scheme": "dark",
+    },
     "page-phone.png": {
         "viewport": {"width": 390, "height": 660},
         "device_scale_factor": 2,

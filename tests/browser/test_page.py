@@ -176,7 +176,7 @@ def test_with_the_database_down_nothing_is_lost(
     empty_log.stop()
     try:
         page.submit_correction("8")
-        assert "could not be saved" in page.message()
+        assert "Your answer could not be saved: the database does not answer." in page.message()
         expect(page.label).to_have_value("8")
         assert page.ink() == ink
         assert page.prediction()[0] == digit
@@ -293,7 +293,7 @@ def test_a_page_without_its_server_says_so_and_comes_back(
     notice = (
         "getComputedStyle(document.querySelector('[data-testid=stApp]'), '::after').visibility"
         " === 'visible' && getComputedStyle(document.querySelector('[data-testid=stApp]'),"
-        " '::after').content.includes('connection is lost')"
+        " '::after').content.includes('The connection is lost.')"
     )
     page.page.wait_for_function(notice, timeout=30_000)
     with served(database.url, port):
