@@ -12,6 +12,8 @@ ifeq ($(filter $(TARGET),digitalocean rehearsal),)
 $(error TARGET=$(TARGET) is unknown. Use TARGET=digitalocean or TARGET=rehearsal)
 endif
 WITH := $(with-$(TARGET))
+# So that a verb can name the next one as it must be typed.
+export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
 .DEFAULT_GOAL := help
 .PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore \

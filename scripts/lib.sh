@@ -8,6 +8,9 @@ else
   plain=-no-color # for Terraform, which colours files and pipes too
 fi
 
+# What the Makefile wants behind a verb that is named to be typed next.
+VERB_SUFFIX=${VERB_SUFFIX:-}
+
 # die MESSAGE...: each argument is a line; the last one is what to do next.
 die() {
   printf '%s%s%s\n' "$red" "$1" "$reset" >&2
@@ -16,11 +19,23 @@ die() {
   exit 1
 }
 
-# phase TITLE: a headline, with the seconds since the script began.
+# phase TITLE: a headline, with the seconds since the verb began. SECONDS is bash's own clock;
+# a verb that calls another one hands it on as BEGAN.
+SECONDS=${BEGAN:-0}
 phase() { printf '\n%s==> %s%s  (%d s)\n' "$bold" "$1" "$reset" "$SECONDS"; }
 
 # done_with TITLE: the closing line of a phase or a verb.
 done_with() { printf '%s%s%s\n' "$green" "$1" "$reset"; }
+
+# box LINE...: what a long verb ends with, so that it is found again in the scrollback.
+box() {
+  local line width=0 rule
+  for line in "$@"; do [ ${#line} -le "$width" ] || width=${#line}; done
+  rule=$(printf '%*s' $((width + 2)) '')
+  printf '%s+%s+%s\n' "$green" "${rule// /-}" "$reset"
+  for line in "$@"; do printf '%s|%s %-*s %s|%s\n' "$green" "$reset" "$width" "$line" "$green" "$reset"; done
+  printf '%s+%s+%s\n' "$green" "${rule// /-}" "$reset"
+}
 
 # need_tool COMMAND WHERE_TO_GET_IT
 need_tool() {
@@ -57,6 +72,16 @@ terraform_in() {
   terraform -chdir=infra/terraform "$verb" ${plain:+"$plain"} "$@"
 }
 
+# terraform_init: the provider fetched; of what Terraform says, what it does.
+terraform_init() { terraform_in init -input=false | sed -n '/^- /p'; }
+
+# briefly: a Terraform plan without the attributes of what is new: those are infra/terraform's.
+briefly() {
+  awk '/ will be created/ { print; new = 1; next }
+    !new { print }
+    new && /^    }/ { new = 0 }'
+}
+
 # droplet_ip: the address of this deployment's droplet, as the API has it.
 droplet_ip() {
   local inventory
@@ -64,7 +89,7 @@ droplet_ip() {
   python -c 'import json, sys
 hosts = json.load(sys.stdin)["_meta"]["hostvars"].values()
 print(next((host["ansible_host"] for host in hosts), ""), end="")' <<<"$inventory" | grep . ||
-    die "No droplet carries the deployment's tag." "Make one: make deploy"
+    die "No droplet carries the deployment's tag." "Make one: make deploy$VERB_SUFFIX"
 }
 
 # who_releases: the name that goes into the list of releases.
@@ -96,7 +121,7 @@ can_back_up() {
 # lose_answers: end here, unless it was said beforehand that they may be lost.
 lose_answers() {
   [ "${BACKUP:-}" = no ] || die "Without a backup the answers would be lost, so nothing was removed." \
-    "See why the droplet does not answer: make doctor. To go on and lose them: the same command with BACKUP=no"
+    "See why the droplet does not answer: make doctor$VERB_SUFFIX. To go on and lose them: the same command with BACKUP=no"
 }
 
 # last_backup: save them; without that, nothing is removed.

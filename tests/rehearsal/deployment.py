@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +38,13 @@ def rehearsed(*command: str) -> subprocess.CompletedProcess[str]:
     """Run one of the tools itself, with nothing but the rehearsal's few settings."""
     script = 'settings=$(rehearsal/env) && eval "$settings" && PATH=$PWD/.venv/ops/bin:$PATH "$@"'
     return run("bash", "-c", script, "bash", *command)
+
+
+def url_in(output: str) -> str:
+    """The page's address, from the box that `make deploy` ends with."""
+    found = re.search(r"^\| +URL +(http://[0-9.]+) +\|$", output, re.MULTILINE)
+    assert found, f"no URL at the end of make deploy:\n{output[-3000:]}"
+    return found[1]
 
 
 def leftovers() -> dict[str, str]:

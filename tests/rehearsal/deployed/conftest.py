@@ -6,14 +6,13 @@ Deploying takes minutes, and what comes later needs what came before; the last o
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from tests.conftest import need
-from tests.rehearsal.deployment import STATE, Deployment, leftovers, run
+from tests.rehearsal.deployment import STATE, Deployment, leftovers, run, url_in
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +39,7 @@ def deployment(volumes_before: str) -> Iterator[Deployment]:
     try:
         done = run("make", "deploy", "TARGET=rehearsal")
         assert done.returncode == 0, done.stdout[-3000:]
-        address = re.search(r"on (http://[0-9.]+)\s*$", done.stdout)
-        assert address, "make deploy does not end with the URL"
-        yield Deployment(done.stdout, address[1])
+        yield Deployment(done.stdout, url_in(done.stdout))
     finally:
         if STATE.exists() and not os.environ.get("STANDING_REHEARSAL"):
             run("rehearsal/down")

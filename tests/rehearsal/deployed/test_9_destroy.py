@@ -21,6 +21,7 @@ from tests.rehearsal.deployment import (
     clean_environment,
     leftovers,
     run,
+    url_in,
 )
 
 pytestmark = pytest.mark.timeout(900)
@@ -96,9 +97,7 @@ def test_a_deployment_that_was_cut_off_goes_on_and_takes_the_old_answers(
         print(cut_off("==> Release"))
         done = run("make", "deploy", "TARGET=rehearsal")
         assert done.returncode == 0
-        url = re.search(r"on (http://[0-9.]+)\s*$", done.stdout)
-        assert url
-        fresh = Deployment(done.stdout, url[1])
+        fresh = Deployment(done.stdout, url_in(done.stdout))
         restored = run("make", "restore", "TARGET=rehearsal", f"FILE={backup}", "CONFIRM=yes")
         assert restored.returncode == 0
         assert fresh.rows() == rows

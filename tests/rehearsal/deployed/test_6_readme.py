@@ -1,0 +1,76 @@
+"""The README's commands, run as they stand there: nobody types what does not work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.deployment import ROOT, Deployment, run
+
+pytestmark = pytest.mark.timeout(900)
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# Blocks that other tests run, or that cannot run here, by their first line.
+ELSEWHERE = {
+    "make run": "tests/app/test_run.py",
+    "make up": "tests/rehearsal/test_compose.py",
+    "make deploy TARGET=rehearsal": "tests/rehearsal/deployed/test_1_deploy.py",
+    "make destroy": "tests/rehearsal/deployed/test_9_destroy.py",
+    "make pipeline": "tests/rehearsal/deployed/test_5_pipeline.py",
+}
+# What a reader puts in place of the README's examples.
+EXAMPLES = (
+    (r"\bIP\b", "{ip}"),
+    (r"ghcr\.io/you/digits:1", "{image}"),
+    (r"COMMIT YOUR-NAME", "abc1234 reader"),
+    (r"backups/\.\.\.", "{dump}"),
+    (r"docker compose up --build$", "docker compose config --quiet"),
+)
+# A reader has a key that ssh tries by itself. make takes TARGET and CONFIRM from the
+# environment; FOLLOW: make logs would never end.
+READER = """\
+set -euo pipefail
+exec </dev/null
+eval "$(rehearsal/env)"
+export TARGET=rehearsal CONFIRM=yes FOLLOW=
+ssh() {{ command ssh -i .rehearsal/ssh_key -o UserKnownHostsFile=.rehearsal/known_hosts "$@"; }}
+{block}
+"""
+
+
+def blocks() -> dict[str, str]:
+    """Every block of shell commands, comments taken off, by its first line."""
+    found = {}
+    for page in PAGES:
+        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+            lines = [re.sub(r"(^|\s+)# .*", "", line) for line in block.splitlines()]
+            found[lines[0]] = "\n".join(lines)
+    return found
+
+
+def test_what_is_said_to_be_tested_elsewhere_is_there() -> None:
+    assert set(ELSEWHERE) <= set(blocks())
+    for first, place in ELSEWHERE.items():
+        text = (ROOT / place).read_text()
+        words = [word for word in first.split() if word != "make" and "=" not in word]
+        assert words[0] in text, f"{place} does not run {first}"
+
+
+@pytest.mark.parametrize("first", sorted(set(blocks()) - set(ELSEWHERE)))
+def test_a_block_of_commands_works(deployment: Deployment, first: str, tmp_path: Path) -> None:
+    text = blocks()[first]
+    dumps = sorted((ROOT / "backups").glob("*.dump"), key=lambda file: file.stat().st_mtime)
+    values = {
+        "ip": deployment.ip,
+        "image": deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip(),
+        "dump": f"backups/{dumps[-1].name}" if dumps else "none",
+    }
+    for example, value in EXAMPLES:
+        text = re.sub(example, value.format(**values), text, flags=re.MULTILINE)
+    if first.startswith("mkdir"):  # not where a person may have such a folder already
+        text = f"cp docker-compose.yml {tmp_path}\ncd {tmp_path}\n{text}"
+    done = run("bash", "-c", READER.format(block=text))
+    assert done.returncode == 0, done.stdout[-3000:]
