@@ -52,6 +52,14 @@ need_docker() {
 
 need_terraform() { need_tool terraform "https://developer.hashicorp.com/terraform/install"; }
 
+# own_runtime_folder: where there is no login session, a folder of this user's own for locks and
+# sockets; without one the embedded PostgreSQL takes a lock file in /tmp that belongs to whoever
+# came first.
+own_runtime_folder() {
+  export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}/digits-$(id -u)}
+  (umask 077 && mkdir -p "$XDG_RUNTIME_DIR/python_PostgresServer")
+}
+
 # The environment that Ansible and the API scripts run in.
 use_ops_environment() {
   scripts/venv ops infra/ansible/requirements.txt
@@ -61,6 +69,7 @@ use_ops_environment() {
 
 # The environment that the tests run in: the app's, and what drives it.
 use_test_environment() {
+  own_runtime_folder
   scripts/venv test app/requirements.txt app/requirements-local.txt tests/requirements.txt \
     tests/infra/requirements.txt rehearsal/requirements.txt
 }

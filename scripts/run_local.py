@@ -113,6 +113,7 @@ def main() -> None:
             [
                 *(sys.executable, "serve.py"),
                 *("--server.port", str(port), "--server.address", "127.0.0.1"),
+                *("--logger.level", "warning"),
             ],
             cwd=ROOT / "app",
             env=os.environ | {"DATABASE_URL": url, "PYTHONPATH": str(ROOT / "app")},

@@ -18,8 +18,9 @@ import pytest
 from tests.app.conftest import ROOT
 from tests.postgres import Database
 
-# scripts/run makes an environment and then starts this; the tests' own has the same packages.
-COMMAND = [sys.executable, str(ROOT / "scripts" / "run_local.py")]
+# What scripts/run does once it has made its environment; the tests' own has the same packages.
+RUN = f'cd "{ROOT}" && . scripts/lib.sh && own_runtime_folder && exec "$0" scripts/run_local.py'
+COMMAND = ["bash", "-c", RUN, sys.executable]
 PATIENCE = 120
 
 
@@ -72,6 +73,13 @@ def test_it_serves_the_page_and_stops_without_a_trace(tmp_path: Path, stop: int)
         assert app.wait(PATIENCE) == 0
     assert not [process for process in family if process.is_running()]
     assert not mentioning(tmp_path)
+
+
+def test_users_of_one_machine_do_not_meet(tmp_path: Path) -> None:
+    with running(tmp_path, TMPDIR=str(tmp_path), XDG_RUNTIME_DIR=""):
+        mine = tmp_path / f"digits-{os.getuid()}"
+        assert mine.stat().st_mode & 0o077 == 0
+        assert not (tmp_path / ".lockfile").exists()
 
 
 def test_the_data_is_still_there_next_time(tmp_path: Path) -> None:
