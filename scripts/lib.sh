@@ -42,12 +42,26 @@ need_tool() {
   command -v "$1" >/dev/null || die "$1 is not installed, and this needs it." "Get it: $2"
 }
 
+# need_packages COMMAND=PACKAGE...: Debian packages; root gets them installed, anybody else told.
+need_packages() {
+  local pair missing=()
+  for pair in "$@"; do command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    die "Not installed, and this needs it: ${missing[*]}." "Install it: sudo apt-get install ${missing[*]}"
+  fi
+  echo "Installing Debian packages: ${missing[*]} ..."
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+    die "apt-get could not install them; its reason is above." "Mend it, then run the same command again."
+}
+
 need_docker() {
-  need_tool docker "https://docs.docker.com/engine/install/"
+  need_tool docker "sudo apt-get install docker.io, or https://docs.docker.com/engine/install/"
   docker info >/dev/null 2>&1 || die "Docker is installed, but its engine does not answer." \
     "Start it (sudo systemctl start docker), or let yourself use it: sudo usermod -aG docker \$USER, then log in again."
   docker compose version >/dev/null 2>&1 || die "Docker's compose plugin is missing." \
-    "Get it: https://docs.docker.com/compose/install/linux/ (Debian 13, Ubuntu: sudo apt-get install docker-compose-v2 or docker-compose)"
+    "Get it: sudo apt-get install docker-compose (Debian 13) or docker-compose-v2 (Ubuntu); rehearsal/images/docker-plugins (Debian 12)"
 }
 
 need_terraform() { need_tool terraform "https://developer.hashicorp.com/terraform/install"; }

@@ -149,7 +149,7 @@ class Doctor:
         if not shutil.which("docker"):
             raise Failed(
                 "docker is not installed, and this needs it.",
-                "Get it: https://docs.docker.com/engine/install/",
+                "Get it: sudo apt-get install docker.io, or https://docs.docker.com/engine/install/",
             )
         version = output_of("docker", "version", "--format", "{{.Server.Version}}")
         if not version:
@@ -168,8 +168,8 @@ class Doctor:
         if version is None:
             raise Failed(
                 "Docker's compose plugin is missing.",
-                "Get it: https://docs.docker.com/compose/install/linux/ (Debian 13: "
-                "sudo apt-get install docker-compose; Ubuntu: docker-compose-v2)",
+                "Get it: sudo apt-get install docker-compose (Debian 13) or docker-compose-v2 "
+                "(Ubuntu); rehearsal/images/docker-plugins (Debian 12)",
             )
         return version
 
