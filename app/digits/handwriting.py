@@ -1,9 +1,10 @@
 """Digits as many people write them and MNIST's writers hardly did, drawn for the training.
 
-MNIST's ones are bare strokes, its sevens have no bar and its fours are mostly closed.
-Half the world writes a 1 with a flag, a 7 with a bar and a 4 that is open at the top;
-a network that never saw them takes the flagged 1 for a 7. So the training draws some,
-each different, with a pen as the canvas does.
+MNIST's ones are bare strokes, its sevens have no bar, its fours are mostly closed and its
+nines have a large loop and a straight stem. Half the world writes a 1 with a flag, a 7 with
+a bar, a 4 that is open at the top and a 9 with a small loop and a hook; a network that never
+saw them takes these for 7, 2, 6 and 3. So the training draws some, each different, with a
+pen as the canvas does.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ PENS = (8.0, 34.0)  # pixels: thinner and thicker than the page's own pen
 
 def one(random: Random) -> Points:
     """A 1 with a flag, and now and then a foot. The unit is its height; y goes down."""
-    lean = random.uniform(-0.05, 0.45)  # how far the top stands to the right of the bottom
+    lean = random.uniform(-0.05, 0.7)  # how far the top stands to the right of the bottom
     top, bottom = np.array([lean, 0.0]), np.array([0.0, 1.0])
     # The flag climbs to the top; a seven's bar lies flat.
-    length, angle = random.uniform(0.15, 0.65), np.radians(random.uniform(28, 72))
+    length, angle = random.uniform(0.15, 0.75), np.radians(random.uniform(22, 72))
     flag = top + length * np.array([-np.cos(angle), np.sin(angle)])
-    drawn = [np.array([flag, (flag + top) / 2, top, (top + bottom) / 2, bottom])]
+    bow = np.array([0.0, random.uniform(-0.08, 0.03)])
+    drawn = [np.array([flag, (flag + top) / 2 + bow, top, (top + bottom) / 2, bottom])]
     if random.random() < 0.25:
         half = random.uniform(0.12, 0.32)
         drawn.append(bottom + np.array([[-half, 0], [half, random.uniform(-0.08, 0.04)]]))
@@ -42,35 +44,55 @@ def seven(random: Random) -> Points:
     bottom = np.array([random.uniform(-0.05, 0.75) * width, 1.0])
     bend = (right + bottom) / 2 + np.array([random.uniform(-0.12, 0.03), 0.0])
     line = [left, (left + right) / 2, right, bend, bottom]
-    if random.random() < 0.3:
+    if random.random() < 0.4:
         line.insert(0, left + np.array([random.uniform(-0.05, 0.05), random.uniform(0.06, 0.2)]))
     drawn = [np.array(line)]
     if random.random() < 0.75:
-        middle = bend + np.array([0.0, random.uniform(-0.12, 0.12)])
-        half, rise = random.uniform(0.14, 0.36), random.uniform(-0.1, 0.08)
-        drawn.append(middle + np.array([[-half, -rise], [half, rise]]))
+        # Through the middle of the stem or low down, and often further out at the right.
+        middle = bend + np.array([0.0, random.uniform(-0.12, 0.3)])
+        out_left, out_right = random.uniform(0.14, 0.36), random.uniform(0.14, 0.5)
+        rise = random.uniform(-0.1, 0.1)
+        drawn.append(middle + np.array([[-out_left, -rise], [out_right, rise]]))
     return drawn
 
 
 def four(random: Random) -> Points:
-    """A 4, open at the top: an L, and a stem through its foot."""
-    width, corner = random.uniform(0.4, 0.75), random.uniform(0.45, 0.7)
+    """A 4, open at the top: an L, and a stem through its foot, which may be short."""
+    width, corner = random.uniform(0.25, 0.75), random.uniform(0.45, 0.8)
     start = np.array([random.uniform(-0.02, 0.3), random.uniform(0.0, 0.15)])
     foot = np.array([0.0, corner])
     end = np.array([width, corner + random.uniform(-0.08, 0.06)])
     stem = random.uniform(0.5, 0.9) * width
     lean = random.uniform(-0.18, 0.05)
-    top = np.array([stem - lean / 2, random.uniform(0.0, 0.4)])
+    top = np.array([stem - lean / 2, random.uniform(0.0, corner - 0.1)])
     return [
         np.array([start, (start + foot) / 2, foot, (foot + end) / 2, end]),
         np.array([top, [stem + lean / 2, 1.0]]),
     ]
 
 
+def nine(random: Random) -> Points:
+    """A 9 with a small loop, a stem, and mostly a hook to the left at its end."""
+    wide, high = random.uniform(0.08, 0.24), random.uniform(0.1, 0.24)
+    # From the right, over the top and round, a little further than where it began.
+    angles = np.radians(np.linspace(random.uniform(-60, 0), 380, 12))
+    loop = np.stack([wide * np.cos(angles), high * (1 - np.sin(angles))], axis=1)
+    lean = random.uniform(-0.3, 0.08)  # how far the stem's end stands to the right of its top
+    bottom = np.array([wide + lean, random.uniform(0.85, 1.0)])
+    line = [*loop, (loop[-1] + bottom) / 2 + np.array([random.uniform(0.0, 0.08), 0.0]), bottom]
+    if random.random() < 0.7:
+        reach = random.uniform(0.15, 0.5)
+        line[-1] = bottom - np.array([0.0, 0.1])
+        line.append(bottom - np.array([reach / 2, 0.0]))
+        line.append(bottom - np.array([reach, random.uniform(0.0, 0.15)]))
+    return [np.array(line)]
+
+
 SHAPES: list[tuple[int, Callable[[Random], Points], float]] = [
-    (1, one, 0.45),
-    (7, seven, 0.4),
+    (1, one, 0.43),
+    (7, seven, 0.28),
     (4, four, 0.15),
+    (9, nine, 0.14),
 ]
 
 
