@@ -23,7 +23,7 @@ help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
 
 ##@ On this machine
-run: ## the app without Docker, on http://localhost:8501 (Ctrl-C stops it)
+run: ## the app without Docker: http://localhost:8501 (stop: Ctrl-C)
 	@scripts/run
 up: ## the app in its two containers, on http://localhost:8501
 	@scripts/up

@@ -48,6 +48,16 @@ def test_make_has_the_verb(command: str) -> None:
         assert is_known(setting), setting
 
 
+def test_make_alone_fits_a_terminal_and_says_what_to_do_first() -> None:
+    done = subprocess.run(
+        ["make"], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True
+    )
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "\033[" not in done.stdout, "colours are for a terminal"
+    first = done.stdout.rstrip().splitlines()[-3]
+    assert first.startswith("First time?  make run")
+
+
 def is_known(setting: str) -> bool:
     """Whether some script, workflow or module reads this setting."""
     for file in tracked("Makefile", "scripts", "app", "infra", "tests", "rehearsal"):
