@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from playwright.sync_api import Page
 from tests.browser.page import DigitsPage
 from tests.conftest import need
 from tests.pen import drawing
+from tests.rehearsal.deployment import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +43,7 @@ class Stack:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=os.environ | self.settings,
+            env=clean_environment() | self.settings,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
