@@ -190,7 +190,7 @@ class Doctor:
         """The key pair that opens the droplet: both halves, and that ssh will try it."""
         public = Path(setting("ssh_public_key_path")).expanduser()
         # Terraform, too, reads it from where its own files are.
-        where = public if public.is_absolute() else TERRAFORM / public
+        where = TERRAFORM / public
         try:
             text = where.read_text().strip()
         except FileNotFoundError:
@@ -275,9 +275,9 @@ class Doctor:
     def key_is_new(self) -> str:
         """DigitalOcean takes each SSH key once; Terraform gives it this one."""
         self._need_account()
-        public = Path(setting("ssh_public_key_path")).expanduser()
+        public = TERRAFORM / Path(setting("ssh_public_key_path")).expanduser()
         try:
-            blob = (public if public.is_absolute() else TERRAFORM / public).read_text().split()[1]
+            blob = public.read_text().split()[1]
         except (OSError, UnicodeDecodeError, LookupError):
             raise Skipped("needs the SSH key") from None
         name = self._catalogue(cloud.keys).get(blob)
