@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 
 SECONDS = 60
+TIMEOUT = 5.0
 
 
 def verb(name: str) -> str:
@@ -24,7 +25,7 @@ def verb(name: str) -> str:
 def answer(url: str) -> str:
     """The text that `url` answers with. Raises OSError if it does not answer with 200."""
     # The scheme is checked in main(), so this can't be made to read a file.
-    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310
         return str(response.read().decode(errors="replace"))
 
 

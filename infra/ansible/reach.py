@@ -1,7 +1,10 @@
 """Run a command on the droplet over ssh, as Ansible would reach it, and change nothing here.
 
-`python reach.py [IP]` says whether it lets us in, or why not: exit status 0 if it does,
-1 if it does not or there is none, 2 if the API could not be asked.
+    python reach.py [IP]             says whether it lets us in, or why not
+    python reach.py explain IP FILE  says what ssh's words in a file mean
+
+Exit status 0 if it lets us in, 1 if it does not or there is none, 2 if the API could
+not be asked, 3 if what ssh said may be over in a moment.
 """
 
 from __future__ import annotations
@@ -88,9 +91,7 @@ def explain(ip: str, said: str) -> Unreachable:
     words = [line.strip() for line in said.splitlines() if line.strip()]
     words = [w for w in words if not w.startswith("debug1:") or "banner line" in w]
     lower = "\n".join(words).lower()
-    anew = (
-        f"If it was made anew, tell the pipeline, on the laptop that deployed: {verb('pipeline')}"
-    )
+    anew = f"If it was made anew: {verb('pipeline')}, on the laptop that deployed"
     if "identification has changed" in lower:
         return Unreachable(
             f"{ip} shows another host key than the one pinned in {known_hosts()}: the droplet was "
@@ -163,6 +164,10 @@ def _about_the_connection(ip: str, lower: str) -> Unreachable | None:
     return None
 
 
+def _print(ip: str, error: Unreachable) -> None:
+    print(f"The droplet at {ip} does not let you in: {error}.\n{error.fix}")
+
+
 def main(ip: str = "") -> int:
     """Return the exit status."""
     ip = ip or os.environ.get("DROPLET_IP", "")
@@ -181,11 +186,19 @@ def main(ip: str = "") -> int:
         print(error, file=sys.stderr)
         return 2
     except Unreachable as error:
-        print(f"The droplet at {ip} does not let you in: {error}.\n{error.fix}")
+        _print(ip, error)
         return 1
     print(f"The droplet at {ip} answers over ssh.")
     return 0
 
 
+def main_explain(ip: str, file: str) -> int:
+    """Return the exit status."""
+    error = explain(ip, Path(file).read_text(errors="replace") if Path(file).exists() else "")
+    _print(ip, error)
+    return 3 if error.passing else 1
+
+
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    words = sys.argv[1:]
+    sys.exit(main_explain(*words[1:3]) if words[:1] == ["explain"] else main(*words[:1]))
