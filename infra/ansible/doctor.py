@@ -600,7 +600,9 @@ class Doctor:
 
 def main() -> int:
     """Return the exit status."""
-    parser = argparse.ArgumentParser(prog="make doctor", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog=verb("doctor"), description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--before-deploy", action="store_true", help="only what a deployment needs")
     before_deploy: bool = parser.parse_args().before_deploy
 

@@ -223,7 +223,7 @@ def test_a_connection_that_is_cut_before_the_login_is_made_again(
     near.command("ssh", f'exec {SSH} -o ProxyCommand=false "$@"')
     done = near.run("scripts/on-droplet", "true")
     assert done.returncode == 1
-    assert f"{sshd} hangs up before the login" in done.stdout
+    assert f"The droplet at {sshd} does not let you in: {sshd} hangs up before" in done.stdout
     assert "make doctor TARGET=rehearsal" in done.stdout
 
 
@@ -240,6 +240,16 @@ def test_what_is_killed_on_the_droplet_is_no_lost_connection(near: Project) -> N
     # What a command ends with by itself is the caller's to judge.
     done = near.run("scripts/on-droplet", "echo said; exit 4")
     assert (done.returncode, done.stdout) == (4, "said\n")
+
+
+def test_the_way_back_is_taken(near: Project) -> None:
+    """As by another release from here, whose tunnel has the port."""
+    tunnel = "-o ExitOnForwardFailure=yes -R 127.0.0.1:22:127.0.0.1:5050"
+    done = near.run("scripts/on-droplet", "echo got in", SSH_OPTIONS=tunnel)
+    assert done.returncode == 1
+    assert "Another release is running: its way back to a registry holds" in done.stdout
+    assert "got in" not in done.stdout
+    assert "was lost" not in done.stdout
 
 
 def test_another_machine_at_the_droplets_address(near: Project, sshd: str) -> None:
@@ -271,7 +281,9 @@ def test_the_pipelines_way_in(near: Project, sshd: str, key: Path, tmp_path: Pat
     for wrong in ("none", key.with_name("id.pub").read_text(), key.read_text()[:200]):
         done = in_pipeline(near, **good | {"DEPLOY_KEY": wrong})
         assert done.returncode == 1
-        assert "The pipeline's DEPLOY_KEY is no private key" in done.stdout
+        assert (
+            "The pipeline's DEPLOY_KEY is no private key, or has a passphrase, so it opens nothing."
+        ) in done.stdout
         assert "make pipeline" in done.stdout
         assert wrong not in done.stdout
     done = in_pipeline(near, **good | {"DROPLET_HOST_KEY": "none"})
@@ -283,7 +295,10 @@ def test_the_pipelines_way_in(near: Project, sshd: str, key: Path, tmp_path: Pat
     for stale, said in (
         ({"DROPLET_HOST_KEY": f"{sshd} {other}"}, "shows another host key than the one pinned in"),
         ({"DROPLET_HOST_KEY": f"203.0.113.9 {other}"}, f"No host key of {sshd} is pinned in"),
-        ({"DEPLOY_KEY": (tmp_path / "unknown").read_text()}, "does not accept the pipeline's SSH"),
+        (
+            {"DEPLOY_KEY": (tmp_path / "unknown").read_text()},
+            "does not accept the pipeline's SSH key",
+        ),
     ):
         done = in_pipeline(near, **good | stale)
         assert done.returncode == 1
