@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -240,6 +241,24 @@ def test_what_is_killed_on_the_droplet_is_no_lost_connection(near: Project) -> N
     # What a command ends with by itself is the caller's to judge.
     done = near.run("scripts/on-droplet", "echo said; exit 4")
     assert (done.returncode, done.stdout) == (4, "said\n")
+
+
+def test_ctrl_c_is_no_lost_connection(near: Project) -> None:
+    process = subprocess.Popen(
+        # What is started in the background may ignore Ctrl-C, and so would all it starts.
+        ("env", "--default-signal=INT", "scripts/on-droplet", "echo begun; sleep 60"),
+        cwd=near.folder,
+        env=near.settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "begun\n"
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=20)[0] == ""
+    assert process.returncode != 0
 
 
 def test_the_way_back_is_taken(near: Project) -> None:

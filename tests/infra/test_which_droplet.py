@@ -250,7 +250,12 @@ def test_a_deploy_that_was_interrupted_goes_on(project: Project, api: Api) -> No
 
 def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_path: Path) -> None:
     """And of the deployment's name, where it is not the usual one."""
-    project.ssh_says("exit 0")
+    let_in = project.folder / "authorized_keys"  # on the droplet
+    project.ssh_says(
+        'case "$*" in\n'
+        f'*"read -r key"*) cat >>{let_in} ;;\n'
+        f'*"cat /root/.ssh/authorized_keys"*) cat {let_in} ;;\nesac'
+    )
     key = tmp_path / "deploy_key"
     settings = {"DEPLOY_KEY_FILE": str(key), "TF_VAR_name": "numbers"}
     hint = "another droplet than the pipeline knows"
@@ -273,6 +278,7 @@ def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_p
     assert lines[-1].startswith("variable set DROPLET_HOST_KEY --body ")
     assert hint not in project.run("scripts/deploy", **settings).stdout
     project.backup("true")
+    let_in.write_text("")  # the new one's
     again = project.run("scripts/deploy", **settings, TF_VAR_region="ams3", REPLACE="yes")
     assert again.returncode == 0
     assert f"{hint}, and it cannot get in yet: make pipeline TARGET=rehearsal" in again.stdout
