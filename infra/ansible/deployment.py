@@ -46,11 +46,6 @@ def made_here() -> Droplet | None:
     return there[0] if there else None
 
 
-def tagged() -> list[Droplet]:
-    """Every droplet that carries the deployment's tag. Raises CloudError."""
-    return cloud.droplets(cloud.deployment_name())
-
-
 def find() -> Droplet | None:
     """This deployment's droplet, or None if there is none yet.
 
@@ -59,7 +54,7 @@ def find() -> Droplet | None:
     set_now, mine = cloud.deployment_name(), made_here()
     if mine and set_now in (name(), *mine.tags):
         return mine
-    there = tagged()
+    there = cloud.droplets(set_now)
     if mine and there:
         raise _ambiguous(
             f"Terraform made {name()} from here, and {set_now}, the name that is set now, is "

@@ -462,8 +462,8 @@ class Doctor:
     def found(self) -> str:
         """The droplet, as every verb finds it, and no second one."""
         self._need_account()
-        name = cloud.deployment_name()
-        droplet, tagged = deployment.find(), deployment.tagged()
+        name = deployment.name()
+        droplet, tagged = deployment.find(), cloud.droplets(name)
         if droplet is None:
             raise Skipped(f"none with the tag {name} yet: {verb('deploy')}")
         if droplet.status != "active" or not droplet.ip:

@@ -130,6 +130,7 @@ def test_a_name_that_is_another_deployments(project: Project, api: Api) -> None:
     # The name is set in one shell and forgotten in the next.
     assert url(project) == f"http://{address(mine)}"
     assert url(project, TF_VAR_name="numbers") == f"http://{address(mine)}"
+    assert examine(project)["droplet"][0] == "ok"
     other = another(api)
     assert url(project, TF_VAR_name="numbers") == f"http://{address(mine)}"
     done = project.run("scripts/url")
