@@ -154,7 +154,8 @@ def _about_the_connection(ip: str, lower: str) -> Unreachable | None:
             passing="connection refused" in lower,
         )
     # "kex_exchange_identification: read: Connection reset by peer", and its relatives.
-    if "kex_exchange" in lower or "connection reset" in lower or "connection closed" in lower:
+    cut = ("kex_exchange", "banner exchange", "connection reset", "connection closed")
+    if any(words in lower for words in cut):
         return Unreachable(
             f"{ip} hangs up before the login: sshd there is starting or has too many logins at "
             "once, or something on the way cuts the connection",

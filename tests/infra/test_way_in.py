@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import reach
 from tests.conftest import need
 from tests.infra.conftest import ROOT, Api, Project
 from tests.infra.test_doctor import droplet
@@ -226,6 +227,24 @@ def test_a_connection_that_is_cut_before_the_login_is_made_again(
     assert done.returncode == 1
     assert f"The droplet at {sshd} does not let you in: {sshd} hangs up before" in done.stdout
     assert "make doctor TARGET=rehearsal" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("said", "passing"),
+    [
+        ("kex_exchange_identification: read: Connection reset by peer", True),
+        ("banner exchange: Connection to UNKNOWN port 65535: Broken pipe", True),
+        ("Connection closed by 203.0.113.7 port 22", True),
+        ("ssh: connect to host 203.0.113.7 port 22: Connection refused", True),
+        ("debug1: kex_exchange_identification: banner line 0: Not allowed at this time", False),
+        ("Connection timed out during banner exchange", False),
+        ("ssh: connect to host 203.0.113.7 port 22: Connection timed out", False),
+        ("root@203.0.113.7: Permission denied (publickey).", False),
+        ("Host key verification failed.", False),
+    ],
+)
+def test_only_what_may_be_over_in_a_moment_is_tried_again(said: str, *, passing: bool) -> None:
+    assert reach.explain("203.0.113.7", said).passing is passing
 
 
 def test_what_is_killed_on_the_droplet_is_no_lost_connection(near: Project) -> None:
