@@ -38,7 +38,7 @@ def served(database_url: str, port: int | None = None) -> Iterator[Served]:
     app = subprocess.Popen(
         [
             *(sys.executable, "serve.py"),
-            *("--server.port", str(port), "--server.address", "127.0.0.1"),
+            *("--address", "127.0.0.1", "--port", str(port)),
         ],
         cwd=APP,
         env=os.environ | {"DATABASE_URL": database_url, "PYTHONPATH": str(APP)},

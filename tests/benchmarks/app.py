@@ -21,7 +21,7 @@ from playwright.sync_api import Browser
 from digits import handwriting, recogniser, strokes
 from digits.preprocessing import to_mnist
 from tests.benchmarks.report import Line, percentiles
-from tests.benchmarks.visitor import Visitor
+from tests.visitor import Visitor
 from tests.browser.page import DigitsPage
 from tests.conftest import chromium
 from tests.postgres import Database
