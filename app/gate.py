@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,9 +19,11 @@ from google.protobuf.message import DecodeError
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from websockets.frames import Frame
 
 PAGES = 400  # open at once; each takes about 0.1 MB, and 0.5 MB in bad hands
 MESSAGE_BYTES = 1_000_000  # minutes of scribbling without a pause
@@ -30,6 +33,9 @@ WIDGETS = 8  # the page has four
 # Between two messages of one page: this, and as long as the first takes at this rate.
 PAUSE_SECONDS = 0.02
 BYTES_PER_SECOND = 1_000_000
+# Frames that are no message: pings, pongs, pieces. A browser sends two a minute.
+EXTRA_FRAMES = 1_000  # at once
+EXTRA_FRAMES_PER_SECOND = 10
 
 STREAM = "/_stcore/stream"
 # All that a browser asks for, and the two health checks; the rest of Streamlit is shut.
@@ -86,11 +92,54 @@ class Gate:
             return
         # Without an Origin Streamlit has nothing left to check.
         headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
+
+        async def send_or_not(message: Message) -> None:
+            # Streamlit would write a stack trace for a page that left; `receive` tells it.
+            with suppress(OSError):
+                await send(message)
+
         self._pages += 1
         try:
-            await self._app(scope | {"headers": headers}, _Inlet(receive, send), send)
+            await self._app(scope | {"headers": headers}, _Inlet(receive, send), send_or_not)
         finally:
             self._pages -= 1
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """uvicorn's websocket, cut off when it is sent nothing but pings or pieces.
+
+    uvicorn keeps every piece until the message is whole, and every pong until it is read.
+    """
+
+    _extra = 0.0
+    _counted_at = 0.0
+
+    def handle_ping(self) -> None:
+        """Answer, if the one before was taken."""
+        if self._count() and self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.transport.abort()
+
+    def handle_pong(self, event: Frame) -> None:
+        """Take note."""
+        if self._count():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Keep one more piece of a message."""
+        if self._count():
+            super().handle_cont(event)
+
+    def _count(self) -> bool:
+        """Note one extra frame; return whether that is within the limit, or cut off."""
+        now = self.loop.time()
+        earned = (now - self._counted_at) * EXTRA_FRAMES_PER_SECOND
+        self._extra = max(0.0, self._extra - earned) + 1
+        self._counted_at = now
+        if self._extra > EXTRA_FRAMES:
+            self.transport.abort()
+        return self._extra <= EXTRA_FRAMES
 
 
 class _Inlet:
@@ -155,7 +204,9 @@ def _host(scope: Scope) -> str | None:
 
 def _hostname(address: str) -> str | None:
     try:
-        return urlsplit(address).hostname
+        parts = urlsplit(address)
+        _ = parts.port  # raises if it is no number, and then the name is none either
+        return parts.hostname
     except ValueError:
         return None
 

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.middleware import Middleware
 
 from digits import recogniser
-from gate import MESSAGE_BYTES, Gate
+from gate import MESSAGE_BYTES, Gate, Socket
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
         st.App(page, middleware=[Middleware(Gate)]),
         host=options.address,
         port=options.port,
-        ws="websockets-sansio",  # what Streamlit itself uses
+        ws=Socket,
         ws_max_size=MESSAGE_BYTES,
         ws_per_message_deflate=False,  # a small message could be a huge one, compressed
         log_level="warning",  # below it, every visit is a line
