@@ -30,9 +30,8 @@ MESSAGE_BYTES = 1_000_000  # minutes of scribbling without a pause
 PICTURE_CHARS = 100_000  # a canvas full of scribbles has about 32,000
 LABEL_CHARS = 100
 WIDGETS = 8  # the page has four
-# Between two messages of one page: this, and as long as the first takes at this rate.
-PAUSE_SECONDS = 0.02
-BYTES_PER_SECOND = 1_000_000
+PAUSE_SECONDS = 0.02  # between two messages of one page
+WAITING = 8  # messages of one page; a canvas sends five a second at most
 # Frames that are no message: pings, pongs, pieces. A browser sends two a minute.
 EXTRA_FRAMES = 1_000  # at once
 EXTRA_FRAMES_PER_SECOND = 10
@@ -98,11 +97,14 @@ class Gate:
             with suppress(OSError):
                 await send(message)
 
+        inlet = _Inlet(receive, send)
+        reading = asyncio.create_task(inlet.read())
         self._pages += 1
         try:
-            await self._app(scope | {"headers": headers}, _Inlet(receive, send), send_or_not)
+            await self._app(scope | {"headers": headers}, inlet, send_or_not)
         finally:
             self._pages -= 1
+            reading.cancel()
 
 
 class Socket(WebSocketsSansIOProtocol):
@@ -148,24 +150,40 @@ class _Inlet:
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
+        self._waiting: asyncio.Queue[Message] = asyncio.Queue()
         self._next = 0.0
 
     async def __call__(self) -> Message:
-        now = asyncio.get_running_loop().time
-        while True:
-            # What is not read here fills the connection, and the sender has to wait.
-            await asyncio.sleep(self._next - now())
-            message = await self._receive()
-            if message["type"] != "websocket.receive":
-                return message
-            frame = message.get("bytes") or b""
-            self._next = now() + PAUSE_SECONDS + len(frame) / BYTES_PER_SECOND
-            try:
-                if kept := cleaned(frame):
-                    return {"type": "websocket.receive", "bytes": kept}
-            except DecodeError:
-                await self._send({"type": "websocket.close", "code": 1002})
-                return {"type": "websocket.disconnect", "code": 1002}
+        await asyncio.sleep(self._next - asyncio.get_running_loop().time())
+        message = await self._waiting.get()
+        self._next = asyncio.get_running_loop().time() + PAUSE_SECONDS
+        return message
+
+    async def read(self) -> None:
+        """Take messages as they come until the page leaves, or sends what no page does.
+
+        Always, so that it is noticed at once when a page leaves.
+        """
+        while (message := await self._receive())["type"] != "websocket.disconnect":
+            if message["type"] == "websocket.receive":
+                try:
+                    frame = cleaned(message.get("bytes") or b"")
+                except DecodeError:
+                    message = await self._refuse(1002)
+                    break
+                if not frame:
+                    continue
+                if self._waiting.qsize() >= WAITING:
+                    message = await self._refuse(1008)
+                    break
+                message = {"type": "websocket.receive", "bytes": frame}
+            self._waiting.put_nowait(message)
+        self._waiting.put_nowait(message)
+
+    async def _refuse(self, code: int) -> Message:
+        with suppress(OSError):
+            await self._send({"type": "websocket.close", "code": code})
+        return {"type": "websocket.disconnect", "code": code}
 
 
 def cleaned(frame: bytes) -> bytes:

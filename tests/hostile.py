@@ -16,12 +16,14 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from io import BytesIO
 from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 from websockets.typing import Origin, Subprotocol
@@ -80,6 +82,7 @@ def _saved(kind: str, size: tuple[int, int] = (SIDE, SIDE), **options: object) -
     return file.getvalue()
 
 
+@cache
 def pictures() -> dict[str, bytes]:
     """Files that are not what the canvas sends, by what is wrong with them."""
     zeros = zlib.compress(b"\0" * 1_000_000, 9)  # 1 kB that unpacks to a megabyte
@@ -90,9 +93,9 @@ def pictures() -> dict[str, bytes]:
     lying = bytearray(whole)
     lying[16:24] = struct.pack(">II", 2**31 - 1, 2**31 - 1)
     return {
-        "10,000 x 10,000 pixels": _png(10_000, 10_000),
+        "10,000 x 10,000 pixels": _png(10_000, 10_000, colour=0),
         "one row of 4,000,000 pixels": _png(4_000_000, 1),
-        "16 bit, 7,000 x 7,000": _png(7_000, 7_000, depth=16),
+        "16 bit, 3,000 x 3,000": _png(3_000, 3_000, depth=16),
         "a palette, 20,000 x 20,000": _png(20_000, 20_000, b"PLTE\0\0\0", depth=1, colour=3),
         "1 x 1": _png(1, 1),
         "a header that lies": bytes(lying),
@@ -106,7 +109,7 @@ def pictures() -> dict[str, bytes]:
         "too much noise": noisy.getvalue(),
         "GIF of 50 frames": _saved("GIF"),
         "TIFF": _saved("TIFF"),
-        "TIFF bomb": _saved("TIFF", (8_000, 8_000), compression="tiff_lzw"),
+        "TIFF bomb": _saved("TIFF", (4_000, 4_000), compression="tiff_lzw"),
         "WebP bomb": _saved("WEBP", (16_000, 1_000)),
         "ICO": _saved("ICO"),
         "BMP": _saved("BMP"),
@@ -144,6 +147,7 @@ def _ending(error: BaseException) -> str:
     return type(error).__name__
 
 
+_RERUN = BackMsg(rerun_script=ClientState()).SerializeToString()
 DEEP = "[" * 20_000 + "]" * 20_000
 CANVAS_VALUES = (
     "", "null", "7", "true", '"text"', "[]", "{}", "[[[", DEEP, "9" * 100_000, "NaN",
@@ -214,10 +218,14 @@ def garbage_states(url: str) -> list[str]:
             widgets = first.widgets
         messages = list(_messages(widgets))
         for start in range(0, len(messages), 20):
-            async def act(visitor: Visitor, some: list[BackMsg] = messages[start:start+20]) -> None:
+            some = messages[start : start + 20]
+
+            async def act(visitor: Visitor, some: list[BackMsg] = some) -> None:
                 for message in some:
                     await visitor.page.send(message.SerializeToString())
+                    await asyncio.sleep(0.05)  # not so fast as to be cut off for that
                 await visitor.run(BackMsg())
+
             seen.append(await _said(url, act))
         return seen
 
@@ -231,6 +239,7 @@ def broken_frames(url: str) -> list[str]:
         async def act(visitor: Visitor) -> None:
             await visitor.page.send(frame)
             await visitor.run(BackMsg())
+
         return await _said(url, act)
 
     frames = ("text", "", b"\xff" * 100, b"\x5a\xff\xff\xff\xff\x0f", b"\x0a" * 200_000)
@@ -239,7 +248,7 @@ def broken_frames(url: str) -> list[str]:
 
 def oversized_message(url: str, megabytes: int = 200) -> tuple[str, int]:
     """Send one huge message; return how it ended and how many bytes were taken by then."""
-    with _raw_page(url) as page:
+    with raw_page(url) as page:
         taken = 0
         with suppress(OSError):
             page.sendall(b"\x82\xff" + struct.pack(">Q", megabytes * 1_000_000) + b"\0\0\0\0")
@@ -260,7 +269,7 @@ def pings(url: str, seconds: float = 5) -> int:
 
 
 def _pour(url: str, first: bytes, more: bytes, seconds: float) -> int:
-    with _raw_page(url) as page:
+    with raw_page(url) as page:
         page.sendall(first)
         page.settimeout(2)
         taken, until = 0, time.monotonic() + seconds
@@ -271,24 +280,25 @@ def _pour(url: str, first: bytes, more: bytes, seconds: float) -> int:
         return taken
 
 
-def reruns(url: str, pages: int = 10, seconds: float = 5) -> int:
-    """Ask for run after run on several pages without reading any; return how many were asked."""
+def reruns(url: str, pages: int = 10, seconds: float = 5, pause: float = 0) -> tuple[int, int]:
+    """Ask for run after run without reading any; return how many, and how many pages were cut."""
 
-    async def attack() -> int:
-        back = BackMsg()
-        back.rerun_script.SetInParent()
-        frame, until = back.SerializeToString(), time.monotonic() + seconds
+    async def one(until: float) -> tuple[int, int]:
+        asked = 0
+        try:
+            async with Visitor(url) as visitor:
+                while time.monotonic() < until:
+                    await visitor.page.send(_RERUN)
+                    await asyncio.sleep(pause)
+                    asked += 1
+        except LOST:
+            return asked, 1
+        return asked, 0
 
-        async def one() -> int:
-            asked = 0
-            with suppress(*LOST):
-                async with asyncio.timeout(seconds + 5), Visitor(url) as visitor:
-                    while time.monotonic() < until:
-                        await visitor.page.send(frame)
-                        asked += 1
-            return asked
-
-        return sum(await asyncio.gather(*(one() for _ in range(pages))))
+    async def attack() -> tuple[int, int]:
+        until = time.monotonic() + seconds
+        asked = await asyncio.gather(*(one(until) for _ in range(pages)))
+        return sum(count for count, _ in asked), sum(cut for _, cut in asked)
 
     return asyncio.run(attack())
 
@@ -343,7 +353,7 @@ def foreign_names(url: str) -> dict[str, tuple[int, int]]:
     seen = {}
     for name in names:
         page = answer(url, "GET", "/", {"Host": name})
-        stream = asyncio.run(_handshake(url, {"Host": name, "Origin": f"http://{name}"}))
+        stream = handshake(url, {"Host": name, "Origin": f"http://{name}"})
         seen[name] = (page, stream)
     return seen
 
@@ -365,8 +375,12 @@ def answer(url: str, method: str, path: str, headers: dict[str, str] | None = No
         connection.close()
 
 
-async def _handshake(url: str, headers: dict[str, str]) -> int:
+def handshake(url: str, headers: dict[str, str]) -> int:
     """The status a websocket's handshake ends with; 0 if the connection was closed instead."""
+    return asyncio.run(_handshake(url, headers))
+
+
+async def _handshake(url: str, headers: dict[str, str]) -> int:
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
     lines = {
@@ -388,7 +402,7 @@ async def _handshake(url: str, headers: dict[str, str]) -> int:
 
 
 @contextmanager
-def _raw_page(url: str) -> Iterator[socket.socket]:
+def raw_page(url: str) -> Iterator[socket.socket]:
     """An open page as a plain socket."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname or "", parts.port or 80), PATIENCE) as page:

@@ -40,6 +40,7 @@ class Visitor:
             origin=Origin(self.url),
             subprotocols=[Subprotocol("streamlit")],
             max_size=None,
+            close_timeout=1,  # it may leave with much of the page unread
         )
         await self.run(BackMsg())
         return self
