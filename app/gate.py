@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -64,6 +64,7 @@ class Gate:
         self._pages = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Look at one request or one websocket."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -101,7 +102,7 @@ class Gate:
         reading = asyncio.create_task(inlet.read())
         self._pages += 1
         try:
-            await self._app(scope | {"headers": headers}, inlet, send_or_not)
+            await self._app({**scope, "headers": headers}, inlet, send_or_not)
         finally:
             self._pages -= 1
             reading.cancel()
@@ -207,13 +208,12 @@ def cleaned(frame: bytes) -> bytes:
                 continue
             # Too large a picture becomes one that cannot be read, and the page says so.
             data = picture[1] if len(picture[1]) <= PICTURE_CHARS else ""
-            widget.json_value = (
-                f'{{"drawing": {{"data": "data:image/png;base64,{data}"}}}}'
-            )
+            widget.json_value = f'{{"drawing": {{"data": "data:image/png;base64,{data}"}}}}'
         elif kind == "string_value":
             widget.string_value = widget.string_value[:LABEL_CHARS]
         kept.rerun_script.widget_states.widgets.append(widget)
-    return kept.SerializeToString()
+    result: bytes = kept.SerializeToString()
+    return result
 
 
 def _host(scope: Scope) -> str | None:

@@ -80,11 +80,12 @@ def _predict(png: bytes | None) -> Prediction | None:
     digest = sha256(png).digest()
     if state.prediction is None or state.prediction.digest != digest:
         rgba = picture.read(png, CANVAS)
-        if rgba is None:
-            recognition, why_not = None, Unreadable.NO_PICTURE
-        else:
-            recognition, why_not = recogniser.recognise(rgba), unreadable(rgba)
-        state.prediction = Prediction(digest, datetime.now(UTC), recognition, why_not)
+        state.prediction = Prediction(
+            digest,
+            datetime.now(UTC),
+            None if rgba is None else recogniser.recognise(rgba),
+            Unreadable.NO_PICTURE if rgba is None else unreadable(rgba),
+        )
         state.message = ""
     prediction: Prediction = state.prediction
     return prediction

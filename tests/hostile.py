@@ -14,9 +14,9 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from urllib.parse import urlsplit
 
@@ -25,8 +25,8 @@ from PIL import Image
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
-from websockets.typing import Origin, Subprotocol
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.typing import Subprotocol
 
 from tests.visitor import Visitor
 
@@ -125,17 +125,17 @@ def picture_bomb(url: str) -> dict[str, str]:
         said = {}
         for name, file in pictures().items():
             data = "data:image/png;base64," + base64.b64encode(file).decode()
-            said[name] = await _said(url, lambda visitor, data=data: visitor.send_picture(data))
+            said[name] = await _said(url, partial(Visitor.send_picture, data=data))
         return said
 
     return asyncio.run(attack())
 
 
-async def _said(url: str, act: Callable[[Visitor], object]) -> str:
+async def _said(url: str, act: Callable[[Visitor], Awaitable[None]]) -> str:
     """Open a page, do one thing, and return the page's words or why it ended."""
     try:
         async with asyncio.timeout(PATIENCE), Visitor(url) as visitor:
-            await act(visitor)  # type: ignore[misc]
+            await act(visitor)
             return visitor.message or visitor.hint or f"digit {visitor.digit}"
     except LOST as error:
         return _ending(error)
@@ -177,13 +177,13 @@ def _messages(widgets: dict[str, str]) -> Iterator[BackMsg]:
         back.rerun_script.widget_states.widgets.add(id=widgets["canvas"], json_value=value)
         yield back
     for identity in (*widgets.values(), "", "x" * 50_000, "$$ID-0-canvas-0", "label"):
-        for kind, value in kinds.items():
+        for kind, content in kinds.items():
             back = BackMsg()
             state = back.rerun_script.widget_states.widgets.add(id=identity)
-            if value is None:
+            if content is None:
                 getattr(state, kind).SetInParent()
             else:
-                setattr(state, kind, value)
+                setattr(state, kind, content)
             yield back
     crowd = BackMsg()
     for number in range(60_000):

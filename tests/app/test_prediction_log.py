@@ -209,8 +209,8 @@ def test_every_acknowledged_answer_is_there_once_whatever_the_database_does(
     sys.setswitchinterval(interval)
     assert escaped == []
     assert refused, "no answer met the restarts: nothing was tested"
-    stored = [row[0] for row in database.query("SELECT predicted_at FROM predictions")]
-    assert sorted(stored) == sorted(acknowledged)
+    stored = database.query("SELECT predicted_at FROM predictions ORDER BY 1")
+    assert stored == [(moment,) for moment in sorted(acknowledged)]
 
 
 def test_a_table_from_an_older_start_is_used_as_it_is(
