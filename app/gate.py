@@ -31,7 +31,7 @@ PICTURE_CHARS = 100_000  # a canvas full of scribbles has about 32,000
 LABEL_CHARS = 100
 WIDGETS = 8  # the page has four
 PAUSE_SECONDS = 0.02  # between two messages of one page
-WAITING = 8  # messages of one page; a canvas sends five a second at most
+WAITING = 20  # messages of one page; a canvas sends five a second at most
 # Frames that are no message: pings, pongs, pieces. A browser sends two a minute.
 EXTRA_FRAMES = 1_000  # at once
 EXTRA_FRAMES_PER_SECOND = 10
