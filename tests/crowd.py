@@ -28,7 +28,7 @@ class Crowd:
     waits: list[float] = field(default_factory=list)  # seconds, of each draw and each answer
 
 
-async def _visit(url: str, number: int, crowd: Crowd, over: threading.Event) -> None:
+async def _visit(url: str, number: int, pause: float, crowd: Crowd, over: threading.Event) -> None:
     random = np.random.default_rng(number)
     while not over.is_set():
         try:
@@ -37,14 +37,14 @@ async def _visit(url: str, number: int, crowd: Crowd, over: threading.Event) -> 
                     shape = SHAPES[int(random.integers(3))]
                     lines = [line.tolist() for line in shape(random)]
                     drawing = strokes.draw(strokes.fitted(lines, 0.6), pen=18)
-                    await asyncio.sleep(PAUSE)
+                    await asyncio.sleep(pause)
                     started = time.monotonic()
                     await asyncio.wait_for(visitor.draw(drawing), PATIENCE)
                     crowd.waits.append(time.monotonic() - started)
                     if visitor.digit is None:
                         crowd.failed.append(f"not recognised: {visitor.hint!r}")
                         continue
-                    await asyncio.sleep(PAUSE)
+                    await asyncio.sleep(pause)
                     started = time.monotonic()
                     await asyncio.wait_for(visitor.answer(int(random.integers(10))), PATIENCE)
                     crowd.waits.append(time.monotonic() - started)
@@ -58,12 +58,13 @@ async def _visit(url: str, number: int, crowd: Crowd, over: threading.Event) -> 
 
 
 @contextmanager
-def visiting(url: str, visitors: int = 4) -> Iterator[Crowd]:
+def visiting(url: str, visitors: int = 4, pause: float = PAUSE) -> Iterator[Crowd]:
     """Let visitors draw and answer for as long as the block lasts; then see what they noted."""
     crowd, over = Crowd(), threading.Event()
 
     async def all_of_them() -> None:
-        await asyncio.gather(*(_visit(url, number, crowd, over) for number in range(visitors)))
+        visits = (_visit(url, number, pause, crowd, over) for number in range(visitors))
+        await asyncio.gather(*visits)
 
     thread = threading.Thread(target=lambda: asyncio.run(all_of_them()))
     thread.start()

@@ -116,6 +116,11 @@ def _variant(deployment: Deployment, name: str) -> None:
     deployment.ssh(f"printf %s {recipe} | docker build --quiet --tag digits:{name} - 2>/dev/null")
 
 
+def _other(deployment: Deployment) -> str:
+    """Of the two versions the one that does not serve."""
+    return "odd" if "digits:even" in deployment.ssh("cat /opt/digits/release.env") else "even"
+
+
 def _release_and_kill(deployment: Deployment, name: str, instant: float) -> None:
     """Start a release on the droplet, and kill it so many seconds later."""
     begin = f"NO_PULL=yes setsid digits-release digits:{name} abc1234 me@here"
@@ -129,23 +134,28 @@ def test_a_release_that_is_killed_leaves_what_the_next_command_settles(
     _variant(deployment, "even")
     _variant(deployment, "odd")
     before = len(deployment.rows())
-    with under_load(deployment.url, askers=2) as load, visiting(deployment.url, 10) as crowd:
+    # At people's pace: two processors carry the visitors too, and a release takes its time.
+    with (
+        under_load(deployment.url, askers=1, stayers=2) as load,
+        visiting(deployment.url, 10, pause=1.5) as crowd,
+    ):
         started = time.monotonic()
         deployment.ssh("NO_PULL=yes digits-release digits:even abc1234 me@here")
         length = time.monotonic() - started
         seen = {_agree(deployment)}
         for number in range(INSTANTS):
-            name = "odd" if number % 2 == 0 else "even"
-            _release_and_kill(deployment, name, length * (number + 0.5) / INSTANTS)
+            _release_and_kill(deployment, _other(deployment), length * (number + 0.5) / INSTANTS)
             seen.add(_agree(deployment))
         # And at the points between two lines that would be hit by chance alone.
-        for number, command in enumerate(
-            ("systemctl reload nginx", "mv /opt/digits/release.env.new", "docker stop", "nginx -t")
+        for command in (
+            "systemctl reload nginx",
+            "mv /opt/digits/release.env.new",
+            "docker stop",
+            "nginx -t",
         ):
-            _killed_at(deployment, "even" if number % 2 else "odd", command)
+            _killed_at(deployment, _other(deployment), command)
             seen.add(_agree(deployment))
-        deployment.ssh("NO_PULL=yes digits-release digits:odd abc1234 me@here")
-        deployment.ssh("NO_PULL=yes digits-release digits:even abc1234 me@here")
+        deployment.ssh(f"NO_PULL=yes digits-release digits:{_other(deployment)} abc1234 me@here")
         seen.add(_agree(deployment))
     print(f"{load.requests} requests, {len(load.failed)} failed, a release takes {length:.0f} s")
     assert len(seen) == 2
