@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -196,8 +195,14 @@ def test_a_tag_that_does_not_exist(deployment: Deployment) -> None:
         _remove_registry()
 
 
+def _registries() -> list[str]:
+    """Those that serve the image of a release now."""
+    listed = ["docker", "ps", "--quiet", "--filter", "name=digits-registry"]
+    return subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
+
+
 def _remove_registry() -> None:
-    remove = ["docker", "rm", "--force", "--volumes", "digits-registry"]
+    remove = ["docker", "rm", "--force", "--volumes", *_registries()]
     subprocess.run(remove, check=False, capture_output=True)
 
 
@@ -220,7 +225,7 @@ def stuck_in_the_pull(folder: Path) -> Iterator[tuple[subprocess.Popen[str], lis
         for line in process.stdout:
             lines.append(line)
             if "==> Release" in line:  # everything is in the registry now
-                subprocess.run(["docker", "pause", "digits-registry"], check=True)
+                subprocess.run(["docker", "pause", *_registries()], check=True)
             if line.startswith("Pulling"):
                 break
         else:
@@ -327,17 +332,21 @@ def test_a_disk_with_too_little_room_is_seen_before_anything_is_pulled(
         time.sleep(2)
 
 
-def test_a_port_that_is_taken_is_said(deployment: Deployment, app_folder: Path) -> None:
+def test_a_port_of_the_droplet_that_is_taken_is_said(
+    deployment: Deployment, app_folder: Path
+) -> None:
     retitled(app_folder, "Draw elsewhere")
-    with nothing_changes(deployment), socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", 5050))
-        other.listen()
-        done = release(APP_FOLDER=str(app_folder))
-        assert done.returncode != 0
-        said = "The registry that hands the image to the droplet could not start on port 5050"
-        assert said in done.stdout
-        assert "REGISTRY_PORT=5051" in done.stdout
+    listen = "import socket, time; s = socket.create_server(('127.0.0.1', 5050)); time.sleep(600)"
+    deployment.ssh(f"systemd-run --quiet --unit=elsewhere python3 -c {shlex.quote(listen)}")
+    try:
+        with nothing_changes(deployment):
+            done = release(APP_FOLDER=str(app_folder))
+            assert done.returncode != 0
+            said = "Port 5050 of the droplet, which it would pull the image through, is taken."
+            assert said in done.stdout
+            assert "REGISTRY_PORT=5051" in done.stdout
+    finally:
+        deployment.ssh("systemctl stop elsewhere")
 
 
 def test_one_at_a_time_and_a_killed_one_is_taken_over(
