@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
+from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
-from PIL import Image
 from streamlit_drawable_canvas import st_canvas
 
-from digits import prediction_log, recogniser
+from digits import picture, prediction_log, recogniser
 from digits.preprocessing import Unreadable, unreadable
 
 CANVAS = 280  # side, pixels
@@ -23,6 +21,7 @@ HINTS = {
     Unreadable.EMPTY: "Draw one digit, 0 to 9, with your mouse or finger.",
     Unreadable.DOT: "Only a dot so far. Draw a whole digit, 0 to 9.",
     Unreadable.COVERED: "Too much ink to read. Clear the canvas and draw one digit.",
+    Unreadable.NO_PICTURE: "The drawing did not arrive whole. Clear the canvas and draw one digit.",
 }
 NOT_A_DIGIT = "That is not a digit. Type one digit from 0 to 9, then press Submit Correction."
 NOT_SAVED = (
@@ -33,9 +32,9 @@ NOT_SAVED = (
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was predicted for the picture on the canvas (PNG), and when, or why not."""
+    """What was predicted for the picture on the canvas, and when, or why not."""
 
-    picture: bytes
+    digest: bytes  # of the picture, to know it again
     made_at: datetime
     recognition: recogniser.Recognition | None
     unreadable: Unreadable | None
@@ -71,19 +70,24 @@ def main() -> None:
         st.html(f'<p role="alert">{state.message}</p>')
 
 
-def _predict(picture: bytes | None) -> Prediction | None:
+def _predict(png: bytes | None) -> Prediction | None:
     """Return what the network makes of the canvas, asking it only about a new picture."""
     recogniser.load()  # with the empty page, so that the first drawing need not wait
     state = st.session_state
-    if picture is None:  # nothing has been drawn yet
+    if png is None:  # nothing has been drawn yet
         state.prediction = None
-    elif state.prediction is None or state.prediction.picture != picture:
-        rgba = np.asarray(Image.open(BytesIO(picture)).convert("RGBA"))
+        return None
+    digest = sha256(png).digest()
+    if state.prediction is None or state.prediction.digest != digest:
+        rgba = picture.read(png, CANVAS)
         state.prediction = Prediction(
-            picture, datetime.now(UTC), recogniser.recognise(rgba), unreadable(rgba)
+            digest,
+            datetime.now(UTC),
+            None if rgba is None else recogniser.recognise(rgba),
+            Unreadable.NO_PICTURE if rgba is None else unreadable(rgba),
         )
         state.message = ""
-    prediction: Prediction | None = state.prediction
+    prediction: Prediction = state.prediction
     return prediction
 
 

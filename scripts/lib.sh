@@ -105,14 +105,13 @@ briefly() {
     new && /^    }/ { new = 0 }'
 }
 
-# droplet_ip: the address of this deployment's droplet, as the API has it.
+# droplet_ip: the address of this deployment's droplet, by the rule of infra/ansible/deployment.py.
+# A caller that means one droplet and no other exports DROPLET_IP.
 droplet_ip() {
-  local inventory
-  inventory=$(python infra/ansible/inventory.py) || exit 1
-  python -c 'import json, sys
-hosts = json.load(sys.stdin)["_meta"]["hostvars"].values()
-print(next((host["ansible_host"] for host in hosts), ""), end="")' <<<"$inventory" | grep . ||
-    die "No droplet carries the deployment's tag." "Make one: make deploy$VERB_SUFFIX"
+  local ip=${DROPLET_IP:-}
+  [ -n "$ip" ] || ip=$(python infra/ansible/deployment.py ip) || exit 1
+  [ -n "$ip" ] || die "No droplet carries the deployment's tag." "Make one: make deploy$VERB_SUFFIX"
+  printf '%s' "$ip"
 }
 
 # who_releases: the name that goes into the list of releases.
@@ -124,12 +123,16 @@ forget_host() {
   [ ! -e "$known_hosts" ] || ssh-keygen -q -R "$1" -f "$known_hosts" >/dev/null 2>&1 || true
 }
 
-# can_back_up: whether the logged answers can be saved before their droplet goes.
-# If not, it says why.
+# can_back_up: whether the answers logged on the droplet at DROPLET_IP can be saved before it
+# goes. If not, it says why.
 can_back_up() {
   local answer=0
   if [ "${BACKUP:-}" = no ]; then
     echo "No backup is made: BACKUP=no."
+    return 1
+  fi
+  if [ -z "${DROPLET_IP:-}" ]; then
+    echo "NO BACKUP can be made of a droplet that has no address yet."
     return 1
   fi
   python infra/ansible/reach.py || answer=$?

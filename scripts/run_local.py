@@ -122,12 +122,11 @@ def main() -> None:
         page = subprocess.Popen(
             [
                 *(sys.executable, "serve.py"),
-                *("--server.port", str(port), "--server.address", "127.0.0.1"),
-                *("--logger.level", "warning"),
+                *("--address", "127.0.0.1", "--port", str(port)),
             ],
             cwd=ROOT / "app",
             env=os.environ | {"DATABASE_URL": url, "PYTHONPATH": str(ROOT / "app")},
-            stdout=subprocess.DEVNULL,  # its own banner: three addresses, one of them right
+            stdout=subprocess.DEVNULL,  # this script says when it is ready
             start_new_session=True,  # Ctrl-C is for this process, which then stops both
         )
         _wait_until_ready(page, port)

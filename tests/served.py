@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,21 +28,29 @@ class Served:
 
 
 @contextmanager
-def served(database_url: str, port: int | None = None) -> Iterator[Served]:
-    """Serve the app, on a free port if none is given, until the block ends."""
+def served(
+    database_url: str,
+    port: int | None = None,
+    log: Path | None = None,
+    command: Sequence[str] = (sys.executable, "serve.py"),
+) -> Iterator[Served]:
+    """Serve the app, on a free port if none is given, until the block ends.
+
+    What it prints goes to `log`, if one is given; `command` starts it another way.
+    """
     if port is None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
     started = time.monotonic()
-    app = subprocess.Popen(
-        [
-            *(sys.executable, "serve.py"),
-            *("--server.port", str(port), "--server.address", "127.0.0.1"),
-        ],
-        cwd=APP,
-        env=os.environ | {"DATABASE_URL": database_url, "PYTHONPATH": str(APP)},
-    )
+    with log.open("wb") if log else nullcontext() as output:
+        app = subprocess.Popen(
+            [*command, "--address", "127.0.0.1", "--port", str(port)],
+            cwd=APP,
+            env=os.environ | {"DATABASE_URL": database_url, "PYTHONPATH": str(APP)},
+            stdout=output,
+            stderr=output,
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         while not _healthy(url):

@@ -10,13 +10,12 @@ import os
 import select
 import threading
 import time
-from collections import deque
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg2
-from psycopg2 import errors, extensions
+from psycopg2 import extensions
 
 CONNECTIONS = 8  # at most, for one process
 CONNECT_SECONDS = 3
@@ -59,10 +58,11 @@ def _wait(connection: extensions.connection) -> None:
     deadline = time.monotonic() + ANSWER_SECONDS
     while (state := connection.poll()) != extensions.POLL_OK:
         left = deadline - time.monotonic()
-        watched = [connection.fileno()]
-        reading = watched if state == extensions.POLL_READ else []
-        writing = watched if state == extensions.POLL_WRITE else []
-        if left <= 0 or not any(select.select(reading, writing, [], left)):
+        # Not select.select, which ends at file descriptor 1024: each visitor has some.
+        watched = select.poll()
+        reading = state == extensions.POLL_READ
+        watched.register(connection.fileno(), select.POLLIN if reading else select.POLLOUT)
+        if left <= 0 or not watched.poll(left * 1000):
             # psycopg2 closes the connection when this raises.
             raise psycopg2.OperationalError(f"no answer in {ANSWER_SECONDS} seconds")
 
@@ -77,30 +77,21 @@ class PredictionLog:
         """
         self._url = url
         self._password = password
-        # A pool of our own, because psycopg2's connects while it holds its lock: with
-        # a server that hangs, each visitor would wait for all those before.
-        self._idle: deque[extensions.connection] = deque()
         self._turns = threading.BoundedSemaphore(CONNECTIONS)
-        self._table_known = False
 
     def record(self, predicted_at: datetime, predicted_digit: int, true_label: int) -> None:
         """Store one answer; it is in the database when this returns.
 
         `predicted_at` must know its time zone; the digits are 0 to 9 (ValueError
         otherwise). Raises LogUnavailable within seconds if the database cannot be
-        reached or does not answer. A connection that died since it was last used
-        is replaced without the caller noticing.
+        reached or does not answer. Each answer has a connection of its own (2 ms more
+        than one that is kept), so none can have died since it was last used.
         """
         self._store(predicted_at, predicted_digit, true_label, keep=True)
 
     def check(self, predicted_at: datetime, predicted_digit: int, true_label: int) -> None:
         """Do all that `record` does, then take it back. Raises as `record` does."""
         self._store(predicted_at, predicted_digit, true_label, keep=False)
-
-    def close(self) -> None:
-        """Close the idle connections. The next `record` opens new ones."""
-        while self._idle:
-            self._idle.popleft().close()
 
     def _store(
         self, predicted_at: datetime, predicted_digit: int, true_label: int, keep: bool
@@ -113,45 +104,17 @@ class PredictionLog:
         if not self._turns.acquire(timeout=ANSWER_SECONDS):
             raise LogUnavailable("every connection to the database is busy")
         try:
-            self._record(row, keep)
+            with closing(self._connect()) as connection, connection, connection.cursor() as cursor:
+                _create_table(cursor)
+                cursor.execute(_INSERT, row)
+                if not keep:
+                    connection.rollback()
         except psycopg2.Error as error:
             raise LogUnavailable(str(error).strip()) from error
         finally:
             self._turns.release()
 
-    def _record(self, row: dict[str, Any], keep: bool) -> None:
-        started = time.monotonic()
-        for last in (False, True):
-            connection = self._take()
-            try:
-                with connection, connection.cursor() as cursor:
-                    if not self._table_known:
-                        _create_table(cursor)
-                    cursor.execute(_INSERT, row)
-                    if not keep:
-                        connection.rollback()
-                self._table_known = self._table_known or keep
-                return
-            except errors.UndefinedTable:  # the database was emptied under us
-                self._table_known = False
-                if last:
-                    raise
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                # A second attempt is for a connection that had died, not for a slow server.
-                slow = time.monotonic() - started > STATEMENT_SECONDS / 2
-                if last or slow or not connection.closed:
-                    raise
-                self.close()  # the others died with it
-            finally:
-                if not connection.closed:
-                    self._idle.append(connection)
-
-    def _take(self) -> extensions.connection:
-        """Return an idle connection, which may have died meanwhile, or a new one."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            pass
+    def _connect(self) -> extensions.connection:
         return psycopg2.connect(
             self._url,
             password=self._password,  # None leaves what the address says

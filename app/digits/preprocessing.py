@@ -35,6 +35,7 @@ class Unreadable(Enum):
     EMPTY = auto()
     DOT = auto()
     COVERED = auto()
+    NO_PICTURE = auto()  # what was sent is none that the canvas draws
 
 
 def ink(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:

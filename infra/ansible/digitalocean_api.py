@@ -52,14 +52,20 @@ class CloudError(Exception):
 
 @dataclass(frozen=True)
 class Droplet:
-    """One droplet of this deployment: its name, public IPv4 address, status and kind."""
+    """One droplet, as the API has it."""
 
     name: str
-    ip: str | None
+    ip: str | None  # the public IPv4 address, once it has one
     status: str
     key: str
     region: str
     size: str
+    tags: tuple[str, ...] = ()
+    created: str = ""
+    dollars_a_month: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.ip or 'no address yet'}, id {self.key}, made {self.created})"
 
 
 @dataclass(frozen=True)
@@ -184,17 +190,36 @@ def may_read(path: str) -> bool:
     return True
 
 
+def _droplet(found: digitalocean.Droplet) -> Droplet:
+    return Droplet(
+        found.name,
+        found.ip_address,
+        found.status,
+        str(found.id),
+        found.region["slug"],
+        found.size_slug,
+        tuple(found.tags),
+        found.created_at,
+        float(found.size["price_monthly"]),
+    )
+
+
 def droplets(tag: str) -> list[Droplet]:
     """Every droplet that carries `tag`. Raises CloudError."""
-    manager = _manager()
     try:
-        found = manager.get_all_droplets(tag_name=tag)
+        return [_droplet(found) for found in _manager().get_all_droplets(tag_name=tag)]
     except _TROUBLE as error:
         raise _explain(error) from error
-    return [
-        Droplet(d.name, d.ip_address, d.status, str(d.id), d.region["slug"], d.size_slug)
-        for d in found
-    ]
+
+
+def droplet(key: str) -> Droplet | None:
+    """The droplet with this number in the API, if there is one. Raises CloudError."""
+    try:
+        return _droplet(_manager().get_droplet(key))
+    except digitalocean.NotFoundError:
+        return None
+    except _TROUBLE as error:
+        raise _explain(error) from error
 
 
 def keys() -> dict[str, str]:

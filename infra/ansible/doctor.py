@@ -17,15 +17,20 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import deployment
 import digitalocean_api as cloud
 import terraform_state
-from digitalocean_api import CloudError, Droplet
+from deployment import verb
+from digitalocean_api import CloudError, Droplet, Size, Thing
+from leftovers import KINDS, unknown_to
 from reach import Unreachable, run_on
+from ssh_options import known_hosts
 
 TERRAFORM = terraform_state.TERRAFORM
 WORKFLOWS = TERRAFORM.parents[1] / ".github" / "workflows"
@@ -39,6 +44,19 @@ LISTS = {
 }
 Answer = TypeVar("Answer")
 DISK_MB, MEMORY_MB = 1024, 50  # less free than this is trouble soon
+SMALLEST_MB = 1024  # the app may take 600 MB, and during a release there are two of it
+# What Terraform would make a second time, or fail on since its name is taken.
+ADDRESSES = {
+    "droplet": "digitalocean_droplet.app",
+    "firewall": "digitalocean_firewall.app",
+    "project": "digitalocean_project.app",
+    "ssh key": "digitalocean_ssh_key.deploy",
+}
+DEPLOY_KEY = Path(
+    os.environ.get("DEPLOY_KEY_FILE") or Path(__file__).resolve().parent / "deploy_key"
+)
+AUTHORIZED = "cat /root/.ssh/authorized_keys"
+ENVIRONMENT = "production"  # of the repository on GitHub
 
 
 class Failed(Exception):
@@ -81,6 +99,13 @@ def setting(name: str) -> str:
             f"variables.tf has no default for {name}", f"Name it: export TF_VAR_{name}=..."
         )
     return default[1]
+
+
+def host_keys(ip: str, pins: Path) -> set[str]:
+    """The keys that a file of pinned ones has for this address, hashed or not."""
+    found = output_of("ssh-keygen", "-F", ip, "-f", str(pins)) or ""
+    lines = [line.split() for line in found.splitlines() if not line.startswith("#")]
+    return {words[2] for words in lines if len(words) > 2}
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -285,6 +310,8 @@ class Doctor:
             return "your account does not have it yet; Terraform adds it"
         if any(made.kind == "digitalocean_ssh_key" for made in terraform_state.resources()):
             return f"your account has it as {name}"
+        if name == cloud.deployment_name():
+            raise Skipped(f"your account has it as {name}: an earlier deployment's")
         raise Failed(
             f"Your account has this SSH key already, as {name}, and takes each key only once.",
             "Make one for this deployment: ssh-keygen -t ed25519 -f ~/.ssh/digits\n"
@@ -321,6 +348,48 @@ class Doctor:
                 raise Skipped("the token may not ask what there is (403)") from error
             raise
 
+    def nothing_else(self) -> str:
+        """The account has nothing of this name that Terraform, here, does not know."""
+        self._need_account()
+        name, state = cloud.deployment_name(), terraform_state.resources()
+        mine = terraform_state.deployed_name(state)
+        known = {KINDS.get(made.kind) for made in state} if mine == name else set()
+        # Of what Terraform has one of, it makes no second; a stranger's does not hinder it.
+        inconvenient = [
+            thing
+            for thing in unknown_to(state, cloud.belongings(name))
+            if thing.kind in ADDRESSES and thing.kind not in known
+        ]
+        if not inconvenient:
+            return f"all there is of {name} in the account was made from here"
+        listed = "; ".join(
+            f"{thing.kind} {thing.name} ({thing.note + ', ' if thing.note else ''}id {thing.key})"
+            for thing in inconvenient
+        )
+        raise Failed(
+            f"Your account has this of {name} already, and Terraform here does not know it: "
+            f"{listed}. It would make another, or fail on the name.",
+            self._way_on(name, inconvenient, half_made=mine == name),
+        )
+
+    @staticmethod
+    def _way_on(name: str, inconvenient: list[Thing], *, half_made: bool) -> str:
+        remove = f"is not needed, remove it: {cloud.CONTROL_PANEL}"
+        if half_made:
+            # A deployment that was killed between making a thing and noting it.
+            tell = (
+                f"terraform -chdir=infra/terraform import {ADDRESSES[thing.kind]} {thing.key}"
+                for thing in inconvenient
+            )
+            return "\n".join(("tell Terraform of it:", *tell, f"Or, if it {remove}"))
+        if any(thing.billed for thing in inconvenient):
+            return (
+                f"go on where {verb('deploy')} ran before, or bring its state from there: "
+                f"{terraform_state.place().relative_to(TERRAFORM.parents[1])}\n"
+                f"For a second deployment beside it: export TF_VAR_name={name}-2"
+            )
+        return f"if it {remove}\nOr take another name: export TF_VAR_name={name}-2"
+
     def region(self) -> str:
         """The region exists and takes new droplets."""
         self._need_account()
@@ -340,17 +409,19 @@ class Doctor:
         self._need_account()
         slug, region = setting("size"), setting("region")
         there = self._catalogue(cloud.sizes)
-        small = [
-            size.slug
-            for size in sorted(there.values(), key=lambda size: size.dollars_a_month)
-            if region in size.regions
-        ]
+        enough = self._sizes_that_do(there, region)
         if slug not in there:
             raise Failed(
                 f"DigitalOcean has no size {slug}.",
-                f"export TF_VAR_size=s-1vcpu-1gb   (or one of: {' '.join(small[:6])} ...)",
+                f"export TF_VAR_size=s-1vcpu-1gb   (or one of: {' '.join(enough[:6])} ...)",
             )
         size = there[slug]
+        if size.memory_mb < SMALLEST_MB:
+            raise Failed(
+                f"{slug} has {size.memory_mb} MB of memory; the app and its database need "
+                f"{SMALLEST_MB}.",
+                f"export TF_VAR_size=s-1vcpu-1gb   (or one of: {' '.join(enough[:6])} ...)",
+            )
         made = (region, slug)
         if region not in size.regions and not any(
             (d.region, d.size) == made for d in cloud.droplets(cloud.deployment_name())
@@ -367,6 +438,15 @@ class Doctor:
             f"{size.disk_gb} GB disk, ${size.dollars_a_month:g} a month"
         )
 
+    @staticmethod
+    def _sizes_that_do(there: dict[str, Size], region: str) -> list[str]:
+        """What may be suggested, the cheapest first."""
+        return [
+            size.slug
+            for size in sorted(there.values(), key=lambda size: size.dollars_a_month)
+            if region in size.regions and size.memory_mb >= SMALLEST_MB
+        ]
+
     # The deployment
 
     def state(self) -> str:
@@ -380,25 +460,29 @@ class Doctor:
         return f"{len(found)} resources; the droplet is {names[0].name} (id {names[0].key})"
 
     def found(self) -> str:
-        """The droplet, by its tag."""
+        """The droplet, as every verb finds it, and no second one."""
         self._need_account()
-        name = cloud.deployment_name()
-        there = cloud.droplets(name)
-        if not there:
-            raise Skipped(f"none with the tag {name} yet: make deploy")
-        if len(there) > 1:
-            names = ", ".join(f"{d.name} {d.ip} (id {d.key})" for d in there)
-            raise Failed(
-                f"{len(there)} droplets carry the tag {name}, and each costs money: {names}",
-                f"Remove the one that is not yours: {cloud.CONTROL_PANEL}/droplets",
-            )
-        droplet = there[0]
+        name = deployment.name()
+        droplet, tagged = deployment.find(), cloud.droplets(name)
+        if droplet is None:
+            raise Skipped(f"none with the tag {name} yet: {verb('deploy')}")
         if droplet.status != "active" or not droplet.ip:
             raise Failed(
                 f"The droplet {droplet.name} is {droplet.status}.",
                 f"If it is not just starting, turn it on: {cloud.CONTROL_PANEL}/droplets",
             )
         self.droplet = droplet
+        if others := [other for other in tagged if other.key != droplet.key]:
+            raise Failed(
+                f"Yours is {droplet}, and the tag {name} is on another, too, which costs money "
+                f"and stops the pipeline: {'; '.join(map(str, others))}",
+                f"Remove the other, or take its tag away: {cloud.CONTROL_PANEL}/droplets",
+            )
+        if not tagged:
+            raise Failed(
+                f"Yours, {droplet}, does not carry the tag {name}, by which the pipeline finds it.",
+                f"Put it back: {verb('deploy')}",
+            )
         return f"{droplet.name} ({droplet.ip}) is {droplet.status}"
 
     def _need_droplet(self) -> str:
@@ -432,7 +516,7 @@ class Doctor:
         if memory_mb < MEMORY_MB:
             raise Failed(
                 f"Only {memory_mb} MB of the droplet's memory are free.",
-                "Give it more: export TF_VAR_size=s-1vcpu-2gb, then make deploy",
+                f"Give it more: export TF_VAR_size=s-1vcpu-2gb, then {verb('deploy')}",
             )
         return f"{disk_mb} MB of disk and {memory_mb} MB of memory are free"
 
@@ -445,7 +529,7 @@ class Doctor:
         except OSError as error:
             said = str(getattr(error, "reason", error))
         if said != "ok":
-            raise Failed(f"{address} does not answer as the app does: {said}", "make deploy")
+            raise Failed(f"{address} does not answer as the app does: {said}", verb("deploy"))
         return f"{address} says ok"
 
     def certificate(self) -> str:
@@ -460,27 +544,65 @@ class Doctor:
         needed -= {"GITHUB_TOKEN"}  # GitHub's own, always there
         if not needed:
             raise Skipped("no file in .github/workflows needs one")
-        if not shutil.which("gh"):
-            raise Skipped("gh is not installed, so GitHub cannot be asked")
-        if output_of("gh", "auth", "status") is None:
-            raise Skipped("gh is not logged in (gh auth login), so GitHub cannot be asked")
-        listed = output_of("gh", "secret", "list", "--json", "name", "--jq", ".[].name")
-        if listed is None:
+        self._need_gh()
+        # The environment's are what the jobs get; the repository's stand in for what it lacks.
+        asked = [
+            output_of("gh", "secret", "list", *where, "--json", "name", "--jq", ".[].name")
+            for where in (("--env", ENVIRONMENT), ())
+        ]
+        if asked == [None, None]:
             raise Skipped("GitHub does not list this repository's secrets to you")
-        there = needed & set(listed.split())
+        there = needed & {name for listed in asked if listed for name in listed.split()}
         if not there:
             raise Skipped(f"none is set, so no pipeline deploys this: {', '.join(sorted(needed))}")
         if missing := sorted(needed - there):
             raise Failed(
-                f"set: {', '.join(sorted(there))}; missing: {', '.join(missing)}",
-                f"gh secret set {missing[0]}",
+                f"set: {', '.join(sorted(there))}; missing: {', '.join(missing)}", verb("pipeline")
             )
         return f"set: {', '.join(sorted(there))}"
+
+    @staticmethod
+    def _need_gh() -> None:
+        if not shutil.which("gh"):
+            raise Skipped("gh is not installed, so GitHub cannot be asked")
+        if output_of("gh", "auth", "status") is None:
+            raise Skipped("gh is not logged in (gh auth login), so GitHub cannot be asked")
+
+    def pipeline(self) -> str:
+        """What the pipeline knows of the droplet is still so, as far as gh may tell."""
+        ip = self._need_droplet()
+        if not self.reached:
+            raise Skipped("needs ssh")
+        self._need_gh()
+        query = '.[] | select(.name == "DROPLET_HOST_KEY") | .value'
+        told = output_of("gh", "variable", "list", "--json", "name,value", "--jq", query)
+        if told is None:
+            raise Skipped("GitHub does not list this repository's variables to you")
+        if not told:
+            raise Skipped("DROPLET_HOST_KEY is not set, so no pipeline deploys this")
+        with tempfile.TemporaryDirectory() as folder:
+            pins = Path(folder) / "known_hosts"
+            pins.write_text(told + "\n")
+            theirs, ours = host_keys(ip, pins), host_keys(ip, known_hosts())
+        if not ours:
+            raise Skipped(f"the droplet's host key is not pinned here yet: {verb('status')}")
+        if not theirs & ours:
+            raise Failed(
+                "GitHub's variable DROPLET_HOST_KEY is another droplet's: the pipeline will not "
+                "talk to this one.",
+                verb("pipeline"),
+            )
+        public = DEPLOY_KEY.with_suffix(".pub")
+        if public.exists() and public.read_text().split()[1] not in run_on(ip, AUTHORIZED):
+            raise Failed("The droplet does not let the pipeline's key in.", verb("pipeline"))
+        return "GitHub knows this droplet's host key"
 
 
 def main() -> int:
     """Return the exit status."""
-    parser = argparse.ArgumentParser(prog="make doctor", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog=verb("doctor"), description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--before-deploy", action="store_true", help="only what a deployment needs")
     before_deploy: bool = parser.parse_args().before_deploy
 
@@ -497,6 +619,8 @@ def main() -> int:
     doctor.check("ssh key", doctor.ssh_key)
     doctor.check("token", doctor.token)
     doctor.check("scopes", doctor.scopes)
+    if before_deploy:
+        doctor.check("account", doctor.nothing_else)
     doctor.check("new key", doctor.key_is_new)
     doctor.check("region", doctor.region)
     doctor.check("size", doctor.size)
@@ -508,6 +632,7 @@ def main() -> int:
         doctor.check("page", doctor.page)
         doctor.check("certificate", doctor.certificate)
         doctor.check("secrets", doctor.secrets)
+        doctor.check("pipeline", doctor.pipeline)
     return 1 if doctor.failures else 0
 
 

@@ -15,6 +15,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from deployment import verb
 from digitalocean_api import (
     CONTROL_PANEL,
     CloudError,
@@ -23,7 +24,7 @@ from digitalocean_api import (
     deployment_name,
     still_there,
 )
-from terraform_state import StateError, deployed_name, resources
+from terraform_state import Resource, StateError, deployed_name, resources
 
 NOTHING = 3
 SECONDS = 15  # for the API's lists to take note of what is gone
@@ -41,6 +42,12 @@ def _print(title: str, things: list[Thing]) -> None:
         print(title, *(f"  {thing}" for thing in things), sep="\n")
 
 
+def unknown_to(state: list[Resource], there: list[Thing]) -> list[Thing]:
+    """Those of the things that Terraform's state does not hold."""
+    managed = {(KINDS.get(resource.kind), resource.key) for resource in state}
+    return [thing for thing in there if (thing.kind, thing.key) not in managed]
+
+
 def before(file: Path) -> int:
     """List what there is, and remember it."""
     state = resources()
@@ -48,9 +55,8 @@ def before(file: Path) -> int:
     name = deployed_name(state) or deployment_name()
     there = belongings(name)
     file.write_text(json.dumps({"name": name, "things": [asdict(thing) for thing in there]}))
-    managed = {(KINDS.get(resource.kind), resource.key) for resource in state}
-    going = [thing for thing in there if (thing.kind, thing.key) in managed]
-    others = [thing for thing in there if thing not in going]
+    others = unknown_to(state, there)
+    going = [thing for thing in there if thing not in others]
     _print(f"DigitalOcean has of {name}, and it will go:", going)
     _print(f"DigitalOcean has of {name}, and Terraform does not know it, so it stays:", others)
     if state:
@@ -61,7 +67,7 @@ def before(file: Path) -> int:
         return NOTHING
     print(
         "Terraform's state on this machine holds nothing, so it cannot remove the above.\n"
-        "Run make destroy where make deploy ran, or remove it by hand: "
+        f"Run {verb('destroy')} where {verb('deploy')} ran, or remove it by hand: "
         f"{CONTROL_PANEL}/projects",
         file=sys.stderr,
     )

@@ -1,7 +1,5 @@
 """What Terraform remembers of this deployment: its state, wherever that is kept.
 
-    python terraform_state.py    prints the deployment's name, or nothing
-
 Only reads. The state knows more than the environment: after a deployment under
 another name, TF_VAR_name may be gone, and the state still has it.
 """
@@ -11,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,52 +29,82 @@ class Resource:
     name: str
 
 
-def _is_anywhere() -> bool:
-    """Whether there is a state to ask for; Terraform itself makes folders when it looks."""
-    data = TERRAFORM / (os.environ.get("TF_DATA_DIR") or ".terraform")
-    if (data / "terraform.tfstate").exists():  # names a remote backend
-        return True
-    chosen = data / "environment"
+def _data() -> Path:
+    return TERRAFORM / (os.environ.get("TF_DATA_DIR") or ".terraform")
+
+
+def place() -> Path:
+    """The file that the state is in, if no backend is configured."""
+    chosen = _data() / "environment"
     workspace = os.environ.get("TF_WORKSPACE") or (
         chosen.read_text().strip() if chosen.exists() else "default"
     )
     folder = TERRAFORM if workspace == "default" else TERRAFORM / "terraform.tfstate.d" / workspace
-    return (folder / "terraform.tfstate").exists()
+    return folder / "terraform.tfstate"
 
 
-def _pull() -> dict[str, Any]:
-    if not _is_anywhere():
-        return {}
-    done = subprocess.run(
-        ["terraform", f"-chdir={TERRAFORM}", "state", "pull"],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+def _text() -> str:
+    """The state as it is kept; "" if there is none. Raises StateError."""
+    if (_data() / "terraform.tfstate").exists():  # names a backend, such as a bucket
+        return _from_backend()
+    # Read without Terraform: every verb looks here, and the pipeline has none.
+    try:
+        return place().read_text()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(str(error)) from None
+
+
+def _from_backend() -> str:
+    try:
+        done = subprocess.run(
+            ["terraform", f"-chdir={TERRAFORM}", "state", "pull"],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except OSError:
+        raise StateError(
+            "terraform is not installed, and its state is kept where only it can read it.\n"
+            "Get it: https://developer.hashicorp.com/terraform/install"
+        ) from None
     if done.returncode == 0:
-        try:
-            state: dict[str, Any] = json.loads(done.stdout or "{}")
-        except ValueError:
-            state = {"resources": None}
-        if isinstance(state.get("resources", []), list):
-            return state
+        return done.stdout
     words = " ".join(done.stderr.split())
     if "initializ" in words.lower():
         raise StateError(
             "Terraform has to be initialised before it can read its state.\n"
             "terraform -chdir=infra/terraform init"
         )
-    raise StateError(
-        f"Terraform cannot read its state: {words[-300:] or 'it is no state file'}\n"
+    raise _unreadable(words[-300:])
+
+
+def _unreadable(reason: str) -> StateError:
+    return StateError(
+        f"Terraform's state cannot be read: {reason or 'it is no state file'}\n"
         "Put the last good one in its place: the file beside it that ends in .backup"
     )
+
+
+def _state() -> dict[str, Any]:
+    text = _text()
+    if not text.strip():
+        return {}
+    try:
+        state: dict[str, Any] = json.loads(text)
+        if isinstance(state.get("resources", []), list):
+            return state
+    except (ValueError, AttributeError):
+        pass
+    raise _unreadable("")
 
 
 def resources() -> list[Resource]:
     """Every resource in the state; none if there is no state. Raises StateError."""
     found = []
-    for resource in _pull().get("resources") or []:
+    for resource in _state().get("resources") or []:
         if resource.get("mode") != "managed":
             continue
         for instance in resource.get("instances", []):
@@ -98,17 +125,3 @@ def deployed_name(found: list[Resource]) -> str:
         if resource.name:
             return resource.name
     return ""
-
-
-def main() -> int:
-    """Return the exit status."""
-    try:
-        print(deployed_name(resources()))
-    except StateError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

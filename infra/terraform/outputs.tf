@@ -8,11 +8,6 @@ output "url" {
   value       = "http://${digitalocean_droplet.app.ipv4_address}"
 }
 
-output "monthly_price" {
-  description = "What the droplet costs a month, in US dollars."
-  value       = digitalocean_droplet.app.price_monthly
-}
-
 output "droplet_name" {
   description = "The droplet's name."
   value       = digitalocean_droplet.app.name

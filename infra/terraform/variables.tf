@@ -29,6 +29,12 @@ variable "size" {
     condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9.]+)+$", var.size))
     error_message = "Give the slug of a size, such as \"s-1vcpu-1gb\" ($6 a month) or \"s-1vcpu-2gb\" ($12 a month)."
   }
+
+  validation {
+    # Only the sizes below 1 GB are named in MB.
+    condition     = !can(regex("-[0-9]+mb(-|$)", var.size))
+    error_message = "${var.size} has less than 1 GB of memory, and the app with its database does not fit. Give a bigger size, such as \"s-1vcpu-1gb\" ($6 a month)."
+  }
 }
 
 variable "image" {

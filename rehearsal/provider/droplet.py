@@ -14,6 +14,7 @@ from .tag import set_tags
 #: nobody pays for the looking.
 _SECONDS_BETWEEN_LOOKS = 1.0
 _LONGEST_WAIT = 60 * 60.0
+_PRICES = ("price_hourly", "price_monthly")
 
 
 def _hash(value: str) -> str:
@@ -144,7 +145,8 @@ class Droplet(SdkResource):
         if "tags" in changed:
             old, new = current["tags"] or [], planned["tags"] or []
             set_tags(self.client, "droplet", planned["id"], old, new)
-        return self.do_read(planned)
+        # The real provider, 2.99.1, notices a new price only when it reads again.
+        return self.do_read(planned) | {key: current[key] for key in _PRICES}
 
     def do_delete(self, state: State) -> None:
         self._wait(state, "locked", False, pending=(True,))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,10 +25,8 @@ COUNT = "SELECT count(*) FROM predictions"
 
 
 @pytest.fixture
-def log(database: Database) -> Iterator[PredictionLog]:
-    opened = PredictionLog(database.url)
-    yield opened
-    opened.close()
+def log(database: Database) -> PredictionLog:
+    return PredictionLog(database.url)
 
 
 def test_an_answer_is_stored_as_it_was_given(log: PredictionLog, database: Database) -> None:
@@ -115,8 +116,101 @@ def test_many_threads_share_a_log(log: PredictionLog, database: Database) -> Non
     for thread in threads:
         thread.join()
     assert database.query(COUNT) == [(30,)]
-    connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'digits'"
-    assert database.query(connections)[0][0] in range(1, prediction_log.CONNECTIONS + 1)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true in ten seconds"
+        time.sleep(0.01)
+
+
+def test_no_more_connections_than_allowed_and_none_is_left(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction_log, "CONNECTIONS", 2)
+    log = PredictionLog(database.url)
+    log.record(WHEN, 1, 1)
+    mine = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'digits'"
+    with psycopg2.connect(database.url) as connection, connection.cursor() as holder:
+        holder.execute("LOCK predictions")
+        threads = [threading.Thread(target=log.record, args=(WHEN, n, n)) for n in range(2, 8)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: database.query(mine) == [(2,)])
+        time.sleep(0.3)
+        assert database.query(mine) == [(2,)]
+        connection.rollback()
+        for thread in threads:
+            thread.join()
+    connection.close()
+    assert database.query(COUNT) == [(7,)]
+    wait_until(lambda: database.query(mine) == [(0,)])
+
+
+def test_an_app_with_a_thousand_open_files_still_records(
+    log: PredictionLog, database: Database, tmp_path: Path
+) -> None:
+    """Each visitor takes some; select() would stop at 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, hard), hard))
+    with ExitStack() as files:
+        for _ in range(1_100):
+            files.enter_context((tmp_path / "file").open("w"))
+        log.record(WHEN, 3, 8)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert database.query(COUNT) == [(1,)]
+
+
+def test_every_acknowledged_answer_is_there_once_whatever_the_database_does(
+    log: PredictionLog, database: Database
+) -> None:
+    """Threads answer, and press again when told to, while the database restarts under them."""
+    # Threads take turns ever so often: what may happen between two lines does.
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    over = threading.Event()
+    acknowledged: list[datetime] = []
+    refused: list[str] = []
+    escaped: list[BaseException] = []
+
+    def visitor(number: int) -> None:
+        moment = WHEN + timedelta(days=number)
+        try:
+            while not over.is_set():
+                moment += timedelta(seconds=1)
+                while True:
+                    try:
+                        log.record(moment, 3, 8)
+                    except LogUnavailable as error:
+                        refused.append(str(error))
+                        continue
+                    break
+                acknowledged.append(moment)
+        except BaseException as error:  # noqa: BLE001 - any is a fault, whatever it is
+            escaped.append(error)
+
+    threads = [threading.Thread(target=visitor, args=(n,)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for _ in range(6):
+        for _ in range(40):  # as a restart does it, but quicker
+            time.sleep(0.01)
+            database.query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'digits'"
+            )
+        database.stop()
+        time.sleep(0.1)
+        database.start()
+    over.set()
+    for thread in threads:
+        thread.join(60)
+    sys.setswitchinterval(interval)
+    assert escaped == []
+    assert refused, "no answer met the restarts: nothing was tested"
+    stored = database.query("SELECT predicted_at FROM predictions ORDER BY 1")
+    assert stored == [(moment,) for moment in sorted(acknowledged)]
 
 
 def test_a_table_from_an_older_start_is_used_as_it_is(

@@ -21,11 +21,11 @@ from playwright.sync_api import Browser
 from digits import handwriting, recogniser, strokes
 from digits.preprocessing import to_mnist
 from tests.benchmarks.report import Line, percentiles
-from tests.benchmarks.visitor import Visitor
 from tests.browser.page import DigitsPage
 from tests.conftest import chromium
 from tests.postgres import Database
 from tests.served import Served, served
+from tests.visitor import Visitor
 
 DRAWS = 50  # in the browser
 SESSIONS, ANSWERS = 50, 10  # at once; each draws and answers so often

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -211,6 +212,9 @@ class Project:
         )
         print(done.stdout)
         assert "Traceback" not in done.stdout
+        # Whoever rehearses must never be told the verb that costs money.
+        plain = [line for line in done.stdout.splitlines() if PLAIN_VERB.search(line)]
+        assert plain == [] or env.get("VERB_SUFFIX") != SUFFIX
         return done
 
     def command(self, name: str, script: str) -> None:
@@ -236,6 +240,12 @@ class Project:
         assert self.run("terraform", "-chdir=infra/terraform", *arguments).returncode == 0
 
 
+SUFFIX = " TARGET=rehearsal"
+# A verb that means the real deployment, the paid one, in words for somebody who rehearses.
+PLAIN_VERB = re.compile(
+    r"\bmake (?:deploy|destroy|doctor|release|releases|rollback|status|pipeline|backup|restore|url"
+    r"|look|logs|ssh|psql)\b(?! needs|.*(?:TARGET=rehearsal|VERB_SUFFIX))"
+)
 NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed out' >&2; exit 255"
 
 
@@ -274,6 +284,7 @@ def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
             "ANSIBLE_PRIVATE_KEY_FILE": str(key),
             "SSH_KNOWN_HOSTS": str(folder / "known_hosts"),
             "IMAGE": "registry.invalid/digits:1",
+            "VERB_SUFFIX": SUFFIX,
         },
     )
     made.ssh_says(NO_ANSWER)

@@ -153,7 +153,7 @@ def test_state_is_elsewhere(project: Project, api: Api) -> None:
     done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
     assert "droplet   digits" in done.stdout
-    assert "where make deploy ran" in done.stdout
+    assert "Run make destroy TARGET=rehearsal where make deploy TARGET=rehearsal ran" in done.stdout
     assert total(api, "droplets") == 1
 
 

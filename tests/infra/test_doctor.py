@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def test_ready_to_deploy(project: Project, api: Api) -> None:
         "ssh key",
         "token",
         "scopes",
+        "account",
         "new key",
         "region",
         "size",
@@ -182,6 +184,18 @@ def test_catalogue_not_readable(monkeypatch: pytest.MonkeyPatch) -> None:
         examined.region()
 
 
+def test_a_size_that_is_too_small_is_neither_taken_nor_suggested(project: Project) -> None:
+    small = "s-1vcpu-512mb-10gb"
+    status, text = examine(project, "--before-deploy", TF_VAR_size=small)["size"]
+    assert status == "FAIL"
+    assert f"{small} has 512 MB of memory; the app and its database need 1024." in text
+    assert "export TF_VAR_size=s-1vcpu-1gb   (or one of: s-1vcpu-1gb s-1vcpu-2gb" in text
+    unknown = examine(project, "--before-deploy", TF_VAR_size="s-0vcpu-1tb")["size"][1]
+    assert small not in unknown
+    planned = project.run("terraform", "-chdir=infra/terraform", "plan", TF_VAR_size=small)
+    assert f"{small} has less than 1 GB of memory" in " ".join(planned.stdout.split())
+
+
 def test_price_of_another_size(project: Project) -> None:
     found = examine(project, "--before-deploy", TF_VAR_size="s-1vcpu-2gb", TF_VAR_region="nyc3")
     assert found["region"] == ("ok", "nyc3")
@@ -252,6 +266,7 @@ def test_nothing_deployed(project: Project) -> None:
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
         "state", "droplet", "login", "room", "page", "certificate", "secrets",
+        "pipeline",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
     assert "plain HTTP" in found["certificate"][1]
@@ -286,7 +301,9 @@ def test_deployed(project: Project, api: Api) -> None:
     assert "ANSIBLE_PRIVATE_KEY_FILE" in examine(project)["login"][1]
 
     droplet(api)
-    assert "2 droplets carry the tag digits" in examine(project)["droplet"][1]
+    status, text = examine(project)["droplet"]
+    assert status == "FAIL"
+    assert "2 droplets carry the tag digits" in text
 
 
 def test_state(project: Project) -> None:
@@ -313,13 +330,60 @@ def test_pipeline_secrets(project: Project) -> None:
     (workflows / "deploy.yml").write_text(f"env: {uses}\n")
 
     def secrets(script: str) -> Any:
-        project.command("gh", script)
+        """What is found with a gh that is logged in and does this when asked for secrets."""
+        project.command("gh", f'[ "$1" = auth ] && exit\n{script}')
         return examine(project)["secrets"]
+
+    def listing(environment: str, repository: str) -> str:
+        return (
+            f'case "$*" in\n"secret list --env production --json name "*) {environment} ;;\n'
+            f'"secret list --json name "*) {repository} ;;\n*) exit 1 ;;\nesac'
+        )
 
     if not shutil.which("gh"):
         assert "not installed" in examine(project)["secrets"][1]
-    assert "gh auth login" in secrets("exit 1")[1]
-    assert secrets("exit 0")[0] == "skip"
-    assert "gh secret set DIGITALOCEAN_TOKEN" in secrets("echo SSH_KEY")[1]
-    both = secrets("echo SSH_KEY; echo DIGITALOCEAN_TOKEN; echo OTHER")
-    assert both == ("ok", "set: DIGITALOCEAN_TOKEN, SSH_KEY")
+    project.command("gh", "exit 1")
+    assert "gh auth login" in examine(project)["secrets"][1]
+    assert "does not list" in secrets(listing("exit 1", "exit 1"))[1]
+    assert secrets(listing("exit 0", "exit 0"))[0] == "skip"
+    one = secrets(listing("echo SSH_KEY", "exit 0"))
+    assert "missing: DIGITALOCEAN_TOKEN" in one[1]
+    assert "Fix: make pipeline" in one[1]
+    both = "echo SSH_KEY; echo DIGITALOCEAN_TOKEN; echo OTHER"
+    good = ("ok", "set: DIGITALOCEAN_TOKEN, SSH_KEY")
+    assert secrets(listing(both, "exit 0")) == good
+    # The repository's count where the environment has none, or is not there.
+    assert secrets(listing("exit 1", both)) == good
+    assert secrets(listing("echo SSH_KEY", "echo DIGITALOCEAN_TOKEN")) == good
+
+
+def test_what_the_pipeline_knows_of_the_droplet(project: Project, api: Api) -> None:
+    ip = droplet(api)
+    key, other = ((project.folder / "key.pub").read_text().strip(), "ssh-ed25519 AAAAother x")
+    known = project.folder / "known_hosts"
+    project.ssh_says(f"echo '{key}'")
+
+    def pipeline(variable: str) -> Any:
+        project.command("gh", f'[ "$1 $2" != "variable list" ] || echo \'{variable}\'')
+        return examine(project)["pipeline"]
+
+    assert pipeline("")[1] == "DROPLET_HOST_KEY is not set, so no pipeline deploys this"
+    assert "not pinned here yet" in pipeline(f"{ip} {key}")[1]
+    known.write_text(f"{ip} {key}\n")
+    assert pipeline(f"{ip} {key}") == ("ok", "GitHub knows this droplet's host key")
+    # As `make pipeline` sets it on a machine that hides the names in known_hosts.
+    subprocess.run(["ssh-keygen", "-qHf", known], check=True, stderr=subprocess.DEVNULL)
+    hidden = known.read_text().strip()
+    assert ip not in hidden
+    assert pipeline(hidden)[0] == "ok"
+    for stale in (f"{ip} {other}", f"203.0.113.250 {key}"):
+        status, text = pipeline(stale)
+        assert status == "FAIL"
+        assert "is another droplet's" in text
+        assert "Fix: make pipeline TARGET=rehearsal" in text
+    # The key of a pipeline that was set up, and a droplet that was made after that.
+    deploy_key = project.folder / "infra/ansible/deploy_key.pub"
+    deploy_key.write_text(key)
+    assert pipeline(hidden)[0] == "ok"
+    deploy_key.write_text(other)
+    assert "does not let the pipeline's key in" in pipeline(hidden)[1]

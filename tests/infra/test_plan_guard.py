@@ -170,11 +170,11 @@ def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) 
     assert the_droplet(api) == before
     assert ip in known.read_text()
 
-    # The backup is of the name that the droplet has, not of the one it gets.
-    project.backup('echo "backup of $TF_VAR_name"')
+    # The backup is of the droplet that goes, though the name changes with it.
+    project.backup('echo "backup of $DROPLET_IP"')
     told = project.run("scripts/deploy", TF_VAR_region="ams3", TF_VAR_name="numbers", REPLACE="yes")
-    assert "backup of digits" in told.stdout
-    assert told.stdout.index("backup of digits") < told.stdout.index("Destroying...")
+    assert f"backup of {ip}\n" in told.stdout
+    assert told.stdout.index("backup of") < told.stdout.index("Destroying...")
     after = the_droplet(api)
     assert (after["region"]["slug"], after["name"]) == ("ams3", "numbers")
     assert after["id"] != before["id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.infra import conformance
-from tests.infra.conftest import ROOT, Api, Project
+from tests.infra.conftest import PLAIN_VERB, ROOT, Api, Project
 
 # Those that look for the droplet first. Each with what it needs besides.
 VERBS: dict[str, dict[str, str]] = {
@@ -146,3 +147,33 @@ def test_the_runs_page_on_github_says_what_was_done_and_how_long_it_took(whole: 
         "- `false` of `digits@sha256:1`: **failed**; its log says what still serves, 0 s",
         "- `true make`: done, 0 s. The page: http://203.0.113.7",
     ]
+
+
+def test_an_environment_of_another_python_is_made_anew(whole: Project) -> None:
+    """Such as one from a cache, after the machine has got a newer Python."""
+    (whole.folder / ".venv").unlink()
+    requirements = whole.folder / "requirements.txt"
+    requirements.write_text("")
+    made = whole.run("scripts/venv", "small", "requirements.txt")
+    assert "Making the Python environment .venv/small" in made.stdout
+    assert whole.run("scripts/venv", "small", "requirements.txt").stdout == ""
+    [library] = (whole.folder / ".venv/small/lib").iterdir()
+    library.rename(library.with_name("python3.99"))
+    again = whole.run("scripts/venv", "small", "requirements.txt")
+    assert "Making the Python environment .venv/small" in again.stdout
+    assert library.exists()
+
+
+def test_every_message_that_names_a_verb_gives_it_the_rehearsals_ending() -> None:
+    """In a rehearsal plain `make deploy` is the real one, which costs money."""
+    files = [*(ROOT / "scripts").iterdir(), *(ROOT / "infra/ansible").glob("*.py")]
+    found = []
+    for file in files:
+        if file.name in ("help", "run_local.py"):
+            continue
+        text = file.read_text()
+        if file.suffix == ".py":
+            text = re.sub(r'"""(.|\n)*?"""', "", text)
+        code = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+        found += [f"{file.name}: {line.strip()}" for line in code if PLAIN_VERB.search(line)]
+    assert found == []

@@ -3,10 +3,9 @@
 mock_provider "digitalocean" {
   mock_resource "digitalocean_droplet" {
     defaults = {
-      id            = "1001"
-      urn           = "do:droplet:1001"
-      ipv4_address  = "203.0.113.10"
-      price_monthly = 6
+      id           = "1001"
+      urn          = "do:droplet:1001"
+      ipv4_address = "203.0.113.10"
     }
   }
 }
@@ -74,10 +73,6 @@ run "defaults" {
   assert {
     condition     = output.ip == "203.0.113.10" && output.url == "http://203.0.113.10"
     error_message = "The URL should be the droplet's address over HTTP."
-  }
-  assert {
-    condition     = output.monthly_price == 6
-    error_message = "The price should be the droplet's own."
   }
   assert {
     condition     = output.droplet_name == "digits" && output.droplet_id == "1001" && output.tag == "digits"

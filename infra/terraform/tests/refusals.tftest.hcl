@@ -87,3 +87,11 @@ run "name_of_64_letters" {
   }
   expect_failures = [var.name]
 }
+
+run "less_memory_than_the_app_needs" {
+  command = plan
+  variables {
+    size = "s-1vcpu-512mb-10gb"
+  }
+  expect_failures = [var.size]
+}

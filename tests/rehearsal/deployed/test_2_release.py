@@ -88,7 +88,8 @@ def test_a_release_drops_no_request_and_open_pages_go_on(
     visitor.open(deployment.url)
     visitor.draw(drawing(3))
     visitor.prediction()
-    retitled(app_folder, "Draw a number")
+    title = f"Draw a number {time.time():.0f}"  # another one each time these tests are run
+    retitled(app_folder, title)
     with under_load(deployment.url) as load:
         done = release(APP_FOLDER=str(app_folder))
         time.sleep(3)
@@ -103,7 +104,7 @@ def test_a_release_drops_no_request_and_open_pages_go_on(
     visitor.wait_until_connected()
     rows = len(deployment.rows())
     visitor.draw(drawing(3))
-    expect(page.get_by_role("heading", name="Draw a number")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name=title)).to_be_visible(timeout=30_000)
     assert visitor.prediction()[0] == 3
     visitor.press_correct()
     visitor.wait_until_cleared()
@@ -140,7 +141,7 @@ BAD = {
     ),
     "unhealthy": (
         "HEALTHCHECK --interval=1s --retries=2 --start-period=1s CMD false",
-        "The new container is up but not healthy.",
+        "The new container is up but not healthy after 15 s.",
     ),
     "weights": (
         "USER root\nRUN echo nonsense > digits/weights.pt\nUSER 10001",
@@ -166,7 +167,7 @@ def test_a_bad_release_never_gets_in(deployment: Deployment, kind: str) -> None:
     dockerfile = shlex.quote(f"FROM {serves}\n{recipe}\n")
     deployment.ssh(f"printf %s {dockerfile} | docker build --quiet --tag {name} -")
     with nothing_changes(deployment):
-        done = release(IMAGE=name, NO_PULL="yes")
+        done = release(IMAGE=name, NO_PULL="yes", HEALTHY_WITHIN="15")
         assert done.returncode != 0
         assert reason in done.stdout
         assert "The last lines of the container" in done.stdout
@@ -178,7 +179,7 @@ def test_a_bad_release_never_gets_in(deployment: Deployment, kind: str) -> None:
 def test_a_tag_that_does_not_exist(deployment: Deployment) -> None:
     subprocess.run(
         [
-            *("docker", "run", "--detach", "--name", "digits-registry"),
+            *("docker", "run", "--detach", "--name", "digits-registry-test"),
             *("--publish", f"{REGISTRY}:5000", "registry:2"),
         ],
         check=True,
@@ -196,14 +197,14 @@ def test_a_tag_that_does_not_exist(deployment: Deployment) -> None:
 
 
 def _registries() -> list[str]:
-    """Those that serve the image of a release now."""
-    listed = ["docker", "ps", "--quiet", "--filter", "name=digits-registry"]
+    """The registries of the releases that run on this machine."""
+    listed = ("docker", "ps", "--all", "--quiet", "--filter", "name=digits-registry")
     return subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
 
 
 def _remove_registry() -> None:
-    remove = ["docker", "rm", "--force", "--volumes", *_registries()]
-    subprocess.run(remove, check=False, capture_output=True)
+    for one in _registries():
+        subprocess.run(["docker", "rm", "--force", one], check=False, capture_output=True)
 
 
 @contextmanager
@@ -332,21 +333,18 @@ def test_a_disk_with_too_little_room_is_seen_before_anything_is_pulled(
         time.sleep(2)
 
 
-def test_a_port_of_the_droplet_that_is_taken_is_said(
-    deployment: Deployment, app_folder: Path
-) -> None:
+def test_a_port_that_is_taken_is_said(deployment: Deployment, app_folder: Path) -> None:
     retitled(app_folder, "Draw elsewhere")
-    listen = "import socket, time; s = socket.create_server(('127.0.0.1', 5050)); time.sleep(600)"
-    deployment.ssh(f"systemd-run --quiet --unit=elsewhere python3 -c {shlex.quote(listen)}")
-    try:
-        with nothing_changes(deployment):
-            done = release(APP_FOLDER=str(app_folder))
-            assert done.returncode != 0
-            said = "Port 5050 of the droplet, which it would pull the image through, is taken."
-            assert said in done.stdout
-            assert "REGISTRY_PORT=5051" in done.stdout
-    finally:
-        deployment.ssh("systemctl stop elsewhere")
+    listen = "import socket,time; s=socket.create_server(('127.0.0.1', 5050)); time.sleep(300)"
+    unit = "systemd-run --quiet --collect --unit=taken"
+    with nothing_changes(deployment):
+        deployment.ssh(f"{unit} python3 -c {shlex.quote(listen)}")
+        time.sleep(1)
+        done = release(APP_FOLDER=str(app_folder))
+        deployment.ssh("systemctl stop taken")
+        assert done.returncode != 0
+        assert "Port 5050 of the droplet, which it would pull the image through" in done.stdout
+        assert "REGISTRY_PORT=5051" in done.stdout
 
 
 def test_one_at_a_time_and_a_killed_one_is_taken_over(
@@ -358,9 +356,11 @@ def test_one_at_a_time_and_a_killed_one_is_taken_over(
         second = _second(deployment)
         assert second.returncode != 0
         assert re.search(r"Another release is running: .+@.+, since \d{4}-\d\d-\d\d", second.stdout)
-        deployment.ssh(
-            "pkill -KILL -f '[s]bin/digits-release'; pkill -KILL -f '[d]ocker pull' || true"
-        )
+        deployment.ssh("pkill -KILL -f '[s]bin/digits-release'")
+        # What it had started ends with it, and so nothing holds its lock.
+        time.sleep(1)
+        deployment.ssh("flock --nonblock /opt/digits/lock true")
+        assert deployment.ssh("pgrep -f '[d]ocker pull' || true") == ""
         _remove_registry()  # the tunnel to it would keep ssh waiting
         process.wait(60)
     retitled(other, "Draw a digit again")
@@ -374,13 +374,37 @@ def _second(deployment: Deployment) -> subprocess.CompletedProcess[str]:
     return release(IMAGE=serves, NO_PULL="yes")
 
 
-def test_the_last_three_images_stay_and_there_is_a_way_back(
-    deployment: Deployment, page: Page
-) -> None:
-    listed = run("make", "releases", "TARGET=rehearsal").stdout
-    assert len(re.findall(r"^[* ] \d{4}-", listed, re.MULTILINE)) == 4
-    assert listed.count("(removed)") == 1
-    assert listed.count("\n* ") == 1
+def _variants(deployment: Deployment, *names: str) -> dict[str, str]:
+    """An image of what serves for each name, each another one; their ids, and "serving"."""
+    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    ids = {"serving": deployment.ssh(f"docker image inspect -f '{{{{.Id}}}}' {serves}").strip()}
+    for name in names:
+        recipe = shlex.quote(f"FROM {serves}\nENV VARIANT={name}-{time.time()}\n")
+        build = f"printf %s {recipe} | docker build --quiet --tag digits:{name} - 2>/dev/null"
+        ids[name] = deployment.ssh(build).strip()
+    return ids
+
+
+def _serves(deployment: Deployment) -> str:
+    """The id of the image of the one container of the app."""
+    (container,) = app_containers(deployment)
+    return deployment.ssh(f"docker inspect --format '{{{{.Image}}}}' {container}").strip()
+
+
+def _put(deployment: Deployment, image: str, **env: str) -> str:
+    """Release an image that is on the droplet, from there; what it says."""
+    settings = " ".join(f"{name}={value}" for name, value in ({"NO_PULL": "yes"} | env).items())
+    return deployment.ssh(f"{settings} digits-release {image} abc1234 me@here 2>&1 || echo failed")
+
+
+def _back(deployment: Deployment, image: str = "") -> str:
+    return deployment.ssh(f"digits-rollback me@here {image} 2>&1 || echo refused")
+
+
+def test_each_rollback_goes_one_further_back(deployment: Deployment) -> None:
+    ids = _variants(deployment, "a", "b", "c", "d")
+    for name in "abc":
+        assert "In service" in _put(deployment, f"digits:{name}")
     with under_load(deployment.url) as load:
         started = time.monotonic()
         done = run("make", "rollback", "TARGET=rehearsal")
@@ -389,11 +413,141 @@ def test_the_last_three_images_stay_and_there_is_a_way_back(
     print(f"rolled back in {seconds:.0f} s")
     assert seconds < 60
     assert load.failed == []
-    page.goto(deployment.url)
-    expect(page.get_by_role("heading", name="Draw any digit")).to_be_visible(timeout=60_000)
-    gone = re.search(r"(\S+)  \(removed\)", listed)
+    assert _serves(deployment) == ids["b"]
+    # No disk is needed to go back: nothing is pulled.
+    assert "In service" in deployment.ssh("DISK_NEEDED=99999999 digits-rollback me@here 2>&1")
+    assert _serves(deployment) == ids["a"]
+    # Of what served before, three images are kept.
+    said = _back(deployment)
+    assert "There is nothing further back than digits:a that is kept" in said
+    assert said.endswith("refused\n")
+    assert _serves(deployment) == ids["a"]
+    listed = run("make", "releases", "TARGET=rehearsal").stdout
+    assert listed.count("\n* ") == 1
+    assert re.search(rf"^\* .* rollback .* {ids['a'][7:19]} +digits:a$", listed, re.MULTILINE)
+    # After a later release, to what served before it; and that is the end again.
+    assert "In service" in _put(deployment, "digits:d")
+    assert "In service" in _back(deployment)
+    assert _serves(deployment) == ids["a"]
+    assert "nothing further back" in _back(deployment)
+    # By its ID, forward too.
+    assert "In service" in _back(deployment, ids["d"][7:19])
+    assert _serves(deployment) == ids["d"]
+    gone = re.search(r"(\S+)  \(removed\)", run("make", "releases", "TARGET=rehearsal").stdout)
     assert gone
     refused = run("make", "rollback", "TARGET=rehearsal", f"RELEASE={gone[1]}")
     assert refused.returncode != 0
     assert "is not on the droplet" in refused.stdout
-    assert len(app_containers(deployment)) == 1
+    assert "make releases TARGET=rehearsal" in refused.stdout
+
+
+def test_a_tag_that_was_used_twice_can_be_gone_back_to(deployment: Deployment) -> None:
+    first = _variants(deployment, "twice")
+    assert "In service" in _put(deployment, "digits:twice")
+    second = _variants(deployment, "twice")
+    assert first["twice"] == second["serving"] != second["twice"]
+    assert "In service" in _put(deployment, "digits:twice")
+    assert _serves(deployment) == second["twice"]
+    said = _back(deployment)
+    assert f"Going back to digits:twice ({first['twice'][7:19]})" in said
+    assert _serves(deployment) == first["twice"]
+
+
+def test_a_long_list_of_releases(deployment: Deployment) -> None:
+    _variants(deployment, "last")
+    assert "In service" in _put(deployment, "digits:last")
+    fake = "2020-01-01T00:00:00Z\tfake:{n}\tabc\tme\tsha256:{n}\trelease"
+    script = f"print(*[{fake!r}.format(n=n) for n in range(1000)], sep='\\n')"
+    deployment.ssh(
+        f"cd /opt/digits && python3 -c {shlex.quote(script)} | cat - releases.log >long"
+        " && mv long releases.log"
+    )
+    started = time.monotonic()
+    assert len(deployment.ssh("digits-releases").splitlines()) > 1000
+    assert "In service" in _back(deployment)
+    assert time.monotonic() - started < 60
+    deployment.ssh("sed -i /fake:/d /opt/digits/releases.log")
+
+
+def test_a_tag_that_looks_like_the_beginning_of_an_id_is_pulled(deployment: Deployment) -> None:
+    serves = _serves(deployment)
+    with nothing_changes(deployment):
+        for name in (
+            f"nowhere.invalid/digits:{serves[7]}",
+            f"nowhere.invalid/digits:{serves[7:19]}",
+        ):
+            deployment.ssh(f"docker tag {serves} {name}")
+            said = _put(deployment, name, NO_PULL="")
+            assert f"Pulling {name}" in said
+            assert "could not be pulled; Docker's reason is above." in said
+            deployment.ssh(f"docker image rm {name}")
+
+
+def test_a_slow_start_is_not_a_failed_one(deployment: Deployment) -> None:
+    """Its health check gives up long before it is well, and HEALTHY_WITHIN says how long."""
+    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    check = (
+        "HEALTHCHECK --interval=1s --retries=1 --start-period=0s CMD "
+        "test $(( $(date +%s) - $(stat -c %Y /proc/1) )) -gt 20\n"
+    )
+    recipe = shlex.quote(f"FROM {serves}\n{check}")
+    deployment.ssh(f"printf %s {recipe} | docker build --quiet --tag digits:slow -")
+    assert "failed" in _put(deployment, "digits:slow", HEALTHY_WITHIN="5")
+    assert "In service" in _put(deployment, "digits:slow", HEALTHY_WITHIN="60")
+    assert "In service" in _back(deployment)
+
+
+def test_an_image_for_another_processor_is_refused_by_name(deployment: Deployment) -> None:
+    make = "tar --create --files-from /dev/null | docker import --platform linux/arm64 - digits:arm"
+    deployment.ssh(make)
+    with nothing_changes(deployment):
+        said = _put(deployment, "digits:arm")
+        assert "digits:arm is made for linux/arm64, and the droplet is linux/amd64" in said
+        time.sleep(2)
+
+
+def test_images_of_failed_releases_are_kept_for_the_next_try_and_no_longer(
+    deployment: Deployment,
+) -> None:
+    ids = _variants(deployment, "tried", "next")
+    # As pull notes it, for images that came and were not put into service.
+    deployment.ssh(f"printf '%s\\n' {ids['next']} {ids['tried']} >>/opt/digits/tried")
+    for image in ("digits:next", "digits:again", "digits:more", "digits:most"):
+        if image != "digits:next":
+            _variants(deployment, image.removeprefix("digits:"))
+        assert "In service" in _put(deployment, image)
+    here = deployment.ssh("docker image ls --quiet --no-trunc").split()
+    assert ids["tried"] in here, "the last that was tried stays"
+    deployment.ssh(f"printf '%s\\n' {_serves(deployment)} >>/opt/digits/tried")
+    _variants(deployment, "other")
+    assert "In service" in _put(deployment, "digits:other")
+    here = deployment.ssh("docker image ls --quiet --no-trunc").split()
+    assert ids["tried"] not in here
+    assert ids["next"] not in here
+    assert len(set(here)) <= 8
+
+
+def test_a_change_to_the_server_comes_with_a_release_and_cloud_init_is_not_in_the_way(
+    deployment: Deployment,
+) -> None:
+    right = deployment.ssh("cat /etc/nginx/nginx.conf")
+    deployment.ssh("echo '# another' >>/etc/nginx/nginx.conf; echo other >/opt/digits/fingerprint")
+    deployment.ssh(
+        "printf '#!/bin/sh\\necho status: error; exit 1\\n' >/usr/local/bin/cloud-init"
+        " && chmod +x /usr/local/bin/cloud-init"
+    )
+    done = _second(deployment)
+    deployment.ssh("rm /usr/local/bin/cloud-init")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "cloud-init ended with an error" in done.stdout
+    assert deployment.ssh("cat /etc/nginx/nginx.conf") == right
+    # What nginx would not take never gets in.
+    broken = "echo nonsense >/etc/nginx/digits-upstream.conf; echo '# x' >>/etc/nginx/nginx.conf"
+    kept = deployment.ssh("cat /etc/nginx/digits-upstream.conf")
+    deployment.ssh(f"{broken}; echo other >/opt/digits/fingerprint")
+    done = _second(deployment)
+    assert done.returncode != 0
+    assert "Nothing was released." in done.stdout
+    assert deployment.ssh("tail -n 1 /etc/nginx/nginx.conf").strip() == "# x"
+    deployment.ssh(f"printf %s {shlex.quote(kept)} >/etc/nginx/digits-upstream.conf")
+    assert _second(deployment).returncode == 0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.crowd import visiting
 from tests.rehearsal.deployment import ROOT, Deployment, run
+from tests.rehearsal.load import under_load
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -69,9 +73,114 @@ def test_a_truncated_dump_is_refused_and_nothing_is_lost(
     assert deployment.rows() == rows
 
 
-def test_no_file_is_said() -> None:
+def test_no_file_is_said(tmp_path: Path) -> None:
     assert "Name it: make restore FILE=" in restore("")[1]
     assert "There is no dump at nowhere.dump" in restore("nowhere.dump")[1]
+    assert f"{tmp_path} is a folder, not a dump." in restore(tmp_path)[1]
+
+
+# Dumps that are whole, and not of this log: what makes the database that is dumped.
+LOG = (
+    "CREATE TABLE predictions (predicted_at timestamptz NOT NULL,"
+    " predicted_digit smallint NOT NULL, true_label smallint NOT NULL);"
+)
+AN_ANSWER = "INSERT INTO predictions VALUES ({});"
+OTHERS = {
+    "before the first answer": ("", "it was made before the first answer"),
+    "another table": (
+        "CREATE TABLE customers (name text); INSERT INTO customers VALUES ('x');",
+        "it also holds TABLE DATA public customers, TABLE public customers.",
+    ),
+    "one table more": (LOG + "CREATE TABLE customers (name text);", "TABLE public customers"),
+    "a function": (
+        LOG + "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+        "FUNCTION public f()",
+    ),
+    "a view": (LOG + "CREATE VIEW v AS SELECT 1;", "VIEW public v"),
+    "other columns": (
+        "CREATE TABLE predictions (predicted_digit smallint, name text);",
+        "its columns are others",
+    ),
+    "one column more": (LOG.removesuffix(");") + ", name text);", "its columns are others"),
+    "what is no digit": (
+        LOG + AN_ANSWER.format("now(), 12, 1"),
+        "The restore failed and was taken back; the reason is above.",
+    ),
+    "what is no time": (
+        LOG.replace("timestamptz", "text") + AN_ANSWER.format("'x', 1, 1"),
+        "The restore failed and was taken back; the reason is above.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_dump_of_something_else_is_refused_and_nothing_is_changed(
+    deployment: Deployment, kind: str
+) -> None:
+    made_by, reason = OTHERS[kind]
+    rows = deployment.rows()
+    db = "docker exec digits-db-1"
+    deployment.ssh(f"{db} createdb --username digits other")
+    try:
+        psql = f"{db} psql --quiet --username digits --dbname other --command"
+        deployment.ssh(f"{psql} {shlex.quote(made_by)}" if made_by else "true")
+        dump_it = f"{db} pg_dump --username digits --format custom other >/tmp/other.dump"
+        said = deployment.ssh(f"{dump_it}; digits-restore </tmp/other.dump 2>&1 || echo refused")
+    finally:
+        deployment.ssh(f"{db} dropdb --username digits other; rm -f /tmp/other.dump")
+    assert reason in said
+    assert "Nothing was changed" in said
+    assert said.endswith("refused\n")
+    assert deployment.rows() == rows
+
+
+def test_what_is_no_dump_is_refused(deployment: Deployment, tmp_path: Path) -> None:
+    rows = deployment.rows()
+    for content in (b"SELECT 1;\n", b"\x1f\x8b\x08\x00", b"PGDMP", bytes(10_000)):
+        file = tmp_path / "file.dump"
+        file.write_bytes(content)
+        status, said = restore(file, CONFIRM="yes")
+        assert status != 0
+        assert "it cannot be read" in said
+    assert deployment.rows() == rows
+
+
+def test_the_table_that_a_restore_makes_is_the_app_s(deployment: Deployment, dump: Path) -> None:
+    describe = "docker exec digits-db-1 pg_dump --username digits --schema-only digits"
+    # Without what pg_dump puts in by chance, a word against replays.
+    table = f"{describe} | grep -v restrict"
+    made_by_the_app = deployment.ssh(table)
+    assert "CREATE INDEX predictions_predicted_at" in made_by_the_app
+    psql(deployment, "DROP TABLE predictions")
+    assert restore(dump, CONFIRM="yes")[0] == 0
+    assert deployment.ssh(table) == made_by_the_app
+
+
+def test_a_restore_among_visitors_loses_no_answer(deployment: Deployment, dump: Path) -> None:
+    psql(deployment, "TRUNCATE predictions")
+    with visiting(deployment.url, 10) as crowd:
+        time.sleep(5)
+        status, said = restore(dump, CONFIRM="yes")
+        time.sleep(3)
+    assert status == 0, said
+    found = re.search(r"Replaced (\d+) answers, which are all in (\S+) on the droplet", said)
+    assert found
+    held = deployment.ssh(
+        f"docker exec -i digits-db-1 pg_restore --data-only --file=- <{found[2]} | grep -c '^20'"
+    )
+    assert int(held) == int(found[1]) > 0
+    # Those before are in that dump, those since in the log. A visitor that was told to press
+    # again has not been logged.
+    since = len(deployment.rows()) - 3
+    assert crowd.answers == int(found[1]) + since
+    assert len({at for at, _, _ in deployment.rows()}) == since + 3
+    assert all("could not be saved" in problem for problem in crowd.failed), crowd.failed
+
+
+def test_two_backups_within_a_second(deployment: Deployment) -> None:
+    said = deployment.ssh("digits-backup manual & digits-backup manual; wait")
+    assert len(set(re.findall(r"Backed up to (\S+)", said))) == 2
+    assert deployment.ssh("ls /var/backups/digits/*.part 2>/dev/null || true") == ""
 
 
 def test_a_dump_is_made_every_night_and_before_every_release(deployment: Deployment) -> None:
@@ -114,6 +223,45 @@ def test_the_database_image_may_be_the_one_that_the_compose_file_names(
     assert "In service" in deployment.ssh(release)
 
 
+def _image_of_the_database(deployment: Deployment) -> str:
+    return deployment.ssh("docker inspect --format '{{.Image}}' digits-db-1").strip()
+
+
+def _rebuilt(deployment: Deployment, name: str, recipe: str) -> None:
+    """Give a name on the droplet to another image, as a pull of a newer one does."""
+    text = shlex.quote(f"FROM {name}\n{recipe}\n")
+    deployment.ssh(f"printf %s {text} | docker build --quiet --tag {name} - 2>/dev/null")
+
+
+def test_the_database_moves_to_a_newer_image_with_a_release_or_stays(
+    deployment: Deployment,
+) -> None:
+    rows = deployment.rows()
+    settings = deployment.ssh("cat /opt/digits/release.env")
+    named = dict(line.split("=", 1) for line in settings.splitlines())
+    postgres = deployment.ssh("docker inspect --format '{{.Config.Image}}' digits-db-1").strip()
+    release = f"NO_PULL=yes digits-release {named['APP_IMAGE']} abc1234 me@here 2>&1 || echo failed"
+    first = _image_of_the_database(deployment)
+    _rebuilt(deployment, postgres, "LABEL newer=yes")
+    said = deployment.ssh(release)
+    assert "Backed up to" in said
+    assert "The database is started anew and is away for some seconds" in said
+    assert "Nothing else to do" in said
+    newer = _image_of_the_database(deployment)
+    assert newer != first
+    assert deployment.rows() == rows
+    # One that does not start: back to the one before, and the app serves all the while.
+    _rebuilt(deployment, postgres, 'ENTRYPOINT ["false"]')
+    with under_load(deployment.url) as load:
+        said = deployment.ssh(release)
+    assert said.endswith("failed\n")
+    assert "and runs as before; why is above." in said
+    assert load.failed == []
+    assert _image_of_the_database(deployment) == newer
+    assert deployment.rows() == rows
+    assert "Nothing to do" in deployment.ssh(release)
+
+
 def test_another_major_version_of_postgresql_is_refused(deployment: Deployment) -> None:
     serves = deployment.ssh("cat /opt/digits/release.env")
     image = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
@@ -125,5 +273,6 @@ def test_another_major_version_of_postgresql_is_refused(deployment: Deployment) 
     said = deployment.ssh(f"{settings} digits-release {image} abc1234 me@here 2>&1 || echo refused")
     assert said.endswith("refused\n")
     assert "The database was written by PostgreSQL 17" in said
+    assert "Stay on 17: POSTGRES_IMAGE=postgres:17-trixie" in said
     assert deployment.ssh("cat /opt/digits/release.env") == serves
     assert len(deployment.rows()) >= 3

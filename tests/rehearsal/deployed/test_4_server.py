@@ -6,12 +6,13 @@ import json
 import re
 import shlex
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 import requests
 from playwright.sync_api import Page
 
+from tests import hostile
 from tests.browser.page import DigitsPage
 from tests.pen import drawing
 from tests.rehearsal.deployment import Deployment, run
@@ -75,9 +76,122 @@ def test_a_class_behind_one_address_is_let_in_and_a_flood_is_not(deployment: Dep
     assert "429" in flood
 
 
+def test_refusals_by_the_thousand_are_hardly_noted(deployment: Deployment) -> None:
+    script = (
+        "import http.client, time\n"
+        "c = http.client.HTTPConnection('127.0.0.1'); refused = 0; end = time.time() + 20\n"
+        "while refused < 10000 and time.time() < end:\n"
+        "    c.request('GET', '/unavailable'); r = c.getresponse(); r.read()\n"
+        "    refused += r.status == 429\n"
+        "print(refused)\n"
+    )
+    time.sleep(1)
+    since = deployment.ssh("date '+%F %T'").strip()
+    # Foreign names are refused as cheaply.
+    name = script.replace("'/unavailable')", "'/', headers={'Host': 'evil.example'})")
+    for text, status in ((script, "429"), (name.replace("429", "421"), "421")):
+        refused = int(deployment.ssh(f"python3 -c {shlex.quote(text)}"))
+        assert refused == 10000
+        counted = f"journalctl --unit nginx --since '{since}' --output cat | grep -c '\" {status} '"
+        assert int(deployment.ssh(f"{counted} || true")) < 50
+    errors = f"journalctl --unit nginx --since '{since}' --output cat | grep -c limiting"
+    assert deployment.ssh(f"{errors} || true").strip() == "0"
+
+
+def test_the_journal_is_bounded_in_size(deployment: Deployment) -> None:
+    """Filled with more than it may hold."""
+    fill = (
+        "import socket\n"
+        "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "s.connect('/run/systemd/journal/socket')\n"
+        "import os\n"
+        "for n in range(5000):\n"
+        "    s.send(b'SYSLOG_IDENTIFIER=fill\\nMESSAGE=' + os.urandom(35000).hex().encode()"
+        " + b'\\n')\n"
+    )
+    # Its rate is bounded too, for each service: here each time as another one.
+    for _ in range(2):
+        deployment.ssh(f"systemd-run --quiet --wait --collect python3 -c {shlex.quote(fill)}")
+    used = int(deployment.ssh("du --summarize --block-size=1M /var/log/journal").split()[0])
+    print(f"{used} MB")
+    assert used <= 210
+
+
+def test_only_an_address_leads_here(deployment: Deployment) -> None:
+    for host, status in (
+        ("evil.example", 421), ("203.0.113.7.evil.example", 421), ("", 400), ("x" * 300, 421),
+        ("203.0.113.7", 200), ("[2001:db8::1]", 200), ("localhost", 200), ("LOCALHOST:80", 200),
+    ):  # fmt: skip
+        ask = "curl --silent --output /dev/null --write-out '%{http_code}' -H"
+        said = deployment.ssh(
+            f"{ask} {shlex.quote(f'Host: {host}' if host else 'Host;')} 127.0.0.1"
+        )
+        assert int(said) == status, host
+
+
+def test_one_address_cannot_fill_the_site(deployment: Deployment) -> None:
+    with ExitStack() as pages:
+        for _ in range(100):
+            pages.enter_context(hostile.raw_page(deployment.url))
+        with pytest.raises(ConnectionError, match="429"), hostile.raw_page(deployment.url):
+            pass
+        # From another address, the droplet's own, a page opens.
+        shake = (
+            "curl --silent --max-time 2 --output /dev/null --write-out '%{http_code}' --http1.1"
+            " -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13'"
+            " -H 'Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng=='"
+            " -H 'Sec-WebSocket-Protocol: streamlit'"
+            " 127.0.0.1/_stcore/stream || true"
+        )
+        assert deployment.ssh(shake).strip() == "101"
+
+
+def test_a_restart_of_nginx_turns_nobody_away_for_long(deployment: Deployment) -> None:
+    with hostile.raw_page(deployment.url), hostile.raw_page(deployment.url):
+        deployment.ssh("systemd-run --quiet --on-active=1 systemctl restart nginx")
+        away, longest, ends = 0.0, 0.0, time.monotonic() + 10
+        while time.monotonic() < ends:
+            started = time.monotonic()
+            try:
+                requests.get(f"{deployment.url}/_stcore/health", timeout=5)
+                away = 0.0
+            except requests.RequestException:
+                time.sleep(0.02)
+                away += time.monotonic() - started
+                longest = max(longest, away)
+    print(f"away for {longest:.2f} s")
+    assert 0 < longest < 2.5
+
+
+@pytest.mark.parametrize("what", ["app", "db"])
+def test_what_hangs_is_back_within_a_minute(deployment: Deployment, what: str) -> None:
+    rows = deployment.rows()
+    container = deployment.ssh(
+        f"docker ps -q --filter label=com.docker.compose.service={what}"
+    ).strip()
+    state = "docker inspect --format '{{.State.StartedAt}} {{.State.Health.Status}}' " + container
+    before, _ = deployment.ssh(state).split()
+    stop = f"for p in $(docker top {container} -eo pid | tail -n +2); do kill -STOP $p; done"
+    deployment.ssh(stop)
+    stopped = time.monotonic()
+    if what == "app":
+        answer = requests.get(deployment.url, timeout=30)
+        assert time.monotonic() - stopped < 15
+        assert answer.status_code == 504
+        assert "Back in a moment" in answer.text
+        _wait_until_it_serves(deployment, 60)
+    limit = 60 if what == "app" else 180  # a database is given more time before it is given up
+    while (now := deployment.ssh(state).split())[0] == before or now[1] != "healthy":
+        assert time.monotonic() - stopped < limit, now
+        time.sleep(1)
+    print(f"{what}: back after {time.monotonic() - stopped:.0f} s")
+    assert "is started anew" in deployment.ssh("journalctl --unit digits-watch --lines 20")
+    assert deployment.rows() == rows
+
+
 def test_the_access_log_knows_no_query_string(deployment: Deployment) -> None:
     assert requests.get(f"{deployment.url}/?secret=word", timeout=30).ok
-    log = deployment.ssh("tail -n 50 /var/log/nginx/access.log")
+    log = deployment.ssh("journalctl --unit nginx --lines 50 --output cat")
     assert '"GET /"' in log
     assert "secret" not in log
 
@@ -96,7 +210,12 @@ def test_while_the_app_is_down_a_plain_page_says_so(deployment: Deployment) -> N
 
 def test_time_logs_and_updates_are_kept_in_bounds(deployment: Deployment) -> None:
     assert deployment.ssh("date +%Z").strip() == "UTC"
-    assert "SystemMaxUse=200M" in deployment.ssh("cat /etc/systemd/journald.conf.d/*.conf")
+    bounds = deployment.ssh("systemd-analyze cat-config systemd/journald.conf")
+    assert "SystemMaxUse=200M" in bounds
+    assert "MaxRetentionSec=14day" in bounds
+    # nginx writes there too, and nowhere else.
+    files = deployment.ssh("find /var/log/nginx -type f -size +0 | sort")
+    assert files == ""
     daemon = json.loads(deployment.ssh("cat /etc/docker/daemon.json"))
     assert daemon["log-opts"]["max-size"] == "10m"
     assert daemon["live-restore"] is True

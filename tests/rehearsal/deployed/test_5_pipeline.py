@@ -110,9 +110,10 @@ def test_make_pipeline_sets_what_the_workflows_need(
     github.variables["DROPLET_HOST_KEY"] = (kept / "DROPLET_HOST_KEY").read_text()
     # Every secret and variable that deploy.yml names has been set; those that have
     # a default, or are GitHub's own, need not be.
-    workflow = (ROOT / ".github/workflows/deploy.yml").read_text()
-    named = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", workflow)) - {"REGISTRY"}
-    assert named == {path.name for path in kept.iterdir()}
+    for workflow in ("deploy.yml", "rollback.yml"):
+        text = (ROOT / ".github/workflows" / workflow).read_text()
+        named = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", text))
+        assert named - {"REGISTRY", "DEPLOYMENT_NAME"} == {path.name for path in kept.iterdir()}
     assert (STATE / "deploy_key").stat().st_mode & 0o077 == 0
 
 
@@ -186,10 +187,53 @@ def test_of_pushes_at_once_the_newest_serves_in_the_end(
 
 
 def test_the_button_goes_back(github: GitHub, deployment: Deployment, page: Page) -> None:
-    done = github.dispatch("rollback").finish()
+    done = github.dispatch("rollback.yml").finish()
     assert done.status == 0, done.output[-3000:]
     DigitsPage(page).open(deployment.url)
     expect(page.get_by_role("heading", name="First")).to_be_visible()
+
+
+def test_going_back_waits_for_no_push_and_no_waiting_push_undoes_it(
+    github: GitHub, deployment: Deployment, page: Page
+) -> None:
+    # The run of this push is under way, and far from its release, when the button is pressed.
+    push = github.push(lambda folder: retitled("Pushed before", folder))
+    back = github.dispatch("rollback.yml").finish()
+    assert push.status is None, "the push was done first: this proves nothing"
+    assert back.status == 0, back.output[-3000:]
+    served = deployment.ssh("tail -n 1 /opt/digits/releases.log")
+    assert "\trollback" in served
+    push.finish()
+    assert push.status != 0
+    assert re.search(r"Not released: you went back to .+, after this was pushed", push.output)
+    assert deployment.ssh("tail -n 1 /opt/digits/releases.log") == served
+    # Whoever means it says so.
+    done = github.dispatch("deploy.yml").finish()
+    assert done.status == 0, done.output[-3000:]
+    DigitsPage(page).open(deployment.url)
+    expect(page.get_by_role("heading", name="Pushed before")).to_be_visible()
+
+
+def test_going_back_waits_for_a_release_that_is_under_way(
+    github: GitHub, deployment: Deployment
+) -> None:
+    # As if one held the lock for twenty seconds.
+    deployment.ssh("systemd-run --quiet flock /opt/digits/lock sleep 20")
+    done = github.dispatch("rollback.yml").finish()
+    assert done.status == 0, done.output[-3000:]
+    assert "Another release is running: " in done.output
+    assert "Waiting for it" in done.output
+
+
+@pytest.mark.parametrize("workflow", ["deploy.yml", "rollback.yml"])
+def test_another_branch_does_not_reach_production(
+    github: GitHub, deployment: Deployment, workflow: str
+) -> None:
+    before = deployment.ssh("cat /opt/digits/releases.log")
+    done = github.dispatch(workflow, branch="mine").finish()
+    assert done.status != 0
+    assert "Only main reaches production" in done.output
+    assert deployment.ssh("cat /opt/digits/releases.log") == before
 
 
 def test_a_droplet_with_another_host_key_is_not_talked_to(
@@ -199,7 +243,7 @@ def test_a_droplet_with_another_host_key_is_not_talked_to(
     another = (ROOT / "infra/terraform/tests/fixtures/other_key.pub").read_text().split()
     github.variables["DROPLET_HOST_KEY"] = f"{deployment.ip} {another[0]} {another[1]}"
     before = deployment.ssh("cat /opt/digits/releases.log")
-    done = github.dispatch("rollback").finish()
+    done = github.dispatch("rollback.yml").finish()
     github.variables["DROPLET_HOST_KEY"] = pinned
     assert done.status != 0
     assert "shows another host key than the one pinned in" in done.output

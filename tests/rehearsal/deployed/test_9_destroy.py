@@ -95,6 +95,12 @@ def test_a_deployment_that_was_cut_off_goes_on_and_takes_the_old_answers(
         print(cut_off("digitalocean_droplet.app: Creating"))
         print(cut_off("TASK [docker"))
         print(cut_off("==> Release"))
+        # A first release that fails: nothing serves, and nobody is told otherwise.
+        first = run("make", "release", "TARGET=rehearsal", "IMAGE=nowhere.invalid/digits:1")
+        assert first.returncode != 0
+        assert "could not be pulled" in first.stdout
+        assert "Nothing serves yet." in first.stdout
+        assert "still serves" not in first.stdout
         done = run("make", "deploy", "TARGET=rehearsal")
         assert done.returncode == 0
         fresh = Deployment(done.stdout, url_in(done.stdout))

@@ -1,4 +1,5 @@
-"""GitHub, as far as the rehearsal of the pipeline needs it: a push starts a run of deploy.yml.
+"""GitHub, as far as the rehearsal of the pipeline needs it: a push starts a run of deploy.yml,
+a button one of deploy.yml or rollback.yml.
 
 The jobs are run by act on this machine, with stand-ins for other people's actions
 (`actions/` beside this file). What act leaves to GitHub is done here: which run may go
@@ -7,18 +8,21 @@ on while another of its concurrency group is under way.
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from tests.rehearsal.deployment import ROOT, clean_environment
 
-WORKFLOW = ".github/workflows/deploy.yml"
+WORKFLOWS = ".github/workflows"
 ACTIONS = Path(__file__).with_name("actions")
 ACT = ROOT / ".venv" / "test" / "bin" / "act"
 # What the tests of the deployed commit are is not what these runs are about, and these
@@ -42,6 +46,7 @@ class Run:
     """One run of the workflow, in a thread of its own."""
 
     folder: Path
+    workflow: str
     output: str = ""
     status: int | None = None  # None until it has ended, and if it never began
     superseded: bool = False
@@ -64,8 +69,8 @@ class GitHub:
         self.variables: dict[str, str] = {}
         self._runs: list[Run] = []
         self._turn = threading.Condition()
-        self._under_way: Run | None = None
-        self._pending: Run | None = None
+        self._under_way: dict[str, Run | None] = {}  # by concurrency group
+        self._pending: dict[str, Run | None] = {}
         self.repository = folder / "repository"
         self._git("clone", "--quiet", str(ROOT), str(self.repository))
         # What is being worked on is rehearsed, committed or not.
@@ -93,37 +98,44 @@ class GitHub:
         self._git(
             "-C", str(self.repository), "commit", "--quiet", "--allow-empty", "-m", "A change"
         )
-        return self._start("push")
+        # GitHub says when in seconds since 1970.
+        pushed = {"ref": "refs/heads/main", "repository": {"pushed_at": int(time.time())}}
+        return self._start("push", "deploy.yml", pushed)
 
     def head(self) -> str:
         """The newest commit's hash."""
         return self._git("-C", str(self.repository), "rev-parse", "HEAD").strip()
 
-    def dispatch(self, action: str) -> Run:
+    def dispatch(self, workflow: str, branch: str = "main", **inputs: str) -> Run:
         """Start a run by hand, as with the button on GitHub's page."""
-        return self._start("workflow_dispatch", "--input", f"action={action}")
+        event = {"ref": f"refs/heads/{branch}", "inputs": inputs}
+        return self._start("workflow_dispatch", workflow, event)
 
-    def _start(self, event: str, *options: str) -> Run:
+    def _start(self, event: str, workflow: str, payload: dict[str, Any]) -> Run:
         checkout = self._folder / f"run-{len(self._runs) + 1}"
         self._git("clone", "--quiet", str(self.repository), str(checkout))
         # act takes the repository's name from here; nothing is sent there.
         self._git(
             "-C", str(checkout), "remote", "set-url", "origin", "https://github.com/You/digits"
         )
-        run = Run(checkout)
+        branch = payload["ref"].removeprefix("refs/heads/")
+        self._git("-C", str(checkout), "checkout", "--quiet", "-B", branch)
+        (self._folder / f"{checkout.name}.json").write_text(json.dumps(payload))
+        run = Run(checkout, workflow)
         self._runs.append(run)
         begun = threading.Event()
-        run.thread = threading.Thread(target=self._run, args=(run, event, options, begun))
+        run.thread = threading.Thread(target=self._run, args=(run, event, begun))
         run.thread.start()
         begun.wait()  # pushes keep their order
         return run
 
-    def _run(self, run: Run, event: str, options: tuple[str, ...], begun: threading.Event) -> None:
-        if not self._wait_for_turn(run, begun):
+    def _run(self, run: Run, event: str, begun: threading.Event) -> None:
+        group = self._wait_for_turn(run, begun)
+        if not group:
             return
         try:
             done = subprocess.run(
-                self._act(run, event, options),
+                self._act(run, event),
                 cwd=run.folder,
                 env=clean_environment() | self._env | self.secrets,
                 stdout=subprocess.PIPE,
@@ -134,39 +146,44 @@ class GitHub:
             run.output, run.status = done.stdout, done.returncode
         finally:
             with self._turn:
-                self._under_way = None
+                self._under_way[group] = None
                 self._turn.notify_all()
 
-    def _wait_for_turn(self, run: Run, begun: threading.Event) -> bool:
-        """GitHub's rule for a concurrency group: one under way, the newest one waiting."""
-        rule = yaml.safe_load((run.folder / WORKFLOW).read_text())["concurrency"]
+    def _wait_for_turn(self, run: Run, begun: threading.Event) -> str:
+        """GitHub's rule for a concurrency group: one under way, the newest one waiting.
+
+        Returns the group, or nothing if a newer run took this one's place.
+        """
+        rule = yaml.safe_load((run.folder / WORKFLOWS / run.workflow).read_text())["concurrency"]
         assert rule["cancel-in-progress"] is False
-        assert "${{" not in rule["group"], "one group for every run"
+        group = str(rule["group"])
+        assert "${{" not in group, "one group for every run"
         with self._turn:
-            if self._pending:
-                self._pending.superseded = True
-            self._pending = run
+            if pending := self._pending.get(group):
+                pending.superseded = True
+            self._pending[group] = run
             begun.set()
             self._turn.notify_all()
-            self._turn.wait_for(lambda: run.superseded or self._under_way is None)
+            self._turn.wait_for(lambda: run.superseded or self._under_way.get(group) is None)
             if run.superseded:
-                return False
-            self._pending, self._under_way = None, run
-            return True
+                return ""
+            self._pending[group], self._under_way[group] = None, run
+            return group
 
-    def _act(self, run: Run, event: str, options: tuple[str, ...]) -> list[str]:
-        used = set(re.findall(r"uses: ([^\s@]+)@(\S+)", (run.folder / WORKFLOW).read_text()))
+    def _act(self, run: Run, event: str) -> list[str]:
+        workflow = f"{WORKFLOWS}/{run.workflow}"
+        used = set(re.findall(r"uses: ([^\s@]+)@(\S+)", (run.folder / workflow).read_text()))
         stand_ins = [
             ("--local-repository", f"{name}@{ref}={ACTIONS / name.split('/')[1]}")
             for name, ref in used
             if name != "actions/checkout"  # act does that one itself
         ]
         return [
-            *(str(ACT), event, "--workflows", WORKFLOW, "--platform", "ubuntu-latest=-self-hosted"),
+            *(str(ACT), event, "--workflows", workflow, "--platform", "ubuntu-latest=-self-hosted"),
             *("--actor", "you", "--pull=false"),
+            *("--eventpath", str(self._folder / f"{run.folder.name}.json")),
             # Named only: their values come from the environment, not from a process list.
             *(word for name in self.secrets for word in ("--secret", name)),
             *(w for name, value in self.variables.items() for w in ("--var", f"{name}={value}")),
             *(word for stand_in in stand_ins for word in stand_in),
-            *options,
         ]

@@ -19,22 +19,30 @@ from PIL import Image
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
 
 
 class Visitor:
     """One open page. `async with Visitor(url) as visitor: ...`"""
 
     def __init__(self, url: str) -> None:
-        self._url = url.replace("http", "ws", 1) + "/_stcore/stream"
-        self._page: ClientConnection
-        self._widgets: dict[str, str] = {}  # by their last part: canvas, label, ...
+        self.url = url
+        self.page: ClientConnection
+        self.widgets: dict[str, str] = {}  # by their last part: canvas, label, ...
         self.digit: int | None = None
+        self.hint = ""
         self.message = ""
 
     async def __aenter__(self) -> Self:
         """Open the page and wait until it is complete."""
-        self._page = await connect(self._url, subprotocols=["streamlit"], max_size=None)  # type: ignore[list-item]
-        await self._rerun(BackMsg())
+        self.page = await connect(
+            self.url.replace("http", "ws", 1) + "/_stcore/stream",
+            origin=Origin(self.url),
+            subprotocols=[Subprotocol("streamlit")],
+            max_size=None,
+            close_timeout=1,  # it may leave with much of the page unread
+        )
+        await self.run(BackMsg())
         return self
 
     async def __aexit__(
@@ -44,20 +52,25 @@ class Visitor:
         trace: TracebackType | None,
     ) -> None:
         """Close the page."""
-        await self._page.close()
+        await self.page.close()
 
     async def draw(self, canvas: NDArray[np.uint8]) -> None:
         """Send a drawing, (H, W, 4), and wait for the page with its prediction."""
         png = BytesIO()
         Image.fromarray(canvas).save(png, "PNG")
-        picture = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
-        drawing = {"drawing": {"raw": {"version": "7.4.0", "objects": []}, "data": picture}}
+        await self.send_picture(
+            "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+        )
+
+    async def send_picture(self, data: object) -> None:
+        """Send what the canvas would put in its `data`, and wait for the page."""
+        drawing = {"drawing": {"raw": {"version": "7.4.0", "objects": []}, "data": data}}
         back = BackMsg()
         back.rerun_script.widget_states.widgets.add(
-            id=self._widgets["canvas"], json_value=json.dumps(drawing)
+            id=self.widgets["canvas"], json_value=json.dumps(drawing)
         )
         self._drawn = back
-        await self._rerun(back)
+        await self.run(back)
 
     async def answer(self, digit: int) -> None:
         """Press Correct if that is what was predicted, else submit the correction."""
@@ -65,20 +78,20 @@ class Visitor:
         back.CopyFrom(self._drawn)
         widgets = back.rerun_script.widget_states.widgets
         if digit == self.digit:
-            widgets.add(id=self._widgets["correct"], trigger_value=True)
+            widgets.add(id=self.widgets["correct"], trigger_value=True)
         else:
-            widgets.add(id=self._widgets["label"], string_value=str(digit))
-            widgets.add(id=self._widgets["Submit Correction"], trigger_value=True)
-        await self._rerun(back)
+            widgets.add(id=self.widgets["label"], string_value=str(digit))
+            widgets.add(id=self.widgets["Submit Correction"], trigger_value=True)
+        await self.run(back)
 
-    async def _rerun(self, back: BackMsg) -> None:
+    async def run(self, back: BackMsg) -> None:
         """Send, and read the page that comes back to its end."""
         back.rerun_script.SetInParent()
-        await self._page.send(back.SerializeToString())
-        self.digit = None
+        await self.page.send(back.SerializeToString())
+        self.digit, self.hint = None, ""
         while True:
             forward = ForwardMsg()
-            frame = await self._page.recv(decode=False)
+            frame = await self.page.recv(decode=False)
             forward.ParseFromString(frame)
             if forward.WhichOneof("type") == "script_finished":
                 # A run that a newer one overtook ends early; the newer one follows.
@@ -93,10 +106,12 @@ class Visitor:
         if kind in ("bidi_component", "button", "text_input"):
             identity = getattr(element, kind).id
             name = identity.rsplit("-", 2 if kind == "bidi_component" else 1)
-            self._widgets[name[1]] = identity
+            self.widgets[name[1]] = identity
         elif kind == "html":
             body = element.html.body
             if 'data-testid="digit"' in body:
                 self.digit = int(body.split('data-testid="digit">')[1][0])
+            elif 'class="hint"' in body:
+                self.hint = body.split('class="hint">')[1].split("<")[0]
             elif 'role="alert"' in body:
                 self.message = body.split(">", 1)[1].split("<")[0]

@@ -1,0 +1,240 @@
+"""What a visitor may send, looked at before Streamlit sees it.
+
+Streamlit parses whatever a page sends and keeps it while the page is open. This page sends
+little: a picture, a short text, two presses. Anything else is left out here, so that neither
+its size nor its shape reaches the app. Streamlit is also kept from looking up its own
+addresses on the internet, which it would do for every foreign page that tries to connect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from websockets.frames import Frame
+
+PAGES = 400  # open at once; each takes about 0.1 MB, and 0.5 MB in bad hands
+MESSAGE_BYTES = 1_000_000  # minutes of scribbling without a pause
+PICTURE_CHARS = 100_000  # a canvas full of scribbles has about 32,000
+LABEL_CHARS = 100
+WIDGETS = 8  # the page has four
+PAUSE_SECONDS = 0.02  # between two messages of one page
+WAITING = 20  # messages of one page; a canvas sends five a second at most
+# Frames that are no message: pings, pongs, pieces. A browser sends two a minute.
+EXTRA_FRAMES = 1_000  # at once
+EXTRA_FRAMES_PER_SECOND = 10
+
+STREAM = "/_stcore/stream"
+# All that a browser asks for, and the two health checks; the rest of Streamlit is shut.
+PATHS = re.compile(
+    r"/(|favicon\.png|static/.*"
+    r"|_stcore/(health|script-health-check|host-config|bidi-components/.*))"
+)
+
+# The page's widgets, each with the kind of value it sends: the group's name.
+WIDGET = re.compile(
+    r"\$\$ID-[0-9a-f]{32}-"
+    r"(?:(?P<json_value>canvas-\d{1,9})|(?P<string_value>label)"
+    r"|(?P<trigger_value>correct|FormSubmitter:correction-Submit Correction))"
+)
+# In the canvas's JSON, which is not parsed: beside the picture it has every point drawn.
+PICTURE = re.compile(
+    r'"data":\s?"data:image/png;base64,'
+    r'((?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)"'
+)
+
+
+class Gate:
+    """ASGI middleware: passes on what the page needs, in the amount it needs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._pages = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Look at one request or one websocket."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _is_own_name(_host(scope)):
+            refusal = PlainTextResponse("This site has no name, only an address.\n", 421)
+            await refusal(scope, receive, send)
+        elif scope["method"] not in ("GET", "HEAD") or not PATHS.fullmatch(scope["path"]):
+            await PlainTextResponse("There is nothing here.\n", 404)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = _host(scope)
+        origin = Headers(scope=scope).get("origin")  # only browsers send one
+        # Names only: nginx leaves the port out of Host.
+        foreign = origin is not None and _hostname(origin) != host
+        full = self._pages >= PAGES
+        if foreign or full or not _is_own_name(host) or scope["path"] != STREAM:
+            await send({"type": "websocket.close"})  # before it is open: status 403
+            return
+        # Without an Origin Streamlit has nothing left to check.
+        headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
+
+        async def send_or_not(message: Message) -> None:
+            # Streamlit would write a stack trace for a page that left; `receive` tells it.
+            with suppress(OSError):
+                await send(message)
+
+        inlet = _Inlet(receive, send)
+        reading = asyncio.create_task(inlet.read())
+        self._pages += 1
+        try:
+            await self._app({**scope, "headers": headers}, inlet, send_or_not)
+        finally:
+            self._pages -= 1
+            reading.cancel()
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """uvicorn's websocket, cut off when it is sent nothing but pings or pieces.
+
+    uvicorn keeps every piece until the message is whole, and every pong until it is read.
+    """
+
+    _extra = 0.0
+    _counted_at = 0.0
+
+    def handle_ping(self) -> None:
+        """Answer, if the one before was taken."""
+        if self._count() and self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.transport.abort()
+
+    def handle_pong(self, event: Frame) -> None:
+        """Take note."""
+        if self._count():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Keep one more piece of a message."""
+        if self._count():
+            super().handle_cont(event)
+
+    def _count(self) -> bool:
+        """Note one extra frame; return whether that is within the limit, or cut off."""
+        now = self.loop.time()
+        earned = (now - self._counted_at) * EXTRA_FRAMES_PER_SECOND
+        self._extra = max(0.0, self._extra - earned) + 1
+        self._counted_at = now
+        if self._extra > EXTRA_FRAMES:
+            self.transport.abort()
+        return self._extra <= EXTRA_FRAMES
+
+
+class _Inlet:
+    """One page's messages, bounded and slowed down; a `receive` of ASGI."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._waiting: asyncio.Queue[Message] = asyncio.Queue()
+        self._next = 0.0
+
+    async def __call__(self) -> Message:
+        await asyncio.sleep(self._next - asyncio.get_running_loop().time())
+        message = await self._waiting.get()
+        self._next = asyncio.get_running_loop().time() + PAUSE_SECONDS
+        return message
+
+    async def read(self) -> None:
+        """Take messages as they come until the page leaves, or sends what no page does.
+
+        Always, so that it is noticed at once when a page leaves.
+        """
+        while (message := await self._receive())["type"] != "websocket.disconnect":
+            if message["type"] == "websocket.receive":
+                try:
+                    frame = cleaned(message.get("bytes") or b"")
+                except DecodeError:
+                    message = await self._refuse(1002)
+                    break
+                if not frame:
+                    continue
+                if self._waiting.qsize() >= WAITING:
+                    message = await self._refuse(1008)
+                    break
+                message = {"type": "websocket.receive", "bytes": frame}
+            self._waiting.put_nowait(message)
+        self._waiting.put_nowait(message)
+
+    async def _refuse(self, code: int) -> Message:
+        with suppress(OSError):
+            await self._send({"type": "websocket.close", "code": code})
+        return {"type": "websocket.disconnect", "code": code}
+
+
+def cleaned(frame: bytes) -> bytes:
+    """Return the message with only what this page sends in it; nothing if that is nothing.
+
+    Raises DecodeError if it is no message of Streamlit's.
+    """
+    sent, kept = BackMsg(), BackMsg()
+    sent.ParseFromString(frame)
+    if sent.WhichOneof("type") != "rerun_script":
+        return b""
+    kept.rerun_script.SetInParent()
+    for widget in sent.rerun_script.widget_states.widgets[:WIDGETS]:
+        kind = widget.WhichOneof("value")
+        known = WIDGET.fullmatch(widget.id)
+        if known is None or known.lastgroup != kind:
+            continue
+        if kind == "json_value":
+            picture = PICTURE.search(widget.json_value)
+            if picture is None:  # nothing drawn
+                continue
+            # Too large a picture becomes one that cannot be read, and the page says so.
+            data = picture[1] if len(picture[1]) <= PICTURE_CHARS else ""
+            widget.json_value = f'{{"drawing": {{"data": "data:image/png;base64,{data}"}}}}'
+        elif kind == "string_value":
+            widget.string_value = widget.string_value[:LABEL_CHARS]
+        kept.rerun_script.widget_states.widgets.append(widget)
+    result: bytes = kept.SerializeToString()
+    return result
+
+
+def _host(scope: Scope) -> str | None:
+    return _hostname("//" + Headers(scope=scope).get("host", ""))
+
+
+def _hostname(address: str) -> str | None:
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # raises if it is no number, and then the name is none either
+        return parts.hostname
+    except ValueError:
+        return None
+
+
+def _is_own_name(host: str | None) -> bool:
+    """An address, or localhost: a page whose own name was made to point here is foreign."""
+    if host == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(host or "")
+    except ValueError:
+        return False
+    return True

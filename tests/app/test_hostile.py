@@ -1,0 +1,269 @@
+"""A hostile visitor, and what the others notice of them: nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+
+import psutil
+import pytest
+
+from gate import PAGES
+from tests import hostile
+from tests.app.conftest import ROOT
+from tests.conftest import need
+from tests.crowd import visiting
+from tests.postgres import Database
+from tests.served import served
+
+MB = 1_000_000
+GROWTH = 40 * MB  # what an attack may leave behind, and what it may take while it lasts
+NO_PICTURE = "The drawing did not arrive whole. Clear the canvas and draw one digit."
+EMPTY = "Draw one digit, 0 to 9, with your mouse or finger."
+
+
+@dataclass(frozen=True)
+class App:
+    """A served app, its process, its database, and the file it writes to."""
+
+    url: str
+    process: psutil.Process
+    database: Database
+    log: Path
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    folder = tmp_path_factory.mktemp("app")
+    database = Database(folder / "data")
+    with served(database.url, log=folder / "log") as running:
+        with visiting(running.url):  # what it takes for the first visitors, it keeps
+            time.sleep(5)
+        yield App(running.url, psutil.Process(running.pid), database, folder / "log")
+    database.remove()
+
+
+def harmless(app: App, attack: Callable[[str], object]) -> object:
+    """Let it happen among ordinary visitors; return what the attacker saw."""
+    app.database.query("TRUNCATE predictions")
+    before, written = app.process.memory_info().rss, app.log.stat().st_size
+    proc = Path(f"/proc/{app.process.pid}")
+    (proc / "clear_refs").write_text("5")  # the peak is counted anew
+    with visiting(app.url) as crowd:
+        seen = attack(app.url)
+        time.sleep(1)
+    assert crowd.failed == []
+    assert crowd.answers > 0
+    assert max(crowd.waits) < 5
+    rows = app.database.query("SELECT count(*), count(DISTINCT predicted_at) FROM predictions")
+    assert rows == [(crowd.answers, crowd.answers)]
+    assert app.process.is_running()
+    peak = re.search(r"VmHWM:\s+(\d+) kB", (proc / "status").read_text())
+    assert peak
+    assert int(peak[1]) * 1024 - before < GROWTH
+    said = app.log.read_bytes()[written:].decode()
+    assert "Traceback" not in said
+    assert len(said) < 10_000
+    return seen
+
+
+def test_pictures_that_are_not_the_canvas_s(app: App) -> None:
+    said = harmless(app, hostile.picture_bomb)
+    assert isinstance(said, dict)
+    # What has too few or too many pixels for its size is black, as far as it goes.
+    assert set(said.values()) <= {NO_PICTURE, EMPTY}
+    assert [name for name, hint in said.items() if hint == EMPTY] == ["pixels that never end"]
+
+
+def test_the_bombs_are_bombs() -> None:
+    """Else the test above would hold for any app: small files of many pixels or long texts."""
+    files = hostile.pictures()
+    sizes = {"10,000 x 10,000 pixels": 100, "a palette, 20,000 x 20,000": 400}
+    for name, millions in sizes.items():
+        assert len(files[name]) < 110_000
+        width, height = struct.unpack(">II", files[name][16:24])
+        assert width * height == millions * 1_000_000
+    assert len(files["60 texts of a megabyte"]) < 75_000
+
+
+def test_values_of_every_wrong_kind(app: App) -> None:
+    said = harmless(app, hostile.garbage_states)
+    assert isinstance(said, list)
+    assert set(said) <= {EMPTY, NO_PICTURE}
+
+
+def test_frames_that_are_no_messages(app: App) -> None:
+    ends = harmless(app, hostile.broken_frames)
+    assert ends == [EMPTY, EMPTY, "closed 1002", "closed 1002", "closed 1002"]
+
+
+def test_a_message_of_200_megabytes_is_cut_off_at_its_start(app: App) -> None:
+    seen = harmless(app, hostile.oversized_message)
+    assert isinstance(seen, tuple)
+    assert seen[0] in ("closed 1009", "cut off")
+    assert seen[1] < 10 * MB  # the kernel's buffers
+
+
+@pytest.mark.parametrize("attack", [hostile.many_pieces, hostile.pings])
+def test_frames_without_end_are_cut_off(app: App, attack: Callable[[str], int]) -> None:
+    started = time.monotonic()
+    harmless(app, attack)
+    assert time.monotonic() - started < 4  # it would go on for five
+
+
+def test_a_page_that_asks_too_fast_is_cut_off(app: App) -> None:
+    seen = harmless(app, hostile.reruns)
+    assert isinstance(seen, tuple)
+    assert seen[1] == 10
+
+
+def test_pages_that_ask_as_fast_as_they_may_are_slow_and_no_more(app: App) -> None:
+    threads = []
+    over = Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            threads.append(app.process.num_threads())
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    seen = harmless(app, lambda url: hostile.reruns(url, pause=0.05))
+    over.set()
+    watcher.join()
+    assert isinstance(seen, tuple)
+    assert seen[0] > 100
+    assert max(threads) < 30  # ten attackers, four visitors, the server's own
+
+
+def test_visitors_who_come_and_go(app: App) -> None:
+    opened = harmless(app, lambda url: hostile.comers_and_goers(url, 2_000))
+    assert opened == 2_000
+
+
+def test_other_sites_pages_are_refused_at_once(app: App) -> None:
+    seen = harmless(app, lambda url: hostile.foreign_pages(url, 60))
+    assert isinstance(seen, list)
+    assert {status for status, _ in seen} == {403}
+    assert max(seconds for _, seconds in seen) < 2
+
+
+def test_other_names_are_refused(app: App) -> None:
+    seen = harmless(app, hostile.foreign_names)
+    assert isinstance(seen, dict)
+    assert set(seen.values()) == {(421, 403)}
+
+
+def test_its_own_addresses_are_not(app: App) -> None:
+    port = app.url.rsplit(":", 1)[1]
+    for host in (f"localhost:{port}", "localhost", "203.0.113.7", f"[::1]:{port}", "[2001:db8::1]"):
+        assert hostile.answer(app.url, "GET", "/", {"Host": host}) == 200
+        # nginx hands the name on without its port.
+        name = host.rpartition(":")[0] if host.endswith(port) else host
+        for origin in (f"http://{host}", f"http://{name}:8080", f"https://{name}"):
+            assert hostile.handshake(app.url, {"Host": host, "Origin": origin}) == 101
+
+
+def test_what_the_page_does_not_need_is_shut(app: App) -> None:
+    seen = harmless(app, hostile.unused_endpoints)
+    assert isinstance(seen, dict)
+    assert set(seen.values()) == {404}
+
+
+def test_there_are_only_so_many_pages(app: App) -> None:
+    with ExitStack() as pages:
+        for _ in range(PAGES):
+            pages.enter_context(hostile.raw_page(app.url))
+        with pytest.raises(ConnectionError, match="403"), hostile.raw_page(app.url):
+            pass
+    time.sleep(1)
+    harmless(app, lambda url: hostile.answer(url, "GET", "/"))
+
+
+CALL = re.compile(
+    r'sin6?_port=htons\((\d+)\).*?(?:inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)")'
+)
+
+
+def test_it_never_calls_anybody(tmp_path: Path) -> None:
+    """Every connection and every datagram of the process and its threads, from its start on."""
+    need(shutil.which("strace"), "strace is not installed", "sudo apt-get install strace")
+    calls, log = tmp_path / "calls", tmp_path / "log"
+    strace = ("strace", "-f", "-o", str(calls), "-e", "trace=connect,sendto,sendmsg,sendmmsg")
+    database = Database(tmp_path / "data")
+    with served(database.url, log=log, command=(*strace, sys.executable, "serve.py")) as app:
+        with visiting(app.url, visitors=2) as crowd:
+            statuses = {status for status, _ in hostile.foreign_pages(app.url, 20)}
+            hostile.foreign_names(app.url)
+            time.sleep(3)
+        for process in psutil.Process(app.pid).children():  # strace itself would not hand it on
+            process.terminate()
+            process.wait(60)
+    database.remove()
+    assert statuses == {403}
+    assert crowd.answers
+    assert crowd.failed == []
+    traced = calls.read_text()
+    assert "connect(" in traced, "strace saw nothing, not even the database"
+    outside = [
+        line
+        for line in traced.splitlines()
+        if (found := CALL.search(line))
+        and not ipaddress.ip_address(found[2] or found[3]).is_loopback
+    ]
+    assert outside == []
+    assert log.read_text().splitlines() == [
+        f"Serving the page at 127.0.0.1, port {app.url.rsplit(':', 1)[1]}."
+    ]
+
+
+# Serves the page; at SIGUSR1 whoever asks for the network waits for ever.
+HANGS = """
+import runpy, signal, threading
+from digits import recogniser
+signal.signal(signal.SIGUSR1, lambda *_: threading.Thread(
+    target=recogniser._loading.acquire, daemon=True).start())
+runpy.run_path("serve.py", run_name="__main__")
+"""
+
+
+def test_the_containers_health_check_sees_a_hang(tmp_path: Path) -> None:
+    text = (ROOT / "app" / "Dockerfile").read_text().replace("\\\n", " ")
+    found = re.search(r"HEALTHCHECK (.*) CMD (\[.*\])", text)
+    assert found
+    options = dict(re.findall(r"--(\S+)=(\d+)", found[1]))
+    seconds = (int(options["interval"]) + int(options["timeout"])) * int(options["retries"])
+    assert seconds <= 30, "a minute has to do for a restart too"
+
+    database = Database(tmp_path / "data")
+    with served(database.url, command=(sys.executable, "-c", HANGS)) as app:
+        port = app.url.rsplit(":", 1)[1]
+        check = [sys.executable, *json.loads(found[2].replace("8501", port))[1:]]
+
+        def healthy() -> bool:
+            result = subprocess.run(check, capture_output=True, timeout=20, check=False)
+            return result.returncode == 0
+
+        process = psutil.Process(app.pid)
+        assert healthy()
+        process.send_signal(signal.SIGSTOP)
+        assert not healthy()
+        process.send_signal(signal.SIGCONT)
+        assert healthy()
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.5)
+        assert hostile.answer(app.url, "GET", "/_stcore/health") == 200
+        assert not healthy()
+        process.kill()
+    database.remove()

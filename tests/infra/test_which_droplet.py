@@ -1,0 +1,302 @@
+"""Which droplet a verb means, and whose: Terraform's; without a state the only one; else none."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra import conformance
+from tests.infra.conftest import ROOT, Api, Project
+from tests.infra.test_doctor import examine, findings
+from tests.infra.test_wrong_things import NOT_WITHOUT_A_DROPLET, VERBS
+
+APPLY = ("apply", "-auto-approve", "-input=false")
+REMEMBERS = '[ "$1 $2" != "variable list" ] || echo DEPLOYMENT_NAME\necho "$*" >>{}'
+PYTHON = ".venv/ops/bin/python"
+
+
+def another(api: Api, name: str = "digits", tag: str | None = None) -> dict[str, Any]:
+    """A droplet that Terraform here did not make, once it is there."""
+    values = {"name": name, "size": "s-1vcpu-1gb", "image": "debian-13-x64", "tags": [tag or name]}
+    made = api.call("POST", "droplets", values).json()["droplet"]
+    while True:
+        now = api.call("GET", f"droplets/{made['id']}").json()["droplet"]
+        if now["status"] == "active":
+            return dict(now)
+
+
+def address(droplet: dict[str, Any]) -> str:
+    return str(droplet["networks"]["v4"][0]["ip_address"])
+
+
+def made_by_terraform(project: Project, api: Api, *settings: str) -> dict[str, Any]:
+    before = {droplet["id"] for droplet in api.call("GET", "droplets").json()["droplets"]}
+    project.terraform(*APPLY, *settings)
+    after = api.call("GET", "droplets").json()["droplets"]
+    [droplet] = [droplet for droplet in after if droplet["id"] not in before]
+    return dict(droplet)
+
+
+def url(project: Project, **settings: str | None) -> str:
+    done = project.run("scripts/url", **settings)
+    assert done.returncode == 0
+    return done.stdout.strip()
+
+
+def hosts(project: Project) -> dict[str, Any]:
+    printed = project.run(PYTHON, "infra/ansible/inventory.py").stdout
+    inventory = json.loads(printed)
+    assert inventory["droplet"]["hosts"] == list(inventory["_meta"]["hostvars"])
+    return dict(inventory["_meta"]["hostvars"])
+
+
+@pytest.fixture
+def whole(project: Project) -> Project:
+    """The project with every script as it is."""
+    for name in ("backup", "look.py"):
+        shutil.copy(ROOT / "scripts" / name, project.folder / "scripts" / name)
+    return project
+
+
+def test_of_two_and_no_state_none_is_chosen(whole: Project, api: Api) -> None:
+    both = [another(api), another(api)]
+    whole.ssh_says("echo reached; exit 0")
+    for verb in NOT_WITHOUT_A_DROPLET:
+        done = whole.run(f"scripts/{verb}", **VERBS[verb])
+        assert done.returncode == 1, verb
+        for droplet in both:
+            named = f"digits ({address(droplet)}, id {droplet['id']}, made {droplet['created_at']})"
+            assert named in done.stdout, verb
+        assert "Run this where make deploy TARGET=rehearsal ran" in done.stdout
+        assert "reached" not in done.stdout, verb
+    done = whole.run(PYTHON, "infra/ansible/inventory.py")
+    assert done.returncode == 1
+    assert "2 droplets carry the tag digits" in done.stdout
+    # Ansible, called without a script, stops as well, and says why.
+    done = whole.run(
+        ".venv/ops/bin/ansible-playbook", "infra/ansible/site.yml",
+        ANSIBLE_CONFIG=str(whole.folder / "infra/ansible/ansible.cfg"),
+        PATH=f"{whole.folder}/.venv/ops/bin:{whole.settings['PATH']}",
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "2 droplets carry the tag digits" in " ".join(done.stdout.split())
+    assert {e["method"] for e in conformance.journal(api.journal)} <= {"GET", "POST"}
+
+
+def test_the_one_that_terraform_made_is_meant_whatever_else_is_there(
+    project: Project, api: Api
+) -> None:
+    before = another(api)
+    mine = made_by_terraform(project, api)
+    after = another(api)
+    assert len({before["id"], mine["id"], after["id"]}) == 3
+    assert url(project) == f"http://{address(mine)}"
+    assert hosts(project) == {"digits": {"ansible_host": address(mine)}}
+    status, text = examine(project)["droplet"]
+    assert status == "FAIL"
+    assert f"Yours is digits ({address(mine)}, id {mine['id']}" in text
+    assert f"id {before['id']}" in text
+    assert f"id {after['id']}" in text
+
+    # Where Terraform is not installed, its state still tells.
+    project.command("terraform", "exit 127")
+    assert url(project) == f"http://{address(mine)}"
+    (project.folder / "bin/terraform").unlink()
+
+    # Its tag taken away, or its name changed, by hand: it is still the one.
+    for other in (before, after):
+        api.call("DELETE", f"droplets/{other['id']}")
+    resource = {"resources": [{"resource_id": str(mine["id"]), "resource_type": "droplet"}]}
+    api.call("DELETE", "tags/digits/resources", resource)
+    api.call("POST", f"droplets/{mine['id']}/actions", {"type": "rename", "name": "mine"})
+    assert url(project) == f"http://{address(mine)}"
+    assert "does not carry the tag digits" in examine(project)["droplet"][1]
+    assert hosts(project) == {"mine": {"ansible_host": address(mine)}}
+
+    # Gone by hand: then it is the one that carries the tag, if there is just one.
+    api.call("DELETE", f"droplets/{mine['id']}")
+    assert "No droplet carries the deployment's tag." in project.run("scripts/url").stdout
+    last = another(api)
+    assert url(project) == f"http://{address(last)}"
+
+
+def test_a_name_that_is_another_deployments(project: Project, api: Api) -> None:
+    mine = made_by_terraform(project, api, "-var", "name=numbers")
+    # The name is set in one shell and forgotten in the next.
+    assert url(project) == f"http://{address(mine)}"
+    assert url(project, TF_VAR_name="numbers") == f"http://{address(mine)}"
+    assert examine(project)["droplet"][0] == "ok"
+    other = another(api)
+    assert url(project, TF_VAR_name="numbers") == f"http://{address(mine)}"
+    done = project.run("scripts/url")
+    assert done.returncode == 1
+    assert "Terraform made numbers from here" in done.stdout
+    for droplet in (mine, other):
+        assert f"id {droplet['id']}" in done.stdout
+
+
+def test_destroy_backs_up_the_one_that_goes(project: Project, api: Api) -> None:
+    stray = another(api)
+    mine = made_by_terraform(project, api)
+    project.ssh_says('echo "asked: $*" >&2; exit 0')
+    project.backup('echo "backup of $DROPLET_IP"')
+    done = project.run("scripts/destroy", CONFIRM="digits")
+    assert f"The droplet at {address(mine)} answers" in done.stdout
+    assert f"backup of {address(mine)}" in done.stdout
+    assert address(stray) not in re.findall(r"backup of (\S+)", done.stdout)
+    [left] = api.call("GET", "droplets").json()["droplets"]
+    assert left["id"] == stray["id"]
+    # What is left of Terraform's has no answers: a second run needs no backup.
+    project.terraform(*APPLY, "-target=digitalocean_tag.app")
+    done = project.run("scripts/destroy", CONFIRM="digits")
+    assert "No backup is made: no droplet goes." in done.stdout
+    assert "backup of" not in done.stdout
+
+
+def test_the_real_backup_asks_the_droplet_it_is_told(whole: Project, api: Api) -> None:
+    another(api)
+    another(api)
+    whole.ssh_says('echo "$*" >&2; exit 4')
+    done = whole.run("scripts/backup", DROPLET_IP="203.0.113.200")
+    assert done.returncode == 4
+    assert "root@203.0.113.200" in done.stdout
+
+
+def refused(project: Project, api: Api, **settings: str) -> str:
+    """What `make deploy` says that changes nothing, and the doctor with it."""
+    lines = len(conformance.journal(api.journal))
+    done = project.run("scripts/deploy", **settings)
+    assert done.returncode == 1
+    assert "so nothing was changed" in done.stdout
+    assert "Terraform: the droplet" not in done.stdout
+    assert {e["method"] for e in conformance.journal(api.journal)[lines:]} == {"GET"}
+    status, text = findings(done.stdout)["account"]
+    assert status == "FAIL"
+    assert examine(project, "--before-deploy", **settings)["account"] == (status, text)
+    return text
+
+
+def test_a_clone_without_state_makes_no_second_deployment(project: Project, api: Api) -> None:
+    mine = made_by_terraform(project, api)
+    state = project.folder / "infra/terraform/terraform.tfstate"
+    kept = state.read_text()
+    state.unlink()
+    text = refused(project, api)
+    assert "Your account has this of digits already, and Terraform here does not know it: " in text
+    facts = f"{address(mine)}, s-1vcpu-1gb in fra1, $6 a month, id {mine['id']}"
+    assert f"droplet digits ({facts})" in text
+    for kind in ("firewall", "project", "ssh key"):
+        assert f"{kind} digits (id " in text
+    assert "go on where make deploy TARGET=rehearsal ran before" in text
+    assert "bring its state from there: infra/terraform/terraform.tfstate" in text
+    assert "export TF_VAR_name=digits-2" in text
+    # The verbs that need no state find it.
+    assert url(project) == f"http://{address(mine)}"
+    # As it says: with the state it goes on; under another name there is room.
+    state.write_text(kept)
+    assert examine(project, "--before-deploy")["account"][0] == "ok"
+    state.unlink()
+    found = examine(project, "--before-deploy", TF_VAR_name="digits-2")
+    assert found["account"][0] == "ok"
+    # A name that is changed to one that is taken.
+    state.write_text(kept)
+    other = another(api, "numbers")
+    assert f"id {other['id']}" in refused(project, api, TF_VAR_name="numbers")
+
+
+def test_a_stray_of_the_name(project: Project, api: Api) -> None:
+    values = {"name": "digits", "purpose": "Web Application"}
+    made = api.call("POST", "projects", values).json()["project"]
+    text = refused(project, api)
+    assert f"project digits (id {made['id']})" in text
+    assert "is not needed, remove it: https://cloud.digitalocean.com" in text
+    assert "go on where" not in text
+    api.call("DELETE", f"projects/{made['id']}")
+    # A tag alone hinders nobody, nor does a second droplet when Terraform has its own.
+    api.call("POST", "tags", {"name": "digits"})
+    assert examine(project, "--before-deploy")["account"][0] == "ok"
+    project.terraform(*APPLY)
+    another(api)
+    assert examine(project, "--before-deploy")["account"][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    "lost", ["digitalocean_droplet.app", "digitalocean_firewall.app", "digitalocean_project.app"]
+)
+def test_a_deploy_that_was_killed_goes_on(project: Project, api: Api, lost: str) -> None:
+    """Between making a thing and noting it in the state: it is told how to note it."""
+    mine = made_by_terraform(project, api)
+    project.terraform("state", "rm", lost)
+    text = refused(project, api)
+    [command] = re.findall(r"terraform -chdir=infra/terraform import \S+ \S+", text)
+    assert lost in command
+    assert project.run(*command.split()).returncode == 0
+    done = project.run("scripts/deploy")
+    assert "Apply complete! Resources: 0 added" in done.stdout or "No changes" in done.stdout
+    [still] = api.call("GET", "droplets").json()["droplets"]
+    assert still["id"] == mine["id"]
+
+
+def test_a_deploy_that_was_interrupted_goes_on(project: Project, api: Api) -> None:
+    project.terraform(*APPLY, "-target=digitalocean_droplet.app")
+    assert examine(project, "--before-deploy")["account"][0] == "ok"
+    assert "Resources: 2 added" in project.run("scripts/deploy").stdout
+    assert api.call("GET", "droplets").json()["meta"]["total"] == 1
+
+
+def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_path: Path) -> None:
+    """And of the deployment's name, where it is not the usual one."""
+    let_in = project.folder / "authorized_keys"  # on the droplet
+    project.ssh_says(
+        'case "$*" in\n'
+        f'*"read -r key"*) cat >>{let_in} ;;\n'
+        f'*"cat /root/.ssh/authorized_keys"*) cat {let_in} ;;\nesac'
+    )
+    key = tmp_path / "deploy_key"
+    settings = {"DEPLOY_KEY_FILE": str(key), "TF_VAR_name": "numbers"}
+    hint = "another droplet than the pipeline knows"
+    (project.folder / "scripts/release").write_text("#!/bin/bash\n")
+    assert hint not in project.run("scripts/deploy", **settings).stdout
+    ip = address(api.call("GET", "droplets").json()["droplets"][0])
+    known = project.folder / "known_hosts"
+    known.write_text(f"{ip} {(project.folder / 'key.pub').read_text()}")
+    project.command("gh", "exit 1")
+    printed = project.run("scripts/pipeline", **settings)
+    assert printed.returncode == 0
+    assert "gh variable set DEPLOYMENT_NAME --body 'numbers'" in printed.stdout
+    told = project.folder / "told"
+    project.command(
+        "gh", f'[ "$1 $2" != "variable list" ] || echo DEPLOYMENT_NAME\necho "$*" >>{told}'
+    )
+    assert project.run("scripts/pipeline", **settings).returncode == 0
+    lines = told.read_text().splitlines()
+    assert "variable set DEPLOYMENT_NAME --body numbers" in lines
+    assert lines[-1].startswith("variable set DROPLET_HOST_KEY --body ")
+    assert hint not in project.run("scripts/deploy", **settings).stdout
+    project.backup("true")
+    let_in.write_text("")  # the new one's
+    again = project.run("scripts/deploy", **settings, TF_VAR_region="ams3", REPLACE="yes")
+    assert again.returncode == 0
+    assert f"{hint}, and it cannot get in yet: make pipeline TARGET=rehearsal" in again.stdout
+
+
+def test_the_usual_name_is_not_told_and_takes_another_ones_place(
+    project: Project, api: Api, tmp_path: Path
+) -> None:
+    ip = address(another(api))
+    (project.folder / "known_hosts").write_text(f"{ip} {(project.folder / 'key.pub').read_text()}")
+    project.ssh_says("exit 0")
+    told = project.folder / "told"
+    settings = {"DEPLOY_KEY_FILE": str(tmp_path / "deploy_key")}
+    project.command("gh", "exit 1")
+    assert "DEPLOYMENT_NAME" not in project.run("scripts/pipeline", **settings).stdout
+    project.command(
+        "gh", f'[ "$1 $2" != "variable list" ] || echo DEPLOYMENT_NAME\necho "$*" >>{told}'
+    )
+    assert project.run("scripts/pipeline", **settings).returncode == 0
+    assert "variable delete DEPLOYMENT_NAME" in told.read_text().splitlines()
