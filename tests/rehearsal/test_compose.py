@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -40,17 +40,37 @@ class Stack:
 
     def run(self, *command: str) -> str:
         """Run a command beside the compose file, which must succeed; return what it prints."""
-        done = subprocess.run(
+        done = self.started(*command)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout.strip()
+
+    def started(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command beside the compose file, which may fail."""
+        return subprocess.run(
             command,
             cwd=self.folder,
-            env=clean_environment() | self.settings,
+            env=clean_environment() | self.settings | settings,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        return done.stdout.strip()
+
+    def answers(self) -> str:
+        """How many answers are logged; the app's own test of itself must reach them first."""
+        self.compose("exec", "-T", "app", "python", "-m", "digits.selftest")
+        count = ["psql", "--username", "digits", "--no-align", "--tuples-only", "--command"]
+        return self.compose("exec", "-T", "db", *count, "SELECT count(*) FROM predictions")
+
+
+def clone(folder: Path) -> Path:
+    """Make this folder one that `make up` works in."""
+    for file in ("Makefile", "docker-compose.yml"):
+        shutil.copy(ROOT / file, folder)
+    for part in ("app", "scripts", "rehearsal"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -58,22 +78,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Build and start it as the README does; take it away, its data too."""
     engine = subprocess.run(["docker", "info"], capture_output=True, check=False)
     need(engine.returncode == 0, "no Docker engine answers", "sudo systemctl start docker")
-    subprocess.run([ROOT / "rehearsal/images/provide"], check=True)
-    build = subprocess.run(
-        [ROOT / "rehearsal/images/build-environment"], capture_output=True, text=True, check=True
-    )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     name = f"digits-test-{uuid4().hex[:8]}"
-    settings = dict(line.split("=", 1) for line in build.stdout.splitlines())
-    settings |= {"COMPOSE_PROJECT_NAME": name, "APP_PORT": str(port)}
-    folder = tmp_path_factory.mktemp("stack")
-    for file in ("Makefile", "docker-compose.yml"):
-        shutil.copy(ROOT / file, folder)
-    for part in ("app", "scripts"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    made = Stack(folder, settings | {"APP_IMAGE": f"{name}:dev"})
+    settings = {"COMPOSE_PROJECT_NAME": name, "APP_PORT": str(port), "APP_IMAGE": f"{name}:dev"}
+    made = Stack(clone(tmp_path_factory.mktemp("stack")), settings)
     try:
         said = made.run("make", "up")
         assert said.endswith(f"The page is on http://localhost:{port}  (make down stops it)")
@@ -81,7 +91,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     finally:
         made.compose("down", "--volumes", "--rmi", "local")
         subprocess.run(["docker", "image", "rm", f"{name}:dev"], capture_output=True, check=False)
-        subprocess.run([ROOT / "rehearsal/images/wheels/serve", "down"], check=True)
 
 
 def test_there_are_two_services_and_both_are_healthy(stack: Stack) -> None:
@@ -139,3 +148,111 @@ def test_only_the_page_is_published_and_only_to_this_machine(stack: Stack) -> No
     published = stack.compose("ps", "--format", "{{.Service}} {{.Ports}}")
     assert f"app 127.0.0.1:{stack.settings['APP_PORT']}->8501/tcp" in published
     assert "->5432" not in published
+
+
+def _removed(file: Path) -> None:
+    shutil.rmtree(file.parent)
+
+
+def _emptied(file: Path) -> None:
+    file.write_text("\n")
+
+
+def _a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def _another(file: Path) -> None:
+    file.unlink()
+    file.write_text('it\'s "another" one')
+    file.chmod(0o600)  # which the users in the containers cannot read
+
+
+def answer(stack: Stack, page: Page) -> None:
+    """Draw a digit and press Correct; the row must be there then."""
+    visitor = DigitsPage(page)
+    visitor.open(stack.url)
+    visitor.draw(drawing(2))
+    visitor.prediction()
+    visitor.press_correct()
+    visitor.wait_until_cleared()
+
+
+@pytest.mark.parametrize(
+    ("harm", "standing"),
+    [
+        (_removed, "up"),
+        (_removed, "down"),
+        (_emptied, "up"),
+        (_a_folder, "down"),
+        (_another, "down"),
+    ],
+)
+def test_a_password_that_is_lost_or_changed_costs_no_answer(
+    stack: Stack, harm: Callable[[Path], None], standing: str, page: Page
+) -> None:
+    answer(stack, page)
+    before = int(stack.answers())
+    if standing == "down":
+        stack.run("make", "down")
+    secret = stack.folder / "secrets/postgres_password"
+    harm(secret)
+    said = stack.run("make", "up")
+    assert ("Made secrets/postgres_password" in said) == (harm is not _another)
+    assert secret.stat().st_mode & 0o004
+    assert secret.parent.stat().st_mode & 0o077 == 0
+    assert int(stack.answers()) == before
+    # The process that serves has it, too.
+    answer(stack, page)
+    assert int(stack.answers()) == before + 1
+
+
+def test_a_second_clone_takes_over_and_gives_back(stack: Stack, tmp_path: Path) -> None:
+    before = stack.answers()
+    other = Stack(clone(tmp_path), stack.settings)
+    assert "Made secrets/postgres_password" in other.run("make", "up")
+    assert other.answers() == before
+    assert "Made" not in stack.run("make", "up")
+    assert stack.answers() == before
+
+
+def test_a_folder_with_something_in_it_is_not_removed(stack: Stack) -> None:
+    secret = stack.folder / "secrets/postgres_password"
+    kept = secret.rename(secret.with_name("kept"))
+    secret.mkdir()
+    (secret / "mine").touch()
+    try:
+        done = stack.started("make", "up")
+        assert done.returncode != 0
+        said = " is a folder, where the file with the database's password should be."
+        assert f"secrets/postgres_password{said}" in done.stderr
+        assert "sudo rm -r secrets/postgres_password" in done.stderr
+    finally:
+        shutil.rmtree(secret)
+        kept.rename(secret)
+
+
+def test_an_unchanged_build_leaves_the_containers_alone(stack: Stack) -> None:
+    before = stack.compose("ps", "--quiet")
+    stack.run("make", "up")
+    assert stack.compose("ps", "--quiet") == before
+
+
+def test_a_port_that_is_taken_is_named(stack: Stack) -> None:
+    stack.run("make", "down")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", int(stack.settings["APP_PORT"])))
+        other.listen()
+        done = stack.started("make", "up")
+    assert done.returncode != 0
+    assert f"Port {stack.settings['APP_PORT']} is taken by another program" in done.stderr
+    assert "APP_PORT=8502 make up" in done.stderr
+
+
+def test_a_container_that_stops_shows_its_last_words(stack: Stack) -> None:
+    stack.run("make", "down")
+    done = stack.started("make", "up", POSTGRES_IMAGE=stack.settings["APP_IMAGE"])
+    assert done.returncode != 0
+    assert "The two containers did not come up; Docker's reason and their last" in done.stderr
