@@ -46,9 +46,7 @@ app_containers() {
 container_on() {
   local id
   for id in $(app_containers); do
-    if docker container inspect --format '{{json .HostConfig.PortBindings}}' "$id" | grep -q "\"HostPort\":\"$1\""; then
-      printf '%s\n' "$id"
-    fi
+    [[ $(docker container inspect --format '{{json .HostConfig.PortBindings}}' "$id") != *"\"HostPort\":\"$1\""* ]] || printf '%s\n' "$id"
   done
 }
 
