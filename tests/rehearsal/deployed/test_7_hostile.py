@@ -88,7 +88,7 @@ def _agree(deployment: Deployment) -> str:
 
     Returns the image that serves.
     """
-    status = deployment.ssh("digits-status")
+    status = deployment.ssh("DRAIN=2 digits-status")
     image = deployment.ssh(f"docker inspect -f '{{{{.Image}}}}' {_container(deployment)}").strip()
     port = re.search(r"127\.0\.0\.1:(\d+);", deployment.ssh("cat /etc/nginx/digits-upstream.conf"))
     assert port
