@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ MESSAGE_BYTES = 1_000_000  # minutes of scribbling without a pause
 PICTURE_CHARS = 100_000  # a canvas full of scribbles has about 32,000
 LABEL_CHARS = 100
 WIDGETS = 8  # the page has four
-PAUSE_SECONDS = 0.02  # between two messages of one page
 WAITING = 20  # messages of one page; a canvas sends five a second at most
+RUN_SECONDS = 30  # for which a page's next message waits for the one before, at most
 # Frames that are no message: pings, pongs, pieces. A browser sends two a minute.
 EXTRA_FRAMES = 1_000  # at once
 EXTRA_FRAMES_PER_SECOND = 10
@@ -92,17 +93,11 @@ class Gate:
             return
         # Without an Origin Streamlit has nothing left to check.
         headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
-
-        async def send_or_not(message: Message) -> None:
-            # Streamlit would write a stack trace for a page that left; `receive` tells it.
-            with suppress(OSError):
-                await send(message)
-
         inlet = _Inlet(receive, send)
         reading = asyncio.create_task(inlet.read())
         self._pages += 1
         try:
-            await self._app({**scope, "headers": headers}, inlet, send_or_not)
+            await self._app({**scope, "headers": headers}, inlet.receive, inlet.send)
         finally:
             self._pages -= 1
             reading.cancel()
@@ -146,19 +141,38 @@ class Socket(WebSocketsSansIOProtocol):
 
 
 class _Inlet:
-    """One page's messages, bounded and slowed down; a `receive` of ASGI."""
+    """One page's `receive` and `send`: it is run for one message at a time.
+
+    Streamlit would start over with every message, and the results of runs that were asked
+    for in vain keep those of other pages waiting.
+    """
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._waiting: asyncio.Queue[Message] = asyncio.Queue()
-        self._next = 0.0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._left = False
 
-    async def __call__(self) -> Message:
-        await asyncio.sleep(self._next - asyncio.get_running_loop().time())
+    async def receive(self) -> Message:
+        """Return the page's next message, once the one before is done with."""
         message = await self._waiting.get()
-        self._next = asyncio.get_running_loop().time() + PAUSE_SECONDS
+        if message["type"] == "websocket.receive" and not self._left:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), RUN_SECONDS)
+            self._idle.clear()
         return message
+
+    async def send(self, message: Message) -> None:
+        """Send, if the page is still there; Streamlit hears of its end by `receive`."""
+        if self._left:
+            return
+        with suppress(OSError):  # for which Streamlit would write a stack trace
+            await self._send(message)
+        sent = message.get("bytes")
+        if sent and ForwardMsg.FromString(sent).WhichOneof("type") == "script_finished":
+            self._idle.set()
 
     async def read(self) -> None:
         """Take messages as they come until the page leaves, or sends what no page does.
@@ -180,8 +194,11 @@ class _Inlet:
                 message = {"type": "websocket.receive", "bytes": frame}
             self._waiting.put_nowait(message)
         self._waiting.put_nowait(message)
+        self._left = True
+        self._idle.set()
 
     async def _refuse(self, code: int) -> Message:
+        self._left = True
         with suppress(OSError):
             await self._send({"type": "websocket.close", "code": code})
         return {"type": "websocket.disconnect", "code": code}

@@ -281,16 +281,23 @@ def _pour(url: str, first: bytes, more: bytes, seconds: float) -> int:
 
 
 def reruns(url: str, pages: int = 10, seconds: float = 5, pause: float = 0) -> tuple[int, int]:
-    """Ask for run after run without reading any; return how many, and how many pages were cut."""
+    """Ask for run after run, reading each; return how many, and how many pages were cut."""
+
+    async def drain(visitor: Visitor) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await visitor.page.recv()
 
     async def one(until: float) -> tuple[int, int]:
         asked = 0
         try:
             async with Visitor(url) as visitor:
+                reader = asyncio.create_task(drain(visitor))
                 while time.monotonic() < until:
                     await visitor.page.send(_RERUN)
                     await asyncio.sleep(pause)
                     asked += 1
+                reader.cancel()
         except LOST:
             return asked, 1
         return asked, 0
