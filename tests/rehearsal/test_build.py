@@ -152,9 +152,18 @@ def laptop(tmp_path: Path, index: str) -> Iterator[Laptop]:
     made = Laptop(folder, settings)
     made.app("a digit")
     before = registries()
+    dev = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{.Id}}", "digits:dev"],
+        capture_output=True, text=True, check=False,
+    ).stdout.strip()  # fmt: skip
+    if dev:  # a name of its own while these tests take the other
+        docker("tag", dev, "digits:dev-kept")
     yield made
     (made.droplet / "go").touch()
     wait_for(lambda: registries() <= before)
+    if dev:
+        docker("tag", "digits:dev-kept", "digits:dev")
+        docker("image", "rm", "digits:dev-kept")
 
 
 def test_two_at_once_the_second_is_refused_and_the_first_goes_on(laptop: Laptop) -> None:
@@ -208,7 +217,7 @@ def test_no_name_of_an_image_is_left_on_the_laptop(laptop: Laptop) -> None:
         after = set(docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())
         assert mine in after
         assert not after & set(killed)
-        assert after <= before
+        assert after <= before | {"digits:dev"}
     finally:
         docker("image", "rm", mine)
 
