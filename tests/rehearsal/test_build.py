@@ -123,10 +123,20 @@ def index() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture(scope="module")
+def engine() -> Iterator[None]:
+    """A Docker engine; what registries keep there goes again, unless it was there before."""
+    there = subprocess.run(["docker", "info"], capture_output=True, check=False)
+    need(there.returncode == 0, "no Docker engine answers", "sudo systemctl start docker")
+    before = docker("volume", "ls", "--quiet").split()
+    yield
+    if "digits-registry" not in before:
+        docker("volume", "rm", "--force", "digits-registry")
+
+
 @pytest.fixture
-def laptop(tmp_path: Path, index: str) -> Iterator[Laptop]:
-    engine = subprocess.run(["docker", "info"], capture_output=True, check=False)
-    need(engine.returncode == 0, "no Docker engine answers", "sudo systemctl start docker")
+def laptop(tmp_path: Path, index: str, engine: None) -> Iterator[Laptop]:
+    del engine
     folder = tmp_path / "project"
     left_out = shutil.ignore_patterns("__pycache__", "terraform*", ".terraform*")
     for part in ("scripts", "rehearsal", "infra"):
