@@ -253,6 +253,6 @@ def test_a_port_that_is_taken_is_named(stack: Stack) -> None:
 
 def test_a_container_that_stops_shows_its_last_words(stack: Stack) -> None:
     stack.run("make", "down")
-    done = stack.started("make", "up", POSTGRES_IMAGE=stack.settings["APP_IMAGE"])
+    done = stack.started("make", "up", POSTGRES_IMAGE="python:3.11-slim-bookworm")
     assert done.returncode != 0
     assert "The two containers did not come up; Docker's reason and their last" in done.stderr

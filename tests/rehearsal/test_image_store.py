@@ -92,15 +92,19 @@ def test_the_same_build_is_the_same_image_with_the_name_that_the_droplet_gives_i
     ids, names = set(), set()
     for _ in range(3):
         time.sleep(1)  # a note of when it was built would have another second in it
-        run("scripts/build", "--tag", "digits:dev", "--iidfile", tmp_path / "id", **here)
+        run("scripts/build", "--tag", "digits-test:same", "--iidfile", tmp_path / "id", **here)
         names.add((tmp_path / "id").read_text())
-        ids.add(run("docker", "image", "inspect", "--format", "{{.Id}}", "digits:dev", **here))
-        run("docker", "image", "rm", "digits:dev", **here)
+        ids.add(
+            run("docker", "image", "inspect", "--format", "{{.Id}}", "digits-test:same", **here)
+        )
+        run("docker", "image", "rm", "digits-test:same", **here)
     assert len(ids) == 1
     assert len(names) == 1
     # An engine with the older store, as the droplet's is, knows it by the name that releases use.
-    run("scripts/build", "--tag", "digits:dev", **here)
-    loaded = run("bash", "-c", f"docker --host {engine} save digits:dev | docker load --quiet")
+    run("scripts/build", "--tag", "digits-test:same", **here)
+    loaded = run(
+        "bash", "-c", f"docker --host {engine} save digits-test:same | docker load --quiet"
+    )
     sent = loaded.rpartition(" ")[2]
     try:
         assert {run("docker", "image", "inspect", "--format", "{{.Id}}", sent)} == names
