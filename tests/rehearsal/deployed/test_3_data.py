@@ -86,10 +86,19 @@ LOG = (
 )
 AN_ANSWER = "INSERT INTO predictions VALUES ({});"
 OTHERS = {
-    "before the first answer": ("", "it was made before the first answer"),
+    "before the first answer": (
+        "",
+        (
+            "That file holds no log of answers: it was made before the first answer, or without"
+            " the data."
+        ),
+    ),
     "another table": (
         "CREATE TABLE customers (name text); INSERT INTO customers VALUES ('x');",
-        "it also holds TABLE DATA public customers, TABLE public customers.",
+        (
+            "That file is a dump of another database: it also holds TABLE DATA public customers, TABLE"
+            " public customers."
+        ),
     ),
     "one table more": (LOG + "CREATE TABLE customers (name text);", "TABLE public customers"),
     "a function": (
@@ -255,7 +264,7 @@ def test_the_database_moves_to_a_newer_image_with_a_release_or_stays(
     with under_load(deployment.url) as load:
         said = deployment.ssh(release)
     assert said.endswith("failed\n")
-    assert "and runs as before; why is above." in said
+    assert "as it is now, and runs as before; why is above." in said
     assert load.failed == []
     assert _image_of_the_database(deployment) == newer
     assert deployment.rows() == rows

@@ -127,6 +127,8 @@ def test_only_an_address_leads_here(deployment: Deployment) -> None:
             f"{ask} {shlex.quote(f'Host: {host}' if host else 'Host;')} 127.0.0.1"
         )
         assert int(said) == status, host
+    other = requests.get(deployment.url, headers={"Host": "evil.example"}, timeout=30)
+    assert "This site answers by its IP address only." in other.text
 
 
 def test_one_address_cannot_fill_the_site(deployment: Deployment) -> None:

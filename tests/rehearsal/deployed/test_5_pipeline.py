@@ -232,7 +232,7 @@ def test_another_branch_does_not_reach_production(
     before = deployment.ssh("cat /opt/digits/releases.log")
     done = github.dispatch(workflow, branch="mine").finish()
     assert done.status != 0
-    assert "Only main reaches production" in done.output
+    assert "Only main reaches production." in done.output
     assert deployment.ssh("cat /opt/digits/releases.log") == before
 
 

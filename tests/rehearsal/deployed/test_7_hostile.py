@@ -83,12 +83,13 @@ def test_a_hostile_visitor_is_not_noticed(deployment: Deployment) -> None:
     assert again == container, "the app was started anew"
 
 
-def _agree(deployment: Deployment) -> str:
+def _agree(deployment: Deployment, killed: bool = False) -> str:
     """After a command has settled what was left: files, nginx, status and releases say the same.
 
     Returns the image that serves.
     """
-    status = deployment.ssh("DRAIN=2 digits-status")
+    status = deployment.ssh("DRAIN=2 digits-status 2>&1")
+    assert ("was killed; clearing up after it." in status) == killed
     image = deployment.ssh(f"docker inspect -f '{{{{.Image}}}}' {_container(deployment)}").strip()
     port = re.search(r"127\.0\.0\.1:(\d+);", deployment.ssh("cat /etc/nginx/digits-upstream.conf"))
     assert port
@@ -145,7 +146,8 @@ def test_a_release_that_is_killed_leaves_what_the_next_command_settles(
         seen = {_agree(deployment)}
         for number in range(INSTANTS):
             _release_and_kill(deployment, _other(deployment), length * (number + 0.5) / INSTANTS)
-            seen.add(_agree(deployment))
+            killed = "me@here" in deployment.ssh("cat /opt/digits/lock.holder 2>/dev/null || true")
+            seen.add(_agree(deployment, killed=killed))
         # And at the points between two lines that would be hit by chance alone.
         for command in (
             "systemctl reload nginx",
@@ -154,7 +156,7 @@ def test_a_release_that_is_killed_leaves_what_the_next_command_settles(
             "nginx -t",
         ):
             _killed_at(deployment, _other(deployment), command)
-            seen.add(_agree(deployment))
+            seen.add(_agree(deployment, killed=True))
         deployment.ssh(f"NO_PULL=yes digits-release digits:{_other(deployment)} abc1234 me@here")
         seen.add(_agree(deployment))
     print(f"{load.requests} requests, {len(load.failed)} failed, a release takes {length:.0f} s")
