@@ -96,8 +96,8 @@ OTHERS = {
     "another table": (
         "CREATE TABLE customers (name text); INSERT INTO customers VALUES ('x');",
         (
-            "That file is a dump of another database: it also holds TABLE DATA public customers, TABLE"
-            " public customers."
+            "That file is a dump of another database: it also holds TABLE DATA public customers, "
+            "TABLE public customers."
         ),
     ),
     "one table more": (LOG + "CREATE TABLE customers (name text);", "TABLE public customers"),
