@@ -84,8 +84,8 @@ class Deployment:
         return self.url.removeprefix("http://")
 
     def ssh(self, command: str) -> str:
-        """Run a command on the droplet as root and return what it prints."""
-        return subprocess.run(
+        """Run a command on the droplet as root, which must succeed; return what it prints."""
+        done = subprocess.run(
             [
                 "ssh",
                 "-i",
@@ -99,8 +99,10 @@ class Deployment:
             ],
             capture_output=True,
             text=True,
-            check=True,
-        ).stdout
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        return done.stdout
 
     def rows(self) -> list[tuple[datetime, int, int]]:
         """Every row of the prediction log, oldest first."""

@@ -57,7 +57,7 @@ image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
 
 # images_here: every name and every id that means an image on this machine, a line each.
 images_here() {
-  docker image ls --no-trunc --digests --format '{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}} {{.ID}}' | tr ' ' '\n'
+  docker image ls --all --no-trunc --digests --format '{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}} {{.ID}}' | tr ' ' '\n'
 }
 
 # --- what served before --------------------------------------------------------
