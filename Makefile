@@ -74,7 +74,7 @@ evaluate: ## accuracy on pen strokes (STROKES=file.json)
 	@scripts/evaluate
 bench: ## how fast it is: measure, and write docs/benchmarks.md
 	@scripts/bench
-test: lint ## every linter and every test (about 25 minutes)
+test: lint ## every linter and every test (about an hour)
 	@scripts/test
 lint: ## every linter alone
 	@scripts/lint

@@ -393,12 +393,14 @@ def _serves(deployment: Deployment) -> str:
 
 def _put(deployment: Deployment, image: str, **env: str) -> str:
     """Release an image that is on the droplet, from there; what it says."""
-    settings = " ".join(f"{name}={value}" for name, value in ({"NO_PULL": "yes"} | env).items())
+    # No visitor is there to wait for.
+    env = {"NO_PULL": "yes", "DRAIN": "1"} | env
+    settings = " ".join(f"{name}={value}" for name, value in env.items())
     return deployment.ssh(f"{settings} digits-release {image} abc1234 me@here 2>&1 || echo failed")
 
 
 def _back(deployment: Deployment, image: str = "") -> str:
-    return deployment.ssh(f"digits-rollback me@here {image} 2>&1 || echo refused")
+    return deployment.ssh(f"DRAIN=1 digits-rollback me@here {image} 2>&1 || echo refused")
 
 
 def test_each_rollback_goes_one_further_back(deployment: Deployment) -> None:
