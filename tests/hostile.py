@@ -14,10 +14,12 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from io import BytesIO
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -29,6 +31,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from tests.visitor import Visitor
+
+Seen = TypeVar("Seen")
 
 SIDE = 280  # of the canvas, pixels
 PATIENCE = 60  # seconds for one answer
@@ -50,6 +54,12 @@ UNUSED = (
     ("GET", "/oauth2callback"),
     ("POST", "/"),
 )
+
+
+def _run(attack: Coroutine[object, object, Seen]) -> Seen:
+    """Run it to its end, in a thread: a browser's tests have a loop of their own in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, attack).result()
 
 
 def _png(width: int, height: int, *more: bytes, depth: int = 8, colour: int = 6) -> bytes:
@@ -128,7 +138,7 @@ def picture_bomb(url: str) -> dict[str, str]:
             said[name] = await _said(url, partial(Visitor.send_picture, data=data))
         return said
 
-    return asyncio.run(attack())
+    return _run(attack())
 
 
 async def _said(url: str, act: Callable[[Visitor], Awaitable[None]]) -> str:
@@ -229,7 +239,7 @@ def garbage_states(url: str) -> list[str]:
             seen.append(await _said(url, act))
         return seen
 
-    return asyncio.run(attack())
+    return _run(attack())
 
 
 def broken_frames(url: str) -> list[str]:
@@ -243,7 +253,7 @@ def broken_frames(url: str) -> list[str]:
         return await _said(url, act)
 
     frames = ("text", "", b"\xff" * 100, b"\x5a\xff\xff\xff\xff\x0f", b"\x0a" * 200_000)
-    return [asyncio.run(attack(frame)) for frame in frames]
+    return [_run(attack(frame)) for frame in frames]
 
 
 def oversized_message(url: str, megabytes: int = 200) -> tuple[str, int]:
@@ -307,7 +317,7 @@ def reruns(url: str, pages: int = 10, seconds: float = 5, pause: float = 0) -> t
         asked = await asyncio.gather(*(one(until) for _ in range(pages)))
         return sum(count for count, _ in asked), sum(cut for _, cut in asked)
 
-    return asyncio.run(attack())
+    return _run(attack())
 
 
 def comers_and_goers(url: str, count: int = 1_000, at_once: int = 20) -> int:
@@ -332,7 +342,7 @@ def comers_and_goers(url: str, count: int = 1_000, at_once: int = 20) -> int:
 
         return sum(await asyncio.gather(*(one() for _ in range(at_once))))
 
-    return asyncio.run(attack())
+    return _run(attack())
 
 
 def foreign_pages(url: str, count: int = 20) -> list[tuple[int, float]]:
@@ -351,7 +361,7 @@ def foreign_pages(url: str, count: int = 20) -> list[tuple[int, float]]:
     async def attack() -> list[tuple[int, float]]:
         return await asyncio.gather(*(one(origins[n % len(origins)]) for n in range(count)))
 
-    return asyncio.run(attack())
+    return _run(attack())
 
 
 def foreign_names(url: str) -> dict[str, tuple[int, int]]:
@@ -384,7 +394,7 @@ def answer(url: str, method: str, path: str, headers: dict[str, str] | None = No
 
 def handshake(url: str, headers: dict[str, str]) -> int:
     """The status a websocket's handshake ends with; 0 if the connection was closed instead."""
-    return asyncio.run(_handshake(url, headers))
+    return _run(_handshake(url, headers))
 
 
 async def _handshake(url: str, headers: dict[str, str]) -> int:
