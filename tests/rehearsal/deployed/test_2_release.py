@@ -378,11 +378,7 @@ def _variants(deployment: Deployment, *names: str) -> dict[str, str]:
     """An image of what serves for each name, each another one; their ids, and "serving"."""
     serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
     ids = {"serving": deployment.ssh(f"docker image inspect -f '{{{{.Id}}}}' {serves}").strip()}
-    for name in names:
-        recipe = shlex.quote(f"FROM {serves}\nENV VARIANT={name}-{time.time()}\n")
-        build = f"printf %s {recipe} | docker build --quiet --tag digits:{name} - 2>/dev/null"
-        ids[name] = deployment.ssh(build).strip()
-    return ids
+    return ids | {name: deployment.variant(name) for name in names}
 
 
 def _serves(deployment: Deployment) -> str:
@@ -531,7 +527,6 @@ def test_images_of_failed_releases_are_kept_for_the_next_try_and_no_longer(
     here = deployment.ssh("docker image ls --quiet --no-trunc").split()
     assert ids["tried"] not in here
     assert ids["next"] not in here
-    assert len(set(here)) <= 8
 
 
 def test_a_change_to_the_server_comes_with_a_release_and_cloud_init_is_not_in_the_way(

@@ -114,12 +114,6 @@ def _agree(deployment: Deployment, killed: bool = False) -> str:
     return image
 
 
-def _variant(deployment: Deployment, name: str) -> None:
-    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
-    recipe = shlex.quote(f"FROM {serves}\nENV VARIANT={name}-{time.time()}\n")
-    deployment.ssh(f"printf %s {recipe} | docker build --quiet --tag digits:{name} - 2>/dev/null")
-
-
 def _other(deployment: Deployment) -> str:
     """Of the two versions the one that does not serve."""
     return "odd" if "digits:even" in deployment.ssh("cat /opt/digits/release.env") else "even"
@@ -135,8 +129,8 @@ def _release_and_kill(deployment: Deployment, name: str, instant: float) -> None
 def test_a_release_that_is_killed_leaves_what_the_next_command_settles(
     deployment: Deployment,
 ) -> None:
-    _variant(deployment, "even")
-    _variant(deployment, "odd")
+    deployment.variant("even")
+    deployment.variant("odd")
     before = len(deployment.rows())
     # At people's pace: two processors carry the visitors too, and a release takes its time.
     with (
