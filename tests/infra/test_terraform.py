@@ -156,6 +156,8 @@ def test_lock_files_stay_apart(prepared: Terraform) -> None:
     call("take")
     assert not lock.exists()
     lock.write_text("stand-in")  # terraform init
+    call("take")  # another verb
+    assert lock.read_text() == "stand-in"
     call("return")
     assert lock.read_text() == "real"
     call("return")
