@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import tf.provider
@@ -19,6 +20,9 @@ def main() -> None:
     cache = Path(os.environ["STAND_IN_CACHE"])
     cache.mkdir(parents=True, exist_ok=True)
     tf.runner._get_cert_cache_path = lambda: cache / "certificate.json"  # noqa: SLF001
+    # It talks to Terraform through a socket in a temporary folder; a socket's path has at
+    # most 107 bytes, which TMPDIR may use up.
+    tempfile.tempdir = "/tmp"  # noqa: S108
     tf.runner.run_provider(DigitalOcean())
 
 

@@ -482,7 +482,8 @@ def test_a_tag_that_looks_like_the_beginning_of_an_id_is_pulled(deployment: Depl
             said = _put(deployment, name, NO_PULL="")
             assert f"Pulling {name}" in said
             assert "could not be pulled; Docker's reason is above." in said
-            deployment.ssh(f"docker image rm {name}")
+            # By force: it may be the last name of the image that serves.
+            deployment.ssh(f"docker image rm --force {name}")
 
 
 def test_a_slow_start_is_not_a_failed_one(deployment: Deployment) -> None:
