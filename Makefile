@@ -70,7 +70,7 @@ settings: ## every environment variable that changes what a verb does
 train: ## train the network on MNIST and write its weights
 	@scripts/in training -m training
 evaluate: ## accuracy on pen strokes (STROKES=file.json)
-	@scripts/in training -m training.evaluate
+	@scripts/in app -m training.evaluate
 bench: ## how fast it is: measure, and write docs/benchmarks.md
 	@scripts/in test -m benchmarks $(PART)
 pictures: ## take README's screenshots and draw its diagram anew

@@ -24,9 +24,9 @@ TERRAFORM = ROOT / "infra/terraform"
 TOKEN = "a-word-that-opens-the-rehearsal"
 
 
-def environment(name: str, requirements: str) -> Path:
+def environment(name: str) -> Path:
     """The Python of one of the project's environments, made if it is not there."""
-    subprocess.run([ROOT / "scripts/venv", name, requirements], cwd=ROOT, check=True)
+    subprocess.run([ROOT / "scripts/venv", name], cwd=ROOT, check=True)
     return ROOT / ".venv" / name / "bin/python"
 
 
@@ -87,7 +87,7 @@ class Api:
 
 @pytest.fixture(scope="session")
 def api_python() -> Path:
-    return environment("rehearsal", "rehearsal/requirements.txt")
+    return environment("rehearsal")
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed ou
 
 @pytest.fixture
 def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
-    environment("ops", "infra/ansible/requirements.txt")
+    environment("ops")
     folder = tmp_path / "project"
     left_out = shutil.ignore_patterns("known_hosts*", "deploy_key*", "__pycache__", "roles")
     for part in ("scripts", "ops", "infra/ansible"):
