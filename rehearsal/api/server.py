@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from . import account, catalog, droplets, firewalls, others, projects, tags
+from . import (
+    account,
+    actions,
+    catalog,
+    droplets,
+    firewalls,
+    not_rehearsed,
+    projects,
+    tags,
+    vpcs,
+)
 from .cloud import Cloud, log
 from .errors import ApiError, not_found, server_error, unauthorized
 from .journal import Journal
@@ -18,14 +28,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+ENDPOINTS = (
+    account, actions, catalog, droplets, firewalls, not_rehearsed, projects, tags, vpcs,
+)  # fmt: skip
+
+
 def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
     """The API of this cloud, for whoever has this token."""
     app = Flask(__name__)
     app.extensions["cloud"] = cloud
     # python-digitalocean asks for droplets/, Terraform for droplets.
     app.url_map.strict_slashes = False
-    for module in (account, catalog, droplets, firewalls, others, projects, tags):
-        app.register_blueprint(module.routes)
+    for endpoints in ENDPOINTS:
+        app.register_blueprint(endpoints.routes)
 
     journal = Journal(journal_file)
     app.before_request(journal.begin)

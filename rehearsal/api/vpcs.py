@@ -1,8 +1,4 @@
-"""What this account never has, and its networks.
-
-Answered with empty lists, so that a check that nothing billable remains can ask
-for everything.
-"""
+"""The account's private networks: one in each region, made with the first droplet there."""
 
 from __future__ import annotations
 
@@ -12,35 +8,14 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint
 
 from .catalog import REGIONS
+from .clock import now
+from .endpoint import Answer, cloud, page_of
 from .errors import not_found
-from .web import Answer, cloud, now, page_of
 
 if TYPE_CHECKING:
     from .store import State
 
-routes = Blueprint("others", __name__)
-
-# path: the name of its list in the answer
-_EMPTY = {
-    "/v2/volumes": "volumes",
-    "/v2/reserved_ips": "reserved_ips",
-    "/v2/load_balancers": "load_balancers",
-    "/v2/databases": "databases",
-    "/v2/certificates": "certificates",
-    "/v2/monitoring/alerts": "policies",
-    "/v2/uptime/checks": "checks",
-}
-
-
-def _empty(path: str, key: str) -> None:
-    def endpoint() -> Answer:
-        return page_of(key, [])
-
-    routes.add_url_rule(path, f"list_{key}", endpoint)
-
-
-for _path, _key in _EMPTY.items():
-    _empty(_path, _key)
+routes = Blueprint("vpcs", __name__)
 
 
 def default_vpc(state: State, region: str) -> dict[str, Any]:

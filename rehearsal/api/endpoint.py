@@ -1,18 +1,15 @@
-"""What every endpoint needs of HTTP: bodies, pages and the state behind them."""
+"""What every endpoint needs: the request's body and query, a list in pages, the cloud."""
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from flask import current_app, request
 
+from .cloud import Cloud
 from .errors import unprocessable
-
-if TYPE_CHECKING:
-    from .cloud import Cloud
 
 #: What an endpoint returns: a JSON body and a status.
 Answer = tuple[dict[str, Any] | str, int]
@@ -23,11 +20,6 @@ NO_CONTENT: Answer = ("", 204)
 def cloud() -> Cloud:
     """The cloud that this server stands for."""
     return cast("Cloud", current_app.extensions["cloud"])
-
-
-def now() -> str:
-    """The time, as DigitalOcean writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def query(name: str) -> str | None:
