@@ -197,7 +197,7 @@ class DockerDriver:
         if not self._docker("images", "--quiet", image):
             raise DropletError(
                 f"The image {image} is not on this machine, so no droplet can be made. "
-                "Run: rehearsal/images/provide"
+                "Make it: scripts/in rehearsal -m rehearsal.offline images"
             )
 
     def _remove(self, containers: list[str]) -> None:

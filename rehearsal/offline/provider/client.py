@@ -48,8 +48,7 @@ class Client:
                 "This is the rehearsal's stand-in for Terraform's DigitalOcean provider. It only "
                 "talks to the rehearsal on this machine, but DIGITALOCEAN_API_URL is "
                 f"{endpoint or 'not set'}. To deploy to DigitalOcean itself, open a new shell, "
-                "so that TF_CLI_CONFIG_FILE is not set, remove infra/terraform/.terraform.lock.hcl "
-                "and run terraform init there.",
+                "so that TF_CLI_CONFIG_FILE is not set, and run make deploy there.",
             )
         return cls(endpoint, token, int(environment.get("DIGITALOCEAN_HTTP_RETRY_MAX") or 4))
 
@@ -102,7 +101,7 @@ class Client:
             raise ApiError(
                 0,
                 f"{method} {url}: {reason}. The rehearsal's DigitalOcean does not answer there: "
-                "start it again with rehearsal/up.",
+                "start it again: scripts/in rehearsal -m rehearsal up",
             ) from None
         return json.loads(text) if text else None
 
