@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 
 from ops import say
@@ -46,6 +47,9 @@ def main(arguments: list[str]) -> int:
     except Failed as error:
         say.failure(error)
         return 1
+    except KeyboardInterrupt:
+        say.note("Interrupted. The same command goes on where this one stopped.")
+        return 128 + signal.SIGINT
     return 0
 
 

@@ -5,27 +5,21 @@ What it built (images, Python environments) stays, so that the next one starts f
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
-import time
-from pathlib import Path
 
 from ops import registry, say
 from ops.docker import need_engine
 from ops.programs import output_of
-from rehearsal import places
+from rehearsal import api_process, places
 from rehearsal.commands import output
-
-_SECONDS_TO_STOP = 20
 
 
 def down() -> None:
     """Remove every trace. Raises Failed."""
     need_engine()
     _close_ssh()
-    _stop_api()
+    api_process.stop()
     registry.forget_volume()
     _remove_from_docker()
     shutil.rmtree(places.STATE, ignore_errors=True)
@@ -38,26 +32,6 @@ def _close_ssh() -> None:
         if socket.is_socket():
             close = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "droplet"]
             subprocess.run(close, capture_output=True, check=False)
-
-
-def _stop_api() -> None:
-    pid = _api_process()
-    if pid is None:
-        return
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + _SECONDS_TO_STOP
-    while _api_process() and time.monotonic() < deadline:
-        time.sleep(0.1)
-
-
-def _api_process() -> int | None:
-    """The number of the API's process; None if it is gone, or the number is another's now."""
-    try:
-        pid = int(places.API_PID.read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (OSError, ValueError):
-        return None
-    return pid if b"rehearsal.api" in command else None
 
 
 def _remove_from_docker() -> None:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import secrets
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 from ops import say
@@ -16,18 +12,16 @@ from ops.docker import need_compose, need_engine
 from ops.errors import Failed
 from ops.programs import need
 from ops.settings import ROOT
-from rehearsal import places, terraform_root
+from rehearsal import api_process, places, terraform_root
 from rehearsal.commands import need_packages, output
 from rehearsal.offline import build, docker_plugins, provider_package
 from rehearsal.offline.base_images import BaseImages
-
-_SECONDS_TO_START = 30
 
 
 def up() -> None:
     """Start it, unless it stands. Raises Failed."""
     _check()
-    if url := places.api_url():
+    if url := api_process.url():
         terraform_root.make(places.TERRAFORM)
         # The answer to "what am I talking to?" belongs in every log.
         say.line(f"Rehearsal: the local DigitalOcean at {url} stands in for the real one.")
@@ -39,7 +33,7 @@ def up() -> None:
     build.pip_settings(places.BUILD)
     terraform_root.make(places.TERRAFORM)
     _make_keys()
-    url = _start_api()
+    url = api_process.start()
     say.line(f"The local DigitalOcean answers at {url}; its log is {_shown(places.API_LOG)}.")
 
 
@@ -69,29 +63,6 @@ def _make_keys() -> None:
     if not places.SSH_KEY.exists():
         comment = ("-C", "digits rehearsal")
         output("ssh-keygen", "-q", "-t", "ed25519", "-N", "", *comment, "-f", places.SSH_KEY)
-
-
-def _start_api() -> str:
-    """Start the API, which outlives this program; its address. Raises Failed."""
-    command = [sys.executable, "-m", "rehearsal.api"]
-    command += ["--state-dir", str(places.API_STATE), "--token-file", str(places.TOKEN)]
-    with places.API_LOG.open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-    places.API_PID.write_text(f"{process.pid}\n")
-    deadline = time.monotonic() + _SECONDS_TO_START
-    while time.monotonic() < deadline and process.poll() is None:
-        if ready := re.search(r"ready: (\S+)", places.API_LOG.read_text()):
-            places.API_URL.write_text(f"{ready[1]}\n")
-            return ready[1]
-        time.sleep(0.1)
-    raise Failed(
-        "The local DigitalOcean did not start. What it said:",
-        places.API_LOG.read_text().strip(),
-        "Clear away what is left and try again: scripts/in rehearsal -m rehearsal down",
-    )
 
 
 def _shown(file: Path) -> str:

@@ -138,7 +138,7 @@ def terraform_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
         "see https://developer.hashicorp.com/terraform/install",
     )
     folder = tmp_path_factory.mktemp("provider")
-    command = [sys.executable, "-m", "rehearsal.offline", "provider", folder]
+    command = [sys.executable, "-m", "rehearsal.offline", "provider", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True)
     kept = {
         name: value
