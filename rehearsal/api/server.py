@@ -51,6 +51,22 @@ def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise unauthorized()
 
+    _add_error_handlers(app)
+
+    @app.after_request
+    def write_down(response: Response) -> Response:
+        # Clients may pace themselves by these; nobody is ever slowed down here.
+        limits: dict[str, Any] = {"Ratelimit-Limit": 5000, "Ratelimit-Remaining": 4999}
+        for name, value in limits.items():
+            response.headers[name] = str(value)
+        return journal.record(request, response)
+
+    return app
+
+
+def _add_error_handlers(app: Flask) -> None:
+    """Every error is answered in DigitalOcean's form."""
+
     @app.errorhandler(ApiError)
     def api_error(error: ApiError) -> tuple[Response, int]:
         request_id = str(uuid.uuid4())
@@ -68,13 +84,3 @@ def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
     def mistake(error: Exception) -> tuple[Response, int]:
         app.logger.exception("%s %s", request.method, request.path)
         return api_error(server_error(f"The stand-in itself failed: {error!r}"))
-
-    @app.after_request
-    def write_down(response: Response) -> Response:
-        # Clients may pace themselves by these; nobody is ever slowed down here.
-        limits: dict[str, Any] = {"Ratelimit-Limit": 5000, "Ratelimit-Remaining": 4999}
-        for name, value in limits.items():
-            response.headers[name] = str(value)
-        return journal.record(request, response)
-
-    return app

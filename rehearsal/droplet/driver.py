@@ -105,18 +105,11 @@ class DockerDriver:
         ssh_public_keys: list[str],
         user_data: str | None,
     ) -> Addresses:
-        """Start a droplet and return its addresses.
+        """Start a droplet and return its addresses, as soon as it boots.
 
-        Returns as soon as it boots: as with a real one, "active" comes before
-        sshd answers (some seconds), and cloud-init finishes later still. The
-        size of the disk is not enforced.
+        As with a real one, "active" comes before sshd answers, and cloud-init ends later still.
         """
-        if image not in IMAGES:
-            raise DropletError(
-                f"There is no rehearsal image for {image!r}. "
-                f"The rehearsal knows {', '.join(IMAGES)}; ask for that one."
-            )
-        self._require_image(IMAGES[image])
+        self._require_image(image)
         container = self._container(droplet_id)
         with self._addresses:
             ipv4, ipv6 = self._network.free_addresses(droplet_id)
@@ -200,10 +193,16 @@ class DockerDriver:
             f"--memory-swap={2 * memory_mb}m",
         ]
 
-    def _require_image(self, image: str) -> None:
-        if not docker("images", "--quiet", image):
+    @staticmethod
+    def _require_image(image: str) -> None:
+        if image not in IMAGES:
             raise DropletError(
-                f"The image {image} is not on this machine, so no droplet can be made. "
+                f"There is no rehearsal image for {image!r}. "
+                f"The rehearsal knows {', '.join(IMAGES)}; ask for that one."
+            )
+        if not docker("images", "--quiet", IMAGES[image]):
+            raise DropletError(
+                f"The image {IMAGES[image]} is not on this machine, so no droplet can be made. "
                 "Make it: scripts/in rehearsal -m rehearsal.offline images"
             )
 

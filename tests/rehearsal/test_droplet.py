@@ -13,14 +13,14 @@ from uuid import uuid4
 import pytest
 
 from rehearsal.droplet import firewall
-from rehearsal.droplet.driver import DockerDriver, DropletError
+from rehearsal.droplet.docker import DropletError
+from rehearsal.droplet.driver import DockerDriver
 from rehearsal.offline import base_images
 from tests.conftest import need
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "debian-13-x64"
 EVERYWHERE = {"addresses": ["0.0.0.0/0", "::/0"]}
 ONLY_SSH = [{"protocol": "tcp", "ports": "22", "sources": EVERYWHERE}]

@@ -10,7 +10,7 @@ import tf.provider
 import tf.runner
 
 from .provider import DigitalOcean
-from .sdk import SdkServicer
+from .servicer import SdkServicer
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from .client import ApiError
-from .sdk import SdkResource, State, computed, is_set, not_empty, optional, required
+from .fields import State, computed, is_set, not_empty, optional, required
+from .resource import SdkResource
 from .tag import set_tags
 
 #: The real provider looks first after 10 s and then every 3 s at most; here

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .sdk import (
+from .fields import (
     Field,
     ObjectType,
-    SdkResource,
     State,
     computed,
     list_of,
@@ -16,6 +15,7 @@ from .sdk import (
     optional,
     required,
 )
+from .resource import SdkResource
 
 _PEER_FIELDS = {
     "addresses": "addresses",

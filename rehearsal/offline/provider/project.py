@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from .client import ApiError
-from .sdk import SdkResource, State, computed, not_empty, one_of, optional, required
+from .fields import State, computed, not_empty, one_of, optional, required
+from .resource import SdkResource
 
 _SECONDS_TO_BECOME_EMPTY = 180.0
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .sdk import SdkResource, State, computed, not_empty, required
+from .fields import State, computed, not_empty, required
+from .resource import SdkResource
 
 
 class SshKey(SdkResource):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .sdk import SdkResource, State, computed, required
+from .fields import State, computed, required
+from .resource import SdkResource
 
 if TYPE_CHECKING:
     from .client import Client

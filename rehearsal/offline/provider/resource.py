@@ -12,140 +12,20 @@ matter, since without them a second plan would not be empty:
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import tf.provider
 from tf.blocks import SetNestedBlock
-from tf.gen import tfplugin_pb2 as pb
-from tf.iface import (
-    CreateContext,
-    DeleteContext,
-    ImportContext,
-    ReadContext,
-    Resource,
-    UpdateContext,
-)
-from tf.schema import Attribute, Block, Schema
-from tf.types import Bool, List, Number, Set, String, TfType, Unknown
-from tf.utils import Diagnostics, _to_attribute_path, read_dynamic_value, to_dynamic_value
+from tf.iface import Resource
+from tf.schema import Block, Schema
+from tf.types import Unknown
 
 from .client import ApiError, Client
+from .fields import Field, State, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-State = dict[str, Any]
-
-_TYPES: dict[str, Callable[[], TfType]] = {
-    "string": String,
-    "number": Number,
-    "bool": Bool,
-    "strings": lambda: Set(String()),
-    "numbers": lambda: Set(Number()),
-}
-
-
-class ObjectType(TfType):  # type: ignore[misc]
-    """An object whose attributes have simple types; the library has none."""
-
-    def __init__(self, **attributes: str) -> None:
-        self._attributes = attributes
-
-    def encode(self, value: Any) -> Any:
-        return value
-
-    def decode(self, value: Any) -> Any:
-        return value
-
-    def tf_type(self) -> bytes:
-        return json.dumps(["object", self._attributes]).encode()
-
-
-def list_of(element: TfType) -> TfType:
-    return List(element)
-
-
-@dataclass(frozen=True)
-class Field:
-    """One attribute of a resource, in the words of the older SDK."""
-
-    type: str | TfType
-    required: bool = False
-    optional: bool = False
-    computed: bool = False
-    force_new: bool = False
-    default: Any = None
-    #: What is kept of a configured value (a hash, small letters).
-    state: Callable[[Any], Any] | None = None
-    #: Whether an old and a new value mean the same.
-    same: Callable[[Any, Any], bool] | None = None
-    #: What a configured value has to be.
-    refuse: Callable[[Any], str | None] | None = None
-
-    def attribute(self, name: str) -> Attribute:
-        kind = _TYPES[self.type]() if isinstance(self.type, str) else self.type
-        return Attribute(
-            name,
-            kind,
-            required=self.required,
-            optional=self.optional,
-            computed=self.computed,
-        )
-
-
-def required(kind: str, **more: Any) -> Field:
-    return Field(kind, required=True, **more)
-
-
-def optional(kind: str, **more: Any) -> Field:
-    return Field(kind, optional=True, **more)
-
-
-def computed(kind: str | TfType, **more: Any) -> Field:
-    return Field(kind, computed=True, **more)
-
-
-def not_empty(value: Any) -> str | None:
-    """Refuses what the older SDK calls a zero value."""
-    return "must not be empty" if value in ("", 0) else None
-
-
-def one_of(*allowed: str) -> Callable[[Any], str | None]:
-    """Accepts only these words, however they are capitalised."""
-
-    def check(value: Any) -> str | None:
-        good = str(value).lower() in allowed
-        return None if good else f"must be one of {', '.join(allowed)}, not {value!r}"
-
-    return check
-
-
-def is_set(value: Any) -> bool:
-    """Whether the older SDK would call this value set."""
-    return value not in (None, "", 0, False, [], {})
-
-
-def _same(old: Any, new: Any) -> bool:
-    if old is Unknown or new is Unknown:
-        return False
-    if not is_set(old) and not is_set(new):
-        return True
-    if isinstance(old, list) and isinstance(new, list):
-        return sorted(map(_canonical, old)) == sorted(map(_canonical, new))
-    return bool(old == new)
-
-
-def _canonical(value: Any) -> str:
-    """The same text for values that mean the same."""
-    if isinstance(value, dict):
-        items = {key: item for key, item in value.items() if item is Unknown or is_set(item)}
-        return repr(sorted((key, _canonical(item)) for key, item in items.items()))
-    if isinstance(value, list):
-        return repr(sorted(map(_canonical, value)))
-    return repr(value)
+    from tf.iface import CreateContext, DeleteContext, ImportContext, ReadContext, UpdateContext
+    from tf.utils import Diagnostics
 
 
 class SdkResource(Resource):  # type: ignore[misc]
@@ -272,7 +152,7 @@ class SdkResource(Resource):  # type: ignore[misc]
     def _settle(self, expected: State, found: State) -> State:
         """What was found, in the form in which the same was expected."""
         return {
-            name: expected[name] if _same(expected.get(name), value) else value
+            name: expected[name] if same(expected.get(name), value) else value
             for name, value in found.items()
         }
 
@@ -292,7 +172,7 @@ class SdkResource(Resource):  # type: ignore[misc]
             given = proposed.get(block)
             if isinstance(given, list):
                 given = [_plan_block(fields, values) for values in given]
-            planned[block] = prior[block] if prior and _same(prior[block], given) else given
+            planned[block] = prior[block] if prior and same(prior[block], given) else given
         return planned
 
     @staticmethod
@@ -307,7 +187,7 @@ class SdkResource(Resource):  # type: ignore[misc]
             given = field.state(given)
         if prior and given is not Unknown and old is not Unknown:
             unchanged = field.same(old, given) if field.same and old and given else False
-            if unchanged or _same(old, given):
+            if unchanged or same(old, given):
                 return old
         return given
 
@@ -316,7 +196,7 @@ class SdkResource(Resource):  # type: ignore[misc]
         return [
             name
             for name, field in self.fields.items()
-            if field.force_new and not _same(prior[name], planned[name])
+            if field.force_new and not same(prior[name], planned[name])
         ]
 
 
@@ -336,51 +216,3 @@ def _refuse(diags: Diagnostics, fields: dict[str, Field], values: State, path: l
             continue
         if problem := field.refuse(value):
             diags.add_error(f'"{name}" {problem}', path=path or [name])
-
-
-class SdkServicer(tf.provider.ProviderServicer):  # type: ignore[misc]
-    """Answers Terraform, planning as the older SDK does."""
-
-    def GetProviderSchema(self, request: Any, context: Any) -> Any:  # noqa: N802
-        answer = super().GetProviderSchema(request, context)
-        # Terraform then asks once a command, not once for every time it starts us.
-        answer.server_capabilities.get_provider_schema_optional = True
-        return answer
-
-    def PlanResourceChange(self, request: Any, context: Any) -> Any:  # noqa: N802
-        answer = pb.PlanResourceChange.Response
-        prior = read_dynamic_value(request.prior_state)
-        proposed = read_dynamic_value(request.proposed_new_state)
-        if proposed is None:  # a destroy
-            return answer(planned_state=request.proposed_new_state)
-        resource = self.app.new_resource(self._get_res_cls(request.type_name))
-        config = read_dynamic_value(request.config)
-        planned = resource.plan_change(prior, config, proposed)
-        diags = Diagnostics()
-        if problem := resource.check(planned):
-            diags.add_error(problem)
-        replaced = resource.replaced_by(prior, planned) if prior else []
-        return answer(
-            planned_state=to_dynamic_value(planned),
-            requires_replace=[_to_attribute_path([name]) for name in replaced],
-            diagnostics=diags.to_pb(),
-            legacy_type_system=True,
-        )
-
-    def ApplyResourceChange(self, request: Any, context: Any) -> Any:  # noqa: N802
-        prior = read_dynamic_value(request.prior_state)
-        planned = read_dynamic_value(request.planned_state)
-        diags = Diagnostics()
-        resource = self.app.new_resource(self._get_res_cls(request.type_name))
-        resource.config = read_dynamic_value(request.config) or {}
-        if planned is None:
-            state = resource.delete(DeleteContext(diags, request.type_name), prior)
-        elif prior is None:
-            state = resource.create(CreateContext(diags, request.type_name), planned)
-        else:
-            state = resource.update(UpdateContext(diags, request.type_name), prior, planned)
-        return pb.ApplyResourceChange.Response(
-            new_state=to_dynamic_value(state),
-            diagnostics=diags.to_pb(),
-            legacy_type_system=True,
-        )
