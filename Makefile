@@ -17,7 +17,7 @@ export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
 .DEFAULT_GOAL := help
 .PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore \
-  destroy train evaluate bench test lint
+  destroy train evaluate bench lock test lint
 
 help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
@@ -69,11 +69,13 @@ psql: ## the database's prompt
 
 ##@ For developers
 train: ## train the network on MNIST and write its weights
-	@scripts/train
+	@scripts/in training -m training
 evaluate: ## accuracy on pen strokes (STROKES=file.json)
-	@scripts/evaluate
+	@scripts/in app -m training.evaluate
 bench: ## how fast it is: measure, and write docs/benchmarks.md
-	@scripts/bench
+	@scripts/in test -m benchmarks $(PART)
+lock: ## pin what every requirements.in asks for (PACKAGE=name or UPGRADE=yes: the newest)
+	@scripts/in lint -m ops.lock
 test: lint ## every linter and every test (about an hour)
 	@scripts/test
 lint: ## every linter alone

@@ -76,7 +76,7 @@ own_runtime_folder() {
 
 # The environment that Ansible and the API scripts run in.
 use_ops_environment() {
-  scripts/venv ops infra/ansible/requirements.txt
+  scripts/venv ops
   PATH=$PWD/.venv/ops/bin:$PATH
   export PATH ANSIBLE_CONFIG=$PWD/infra/ansible/ansible.cfg
 }
@@ -84,8 +84,7 @@ use_ops_environment() {
 # The environment that the tests run in: the app's, and what drives it.
 use_test_environment() {
   own_runtime_folder
-  scripts/venv test app/requirements.txt app/requirements-local.txt tests/requirements.txt \
-    tests/infra/requirements.txt rehearsal/requirements.txt
+  scripts/venv test
 }
 
 # terraform_in ARGS...: Terraform on this project's configuration.

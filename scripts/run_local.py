@@ -125,7 +125,7 @@ def main() -> None:
                 *("--address", "127.0.0.1", "--port", str(port)),
             ],
             cwd=ROOT / "app",
-            env=os.environ | {"DATABASE_URL": url, "PYTHONPATH": str(ROOT / "app")},
+            env=os.environ | {"DATABASE_URL": url},
             stdout=subprocess.DEVNULL,  # this script says when it is ready
             start_new_session=True,  # Ctrl-C is for this process, which then stops both
         )

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from digits import handwriting, strokes
+from digits import strokes
 from tests.visitor import Visitor
+from training import handwriting
 
 PAUSE = 0.2  # seconds before each draw and each answer
 PATIENCE = 30  # seconds for one of them

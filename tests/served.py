@@ -47,7 +47,7 @@ def served(
         app = subprocess.Popen(
             [*command, "--address", "127.0.0.1", "--port", str(port)],
             cwd=APP,
-            env=os.environ | {"DATABASE_URL": database_url, "PYTHONPATH": str(APP)},
+            env=os.environ | {"DATABASE_URL": database_url},
             stdout=output,
             stderr=output,
         )

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits import handwriting, model, recogniser, strokes
+from digits import model, recogniser, strokes
 from digits.preprocessing import Unreadable, unreadable
 from digits.recogniser import recognise
+from training import handwriting
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 OnCanvas = Callable[..., NDArray[np.uint8]]

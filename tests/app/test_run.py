@@ -32,7 +32,7 @@ def free_port() -> int:
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
     mine = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    return mine | {"PYTHONPATH": str(ROOT / "app"), "RUN_DATA": str(folder / "pg")} | settings
+    return mine | {"RUN_DATA": str(folder / "pg")} | settings
 
 
 @contextmanager

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from digits import handwriting, strokes
+from digits import strokes
 from tests.browser.page import DigitsPage, Stroke
 from tests.conftest import chromium
 from tests.postgres import Database
 from tests.served import served
+from training import handwriting
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LOOKS = {

@@ -25,9 +25,9 @@ TERRAFORM = ROOT / "infra/terraform"
 TOKEN = "a-word-that-opens-the-rehearsal"
 
 
-def environment(name: str, requirements: str) -> Path:
+def environment(name: str) -> Path:
     """The Python of one of the project's environments, made if it is not there."""
-    subprocess.run([ROOT / "scripts/venv", name, requirements], cwd=ROOT, check=True)
+    subprocess.run([ROOT / "scripts/venv", name], cwd=ROOT, check=True)
     return ROOT / ".venv" / name / "bin/python"
 
 
@@ -88,7 +88,7 @@ class Api:
 
 @pytest.fixture(scope="session")
 def api_python() -> Path:
-    return environment("rehearsal", "rehearsal/requirements.txt")
+    return environment("rehearsal")
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed ou
 
 @pytest.fixture
 def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
-    environment("ops", "infra/ansible/requirements.txt")
+    environment("ops")
     folder = tmp_path / "project"
     shutil.copytree(ROOT / "scripts", folder / "scripts")
     (folder / "scripts/backup").unlink(missing_ok=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits import evaluation, handwriting, scribbles, strokes
-from digits.calibration import calibration_error
-from tests.app.conftest import ROOT
+from digits import strokes
+from training import evaluate, handwriting, scribbles
+from training.calibration import calibration_error
 
 BAR = [[[250, 100], [250, 400]]]  # a 1, in a square of 500
 
@@ -62,16 +62,16 @@ def test_calibration_error_is_what_confidence_claims_and_does_not_hold() -> None
 
 
 def test_the_network_is_rarely_sure_of_what_is_no_digit() -> None:
-    assert evaluation.sure(evaluation.scribbled()) < 0.02
-    assert evaluation.sure(evaluation.letters()) < 0.15
+    assert evaluate.sure(evaluate.scribbled()) < 0.02
+    assert evaluate.sure(evaluate.letters()) < 0.15
 
 
-def evaluate(tmp_path: Path, content: object) -> subprocess.CompletedProcess[str]:
+def report(tmp_path: Path, content: object) -> subprocess.CompletedProcess[str]:
     (tmp_path / "strokes.json").write_text(json.dumps(content))
     return subprocess.run(
-        [sys.executable, "-m", "digits.evaluation", "strokes.json"],
+        [sys.executable, "-m", "training.evaluate", "strokes.json"],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT / "app"), "PATH": "/usr/bin:/bin"},
+        env={"PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,
@@ -80,7 +80,7 @@ def evaluate(tmp_path: Path, content: object) -> subprocess.CompletedProcess[str
 
 def test_the_report_counts_and_pictures_the_worst(tmp_path: Path) -> None:
     one = {"label": 1, "strokes": BAR, "box": 500}
-    done = evaluate(tmp_path, [one, one, one, one | {"label": 8}])
+    done = report(tmp_path, [one, one, one, one | {"label": 8}])
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(" 75.00%") == 7  # two pens as placed, five fitted
     assert "as placed      pen 12 px" in done.stdout
@@ -89,7 +89,20 @@ def test_the_report_counts_and_pictures_the_worst(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [{}, [], [{"label": 11, "strokes": BAR}], [{"label": 1}]])
 def test_a_file_without_strokes_is_said(tmp_path: Path, content: object) -> None:
-    done = evaluate(tmp_path, content)
+    done = report(tmp_path, content)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert "holds no strokes" in done.stderr
+
+
+def test_without_strokes_it_says_how_to_name_them() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "training.evaluate"],
+        env={"PATH": "/usr/bin:/bin", "STROKES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "make evaluate needs strokes to draw." in done.stderr
+    assert "make evaluate STROKES=file.json" in done.stderr

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-FILE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+FILE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 TITLES = {
     "recogniser": "The recogniser",
     "app": "The app",

@@ -14,16 +14,16 @@ from digits import model
 from tests.app.conftest import ROOT, mnist_root
 from tests.conftest import need
 
-PYTHON = ROOT / ".venv" / "train" / "bin" / "python"
+PYTHON = ROOT / ".venv" / "training" / "bin" / "python"
 
 
 def train(out: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    need(PYTHON.exists(), "the training environment is not made", "scripts/train --help")
+    need(PYTHON.exists(), "the training environment is not made", "scripts/venv training")
     options = ["--epochs", "1", "--limit", "2000", "--seed", "5", "--out", str(out)]
     return subprocess.run(
-        [str(PYTHON), "-m", "digits.training", *options],
+        [str(PYTHON), "-m", "training", *options],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": "app"} | settings,
+        env=os.environ | settings,
         capture_output=True,
         text=True,
         check=False,

@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from digits import recogniser, scribbles, strokes
-from digits.calibration import calibration_error
+from digits import recogniser, strokes
+from training import scribbles
+from training.calibration import calibration_error
 
 Drawing = dict[str, Any]
 
@@ -134,15 +135,43 @@ def _alone() -> None:
     torch.set_num_threads(1)
 
 
-def main() -> None:
-    """Draw, recognise, report."""
+def _options() -> argparse.Namespace:
+    """What was asked for, on the command line or in the environment."""
     parser = argparse.ArgumentParser(prog="make evaluate", description=__doc__)
-    parser.add_argument("strokes", type=Path)
-    parser.add_argument("--box", type=float, help="side of the square for drawings without one")
+    parser.add_argument("strokes", type=Path, nargs="?", default=os.environ.get("STROKES") or None)
+    parser.add_argument(
+        "--box",
+        type=float,
+        default=os.environ.get("BOX") or None,
+        help="side of the square for drawings without one",
+    )
     parser.add_argument("--every", type=int, default=1, help="take only every nth drawing")
     parser.add_argument("--picture", type=Path, default=Path("evaluation.png"))
     options = parser.parse_args()
+    if options.strokes is None:
+        sys.exit(
+            "make evaluate needs strokes to draw.\n"
+            "Name a file: make evaluate STROKES=file.json   (its format: training/evaluate.py)"
+        )
+    return options
 
+
+def _in_detail(
+    drawings: list[Drawing], answers: Sequence[tuple[int, float]], pen: float, as_placed: bool
+) -> tuple[str, Image.Image]:
+    """Return the table of what was taken for what, and the surest mistakes as a picture."""
+    labels = np.array([drawing["label"] for drawing in drawings])
+    found = np.array([digit for digit, _ in answers])
+    wrong = np.flatnonzero(found != labels).tolist()
+    surest = sorted(wrong, key=lambda n: -answers[n][1])[:WORST]
+    worst = [(drawings[n], *answers[n]) for n in surest]
+    sheet = picture(worst, partial(canvas, pen=pen, as_placed=as_placed))
+    return confusion(labels, found), sheet
+
+
+def main() -> None:
+    """Draw, recognise, report."""
+    options = _options()
     drawings = read(options.strokes, options.box)[:: options.every]
     labels = np.array([drawing["label"] for drawing in drawings])
     where = [(pen, True) for pen in PLACED_PENS] if all("box" in d for d in drawings) else []
@@ -152,9 +181,8 @@ def main() -> None:
         for pen, as_placed in where:
             look = partial(recognised, pen=pen, as_placed=as_placed)
             answers = list(pool.map(look, drawings, chunksize=64))
-            found = np.array([digit for digit, _ in answers])
+            right = np.array([digit for digit, _ in answers]) == labels
             confidence = np.array([confidence for _, confidence in answers])
-            right = found == labels
             place = "as placed" if as_placed else f"fitted to {SHARE:.0%}"
             print(
                 f"  {place:14} pen {pen:2} px   {right.mean():7.2%}"
@@ -162,10 +190,8 @@ def main() -> None:
                 flush=True,
             )
             if (pen, as_placed) == where[0]:
-                table = confusion(labels, found)
-                wrong = sorted(np.flatnonzero(~right), key=lambda n: -confidence[n])[:WORST]
-                worst = [(drawings[n], int(found[n]), float(confidence[n])) for n in wrong]
-                picture(worst, partial(canvas, pen=pen, as_placed=as_placed)).save(options.picture)
+                table, worst = _in_detail(drawings, answers, pen, as_placed)
+                worst.save(options.picture)
     print(f"No digits, and yet over {SURE:.0%} confidence:")
     print(f"  {SCRIBBLES} scribbles        {sure(scribbled()):7.2%}")
     print(f"  {len(LETTERS)} printed letters   {sure(letters()):7.2%}")

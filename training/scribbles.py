@@ -13,10 +13,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import handwriting
-from digits.handwriting import Random
 from digits.preprocessing import FIELD
 from digits.strokes import Points
+from training import handwriting
+from training.handwriting import Random
 
 # In a square of side 1, y down; a letter's strokes are separated by spaces.
 SIGNS = {

@@ -9,8 +9,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from benchmarks.report import Line
 from digits.model import METRICS
-from tests.benchmarks.report import Line
 from tests.rehearsal.deployment import ROOT
 
 AIMS = {("as placed", "12"): 97.0, ("as placed", "18"): 95.5}
@@ -38,9 +38,8 @@ def on_strokes(file: str) -> Iterator[Line]:
     """What `make evaluate` says of pen strokes, and of what is no digit."""
     box = os.environ.get("BOX")
     done = subprocess.run(
-        [sys.executable, "-m", "digits.evaluation", file, *(["--box", box] if box else [])],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": "app"},
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "training.evaluate", file, *(["--box", box] if box else [])],
+        cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
         raise SystemExit(done.stderr)

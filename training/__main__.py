@@ -28,9 +28,9 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
-from digits import handwriting, scribbles
-from digits.calibration import calibration_error
 from digits.model import METRICS, WEIGHTS, DigitNet
+from training import handwriting, scribbles
+from training.calibration import calibration_error
 
 EPOCHS = 12
 BATCH = 128
@@ -171,8 +171,7 @@ def accuracy(probabilities: Tensor, labels: Tensor) -> float:
     return float((probabilities.argmax(dim=1) == labels).double().mean())
 
 
-def main() -> None:
-    """Train, measure, and write the weights and the metrics."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make train", description="Train the digit network.")
     parser.add_argument("--seed", type=int, default=1, help="start of all randomness (default 1)")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default {EPOCHS}")
@@ -180,18 +179,15 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=WEIGHTS.parent, help="folder to write to (default: the app's)"
     )
-    options = parser.parse_args()
+    return parser.parse_args()
 
-    torch.manual_seed(options.seed)
-    images, labels = mnist(train=True)
-    # MNIST's training digits are in mixed order; the last ones are as good as any.
-    held_images, held_labels = images[-VALIDATION:], labels[-VALIDATION:]
-    images, labels = images[:-VALIDATION][: options.limit], labels[:-VALIDATION][: options.limit]
 
+def with_drawn_ones(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor, int, int]:
+    """Return MNIST's digits with drawn ones and scribbles, what each is, and how many of both."""
     # A trial's few digits get the same share of drawn ones.
     drawn, scribbled = (len(images) * count // 55_000 for count in (DRAWN, SCRIBBLES))
-    more_images, more_labels = handwriting.digits(drawn, options.seed)
-    no_digits = scribbles.images(scribbled, options.seed)
+    more_images, more_labels = handwriting.digits(drawn, seed)
+    no_digits = scribbles.images(scribbled, seed)
     learnt = torch.cat(
         [images, torch.from_numpy(np.concatenate([more_images, no_digits]))[:, None]]
     )
@@ -201,7 +197,44 @@ def main() -> None:
             torch.full((scribbled, 10), 0.1),  # no digit is likelier than another
         ]
     )
+    return learnt, targets, drawn, scribbled
 
+
+def measured(network: nn.Module, held_images: Tensor, held_labels: Tensor) -> dict[str, float]:
+    """Return how often the network is right, on MNIST's test digits and those put aside."""
+    test_images, test_labels = mnist(train=False)
+    test = probabilities(network, test_images)
+    return {
+        "test_accuracy": accuracy(test, test_labels),
+        "test_calibration_error": calibration_error(
+            test.amax(dim=1).double().numpy(), (test.argmax(dim=1) == test_labels).numpy()
+        ),
+        "validation_accuracy": accuracy(probabilities(network, held_images), held_labels),
+    }
+
+
+def about(weights: Path, network: nn.Module) -> dict[str, str | int | None]:
+    """Return what tells these weights from others, and what they were made with."""
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "weights_bytes": weights.stat().st_size,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+    }
+
+
+def main() -> None:
+    """Train, measure, and write the weights and the metrics."""
+    options = _options()
+    torch.manual_seed(options.seed)
+    images, labels = mnist(train=True)
+    # MNIST's training digits are in mixed order; the last ones are as good as any.
+    held_images, held_labels = images[-VALIDATION:], labels[-VALIDATION:]
+    images, labels = images[:-VALIDATION][: options.limit], labels[:-VALIDATION][: options.limit]
+    learnt, targets, drawn, scribbled = with_drawn_ones(images, labels, options.seed)
     print(
         f"Training on {len(images):,} digits of MNIST, {drawn:,} drawn ones and {scribbled:,}"
         f" scribbles, with {torch.get_num_threads()} threads.",
@@ -214,32 +247,20 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     weights = options.out / WEIGHTS.name
     torch.save(network.state_dict(), weights)
-    test_images, test_labels = mnist(train=False)
-    test = probabilities(network, test_images)
-    metrics = {
-        "test_accuracy": accuracy(test, test_labels),
-        "test_calibration_error": calibration_error(
-            test.amax(dim=1).double().numpy(), (test.argmax(dim=1) == test_labels).numpy()
-        ),
-        "validation_accuracy": accuracy(probabilities(network, held_images), held_labels),
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+    result = measured(network, held_images, held_labels)
+    metrics = result | {
         "training_seconds": round(seconds),
         "mnist_digits": len(images),
         "drawn_digits": drawn,
         "scribbles": scribbled,
         "epochs": options.epochs,
         "seed": options.seed,
-        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-        "weights_bytes": weights.stat().st_size,
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
     }
-    (options.out / METRICS.name).write_text(json.dumps(metrics, indent=2) + "\n")
+    metrics_file = options.out / METRICS.name
+    metrics_file.write_text(json.dumps(metrics | about(weights, network), indent=2) + "\n")
     print(
-        f"{metrics['test_accuracy']:.2%} of the 10,000 test digits are right"
-        f" ({metrics['validation_accuracy']:.2%} of the {VALIDATION:,} put aside),"
+        f"{result['test_accuracy']:.2%} of the 10,000 test digits are right"
+        f" ({result['validation_accuracy']:.2%} of the {VALIDATION:,} put aside),"
         f" after {seconds:.0f} s.\nWrote {weights} and {METRICS.name}."
     )
 

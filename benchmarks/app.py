@@ -18,14 +18,15 @@ import torch
 from numpy.typing import NDArray
 from playwright.sync_api import Browser
 
-from digits import handwriting, recogniser, strokes
+from benchmarks.report import Line, percentiles
+from digits import recogniser, strokes
 from digits.preprocessing import to_mnist
-from tests.benchmarks.report import Line, percentiles
 from tests.browser.page import DigitsPage
 from tests.conftest import chromium
 from tests.postgres import Database
 from tests.served import Served, served
 from tests.visitor import Visitor
+from training import handwriting
 
 DRAWS = 50  # in the browser
 SESSIONS, ANSWERS = 50, 10  # at once; each draws and answers so often

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import app, deployment, recogniser
-from tests.benchmarks.report import FILE, TITLES, shown, write
+from benchmarks import app, deployment, recogniser
+from benchmarks.report import FILE, TITLES, shown, write
 
 MEASURES = {
     "recogniser": recogniser.measure,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from tests.benchmarks.report import Line
+from benchmarks.report import Line
 from tests.rehearsal.deployment import ROOT, STATE, Deployment, run, url_in
 from tests.rehearsal.load import under_load
 

@@ -1,0 +1,1 @@
+"""What makes and judges the weights that the app ships."""
