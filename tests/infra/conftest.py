@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,8 @@ def terraform_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
         "see https://developer.hashicorp.com/terraform/install",
     )
     folder = tmp_path_factory.mktemp("provider")
-    subprocess.run([ROOT / "rehearsal/provider/install", folder], check=True)
+    command = [sys.executable, "-m", "rehearsal.offline", "provider", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True)
     kept = {
         name: value
         for name, value in os.environ.items()

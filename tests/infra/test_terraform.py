@@ -6,7 +6,7 @@ import json
 import subprocess
 
 from tests.infra import conformance
-from tests.infra.conftest import ROOT, TERRAFORM, Api, Project, Terraform
+from tests.infra.conftest import TERRAFORM, Api, Project, Terraform
 
 APPLY = ("apply", "-auto-approve", "-input=false")
 
@@ -118,12 +118,6 @@ def test_api_gone(terraform: Terraform, api: Api) -> None:
     assert "Connection refused" in done.stdout or "connection refused" in done.stdout
 
 
-def test_new_workspace_needs_no_question(terraform: Terraform) -> None:
-    """TF_WORKSPACE may name a workspace that is not there yet."""
-    done = terraform.run("init", "-input=false", TF_WORKSPACE="rehearsal")
-    assert done.returncode == 0, done.stdout
-
-
 def test_stand_in_never_leaves_this_machine(prepared: Terraform) -> None:
     if "TF_CLI_CONFIG_FILE" not in prepared.settings:
         return  # the registry answers, and the provider is the real one
@@ -136,38 +130,6 @@ def test_stand_in_never_leaves_this_machine(prepared: Terraform) -> None:
     )
     assert done.returncode == 1
     assert "stand-in" in done.stdout
-
-
-def test_lock_files_stay_apart(prepared: Terraform) -> None:
-    """What the rehearsal writes never takes the place of the real lock file."""
-    folder = prepared.folder.parent / "repository"
-    provider, live = folder / "rehearsal/provider", folder / "infra/terraform"
-    provider.mkdir(parents=True)
-    live.mkdir(parents=True)
-    script = provider / "lock"
-    script.write_bytes((ROOT / "rehearsal/provider/lock").read_bytes())
-    script.chmod(0o755)
-    lock = live / ".terraform.lock.hcl"
-
-    def call(verb: str) -> None:
-        subprocess.run([script, verb, folder / "kept"], check=True)
-
-    lock.write_text("real")
-    call("take")
-    assert not lock.exists()
-    lock.write_text("stand-in")  # terraform init
-    call("take")  # another verb
-    assert lock.read_text() == "stand-in"
-    call("return")
-    assert lock.read_text() == "real"
-    call("return")
-    assert lock.read_text() == "real"
-    call("take")
-    assert lock.read_text() == "stand-in"
-    call("take")  # the first was interrupted
-    assert lock.read_text() == "stand-in"
-    call("return")
-    assert lock.read_text() == "real"
 
 
 def test_the_box_says_what_the_droplet_costs_now(project: Project) -> None:

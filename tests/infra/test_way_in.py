@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,8 @@ def server(key: Path, penalties: str) -> Iterator[str]:
     )
     have = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False)
     if have.returncode != 0:
-        subprocess.run([ROOT / "rehearsal/images/provide"], check=True)
+        provide = [sys.executable, "-m", "rehearsal.offline", "images"]
+        subprocess.run(provide, cwd=ROOT, check=True)
     started = docker(
         *("create", "--interactive", "--label", "digits.test=sshd", "--entrypoint", "sh"),
         *(IMAGE, "-c", START % penalties),

@@ -38,7 +38,10 @@ def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 def rehearsed(*command: str) -> subprocess.CompletedProcess[str]:
     """Run one of the tools itself, with nothing but the rehearsal's few settings."""
-    script = 'settings=$(rehearsal/env) && eval "$settings" && PATH=$PWD/.venv/ops/bin:$PATH "$@"'
+    script = (
+        "settings=$(scripts/in rehearsal -m rehearsal env)"
+        ' && eval "$settings" && PATH=$PWD/.venv/ops/bin:$PATH "$@"'
+    )
     return run("bash", "-c", script, "bash", *command)
 
 
@@ -68,9 +71,7 @@ def leftovers() -> dict[str, str]:
         "networks": ask("docker", "network", "ls", "--quiet", "--filter", label),
         "volumes": ask("docker", "volume", "ls", "--quiet"),
         "processes": processes.strip(),
-        "state": "\n".join(
-            str(p) for p in (STATE, ROOT / "infra/terraform/terraform.tfstate.d") if p.exists()
-        ),
+        "state": str(STATE) if STATE.exists() else "",
     }
 
 

@@ -28,13 +28,15 @@ EXAMPLES = (
     (r"COMMIT YOUR-NAME", "abc1234 reader"),
     (r"backups/\.\.\.", "{dump}"),
     (r"docker compose up --build$", "docker compose config --quiet"),
+    # The rehearsal has a Terraform root of its own.
+    (r"-chdir=infra/terraform\b", "-chdir=$TERRAFORM_DIR"),
 )
 # A reader has a key that ssh tries by itself. make takes TARGET and CONFIRM from the
 # environment; FOLLOW: make logs would never end.
 READER = """\
 set -euo pipefail
 exec </dev/null
-eval "$(rehearsal/env)"
+eval "$(scripts/in rehearsal -m rehearsal env)"
 export TARGET=rehearsal CONFIRM=yes FOLLOW=
 ssh() {{ command ssh -i .rehearsal/ssh_key -o UserKnownHostsFile=.rehearsal/known_hosts "$@"; }}
 {block}
