@@ -13,8 +13,8 @@ from streamlit_drawable_canvas import st_canvas
 
 from digits import picture, prediction_log, recogniser
 from digits.preprocessing import Unreadable, unreadable
+from digits.strokes import CANVAS
 
-CANVAS = 280  # side, pixels
 PEN = 18  # width, pixels: about as thick against a digit as MNIST's strokes are
 
 HINTS = {
