@@ -204,7 +204,9 @@ def _registries() -> list[str]:
 
 def _remove_registry() -> None:
     for one in _registries():
-        subprocess.run(["docker", "rm", "--force", one], check=False, capture_output=True)
+        # The registry's image has a volume: without --volumes, an anonymous one would stay.
+        remove = ["docker", "rm", "--force", "--volumes", one]
+        subprocess.run(remove, check=False, capture_output=True)
 
 
 @contextmanager
