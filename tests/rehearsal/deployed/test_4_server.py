@@ -173,7 +173,7 @@ def test_a_restart_of_nginx_turns_nobody_away_for_long(deployment: Deployment) -
 
 
 @pytest.mark.parametrize("what", ["app", "db"])
-def test_what_hangs_is_back_within_a_minute(deployment: Deployment, what: str) -> None:
+def test_what_hangs_is_back_soon(deployment: Deployment, what: str) -> None:
     rows = deployment.rows()
     container = deployment.ssh(
         f"docker ps -q --filter label=com.docker.compose.service={what}"
@@ -189,7 +189,7 @@ def test_what_hangs_is_back_within_a_minute(deployment: Deployment, what: str) -
         assert answer.status_code == 504
         assert "Back in a moment" in answer.text
         _wait_until_it_serves(deployment, 60)
-    limit = 60 if what == "app" else 180  # a database is given more time before it is given up
+    limit = {"app": 60, "db": 90}[what]  # Docker lets a database take ten seconds to end
     while (now := deployment.ssh(state).split())[0] == before or now[1] != "healthy":
         assert time.monotonic() - stopped < limit, now
         time.sleep(1)
