@@ -13,6 +13,8 @@ import pytest
 
 import digitalocean_api
 import doctor
+from tests import gh
+from tests.gh import Repository
 from tests.infra import conformance
 from tests.infra.conftest import TERRAFORM, TOKEN, Api, Project
 
@@ -323,38 +325,45 @@ def test_broken_state(project: Project) -> None:
     assert ".backup" in text
 
 
+def test_no_gh(project: Project) -> None:
+    if shutil.which("gh"):
+        pytest.skip("gh is installed here, so what is said without it cannot be seen")
+    workflows = project.folder / ".github/workflows"
+    workflows.mkdir(parents=True)
+    (workflows / "deploy.yml").write_text("env: ${{ secrets.DEPLOY_KEY }}\n")
+    assert examine(project)["secrets"] == (
+        "skip",
+        "gh is not installed, so GitHub cannot be asked",
+    )
+
+
 def test_pipeline_secrets(project: Project) -> None:
     workflows = project.folder / ".github/workflows"
     workflows.mkdir(parents=True)
     uses = "${{ secrets.GITHUB_TOKEN }} ${{ secrets.SSH_KEY }} ${{ secrets.DIGITALOCEAN_TOKEN }}"
     (workflows / "deploy.yml").write_text(f"env: {uses}\n")
 
-    def secrets(script: str) -> Any:
-        """What is found with a gh that is logged in and does this when asked for secrets."""
-        project.command("gh", f'[ "$1" = auth ] && exit\n{script}')
+    def secrets(environment: str | None, repository: str, *, lists: bool = True) -> Any:
+        """What is found with these names of secrets; an environment of None is not there."""
+        of_environment = None if environment is None else dict.fromkeys(environment.split(), "x")
+        of_repository = dict.fromkeys(repository.split(), "x")
+        kept = Repository(secrets=of_repository, environment=of_environment, lists=lists)
+        project.command("gh", gh.script(project.folder / "github.json", kept))
         return examine(project)["secrets"]
 
-    def listing(environment: str, repository: str) -> str:
-        return (
-            f'case "$*" in\n"secret list --env production --json name "*) {environment} ;;\n'
-            f'"secret list --json name "*) {repository} ;;\n*) exit 1 ;;\nesac'
-        )
-
-    if not shutil.which("gh"):
-        assert "not installed" in examine(project)["secrets"][1]
     project.command("gh", "exit 1")
     assert "gh auth login" in examine(project)["secrets"][1]
-    assert "does not list" in secrets(listing("exit 1", "exit 1"))[1]
-    assert secrets(listing("exit 0", "exit 0"))[0] == "skip"
-    one = secrets(listing("echo SSH_KEY", "exit 0"))
+    assert "does not list" in secrets("SSH_KEY", "", lists=False)[1]
+    assert secrets("", "")[0] == "skip"
+    one = secrets("SSH_KEY", "")
     assert "missing: DIGITALOCEAN_TOKEN" in one[1]
     assert "Fix: make pipeline" in one[1]
-    both = "echo SSH_KEY; echo DIGITALOCEAN_TOKEN; echo OTHER"
+    both = "SSH_KEY DIGITALOCEAN_TOKEN OTHER"
     good = ("ok", "set: DIGITALOCEAN_TOKEN, SSH_KEY")
-    assert secrets(listing(both, "exit 0")) == good
+    assert secrets(both, "") == good
     # The repository's count where the environment has none, or is not there.
-    assert secrets(listing("exit 1", both)) == good
-    assert secrets(listing("echo SSH_KEY", "echo DIGITALOCEAN_TOKEN")) == good
+    assert secrets(None, both) == good
+    assert secrets("SSH_KEY", "DIGITALOCEAN_TOKEN") == good
 
 
 def test_what_the_pipeline_knows_of_the_droplet(project: Project, api: Api) -> None:
@@ -364,7 +373,9 @@ def test_what_the_pipeline_knows_of_the_droplet(project: Project, api: Api) -> N
     project.ssh_says(f"echo '{key}'")
 
     def pipeline(variable: str) -> Any:
-        project.command("gh", f'[ "$1 $2" != "variable list" ] || echo \'{variable}\'')
+        variables = {"DROPLET_HOST_KEY": variable} if variable else {}
+        kept = Repository(variables={"REGISTRY": "elsewhere.example", **variables})
+        project.command("gh", gh.script(project.folder / "github.json", kept))
         return examine(project)["pipeline"]
 
     assert pipeline("")[1] == "DROPLET_HOST_KEY is not set, so no pipeline deploys this"

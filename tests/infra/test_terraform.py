@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+
+import pytest
 
 from tests.infra import conformance
 from tests.infra.conftest import TERRAFORM, Api, Project, Terraform
@@ -26,8 +29,26 @@ def test_valid(prepared: Terraform) -> None:
     assert "The configuration is valid" in prepared.good("validate")
 
 
-def test_own_tests(prepared: Terraform) -> None:
-    assert "Success!" in prepared.good("test")
+# Every setting of README's, as somebody may have exported it: no test of Terraform's may read it.
+EXPORTED = {
+    "TF_VAR_name": "numbers",
+    "TF_VAR_region": "ams3",
+    "TF_VAR_size": "s-1vcpu-2gb",
+    "TF_VAR_image": "debian-12-x64",
+    "TF_VAR_ssh_public_key_path": "~/.ssh/digits.pub",
+    "TF_VAR_allowed_ssh_addresses": '["203.0.113.7/32"]',
+}
+
+
+def test_own_tests_whatever_is_exported(prepared: Terraform) -> None:
+    done = prepared.run("test", **EXPORTED)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"Success! [1-9]\d* passed, 0 failed\.", done.stdout)
+
+
+def test_every_variable_is_exported_there() -> None:
+    declared = re.findall(r'(?m)^variable "(\w+)"', (TERRAFORM / "variables.tf").read_text())
+    assert {f"TF_VAR_{name}" for name in declared} == set(EXPORTED)
 
 
 def test_knows_no_rehearsal() -> None:
@@ -115,12 +136,12 @@ def test_api_gone(terraform: Terraform, api: Api) -> None:
     api.stop()
     done = terraform.run(*APPLY)
     assert done.returncode == 1
-    assert "Connection refused" in done.stdout or "connection refused" in done.stdout
+    assert "connection refused" in done.stdout.lower()
 
 
 def test_stand_in_never_leaves_this_machine(prepared: Terraform) -> None:
     if "TF_CLI_CONFIG_FILE" not in prepared.settings:
-        return  # the registry answers, and the provider is the real one
+        pytest.skip("Terraform's registry answers, so the provider is the real one")
     done = prepared.run(
         "plan",
         "-input=false",
