@@ -286,13 +286,13 @@ def test_another_major_version_of_postgresql_is_refused(deployment: Deployment) 
     serves = deployment.ssh("cat /opt/digits/release.env")
     image = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
     postgres = deployment.ssh("docker inspect --format '{{.Config.Image}}' digits-db-1").strip()
-    deployment.ssh(
-        f"printf 'FROM {postgres}\\nENV PG_MAJOR=18\\n' | docker build --quiet --tag postgres:18 -"
-    )
-    settings = "NO_PULL=yes POSTGRES_IMAGE=postgres:18"
-    said = deployment.ssh(f"{settings} digits-release {image} abc1234 me@here 2>&1 || echo refused")
+    release = f"NO_PULL=yes digits-release {image} abc1234 me@here 2>&1 || echo refused"
+    with _no_docker_hub(deployment):
+        _rebuilt(deployment, postgres, "ENV PG_MAJOR=18")
+        said = deployment.ssh(release)
+    deployment.ssh(f"docker pull --quiet {postgres}")
     assert said.endswith("refused\n")
     assert "The database was written by PostgreSQL 17" in said
-    assert "Stay on 17: POSTGRES_IMAGE=postgres:17-trixie" in said
+    assert "Stay on 17: in docker-compose.yml, image: postgres:17-trixie" in said
     assert deployment.ssh("cat /opt/digits/release.env") == serves
     assert len(deployment.rows()) >= 3
