@@ -30,7 +30,7 @@ make_cluster() {
   user=${user:-postgres}
   database=${database:-$user}
   if [[ -z $password ]]; then
-    fail "there is no database yet; set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE, its superuser's"
+    fail "there is no database yet and no password for its superuser; set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE"
   fi
 
   # --pwfile takes a file, never the command line, where ps would show it.
