@@ -11,8 +11,11 @@ from typing import Any
 import digitalocean
 import pytest
 
-import digitalocean_api
-import doctor
+from ops.cloud import Cloud, CloudError, Droplet, Size
+from ops.doctor import account
+from ops.doctor.findings import Patient, Skipped
+from ops.errors import Failed
+from ops.settings import Settings
 from tests import gh
 from tests.gh import Repository
 from tests.infra import conformance
@@ -34,7 +37,7 @@ def findings(output: str) -> dict[str, tuple[str, str]]:
 
 def examine(project: Project, *arguments: str, **settings: str | None) -> Any:
     """Run the doctor; its exit status has to fit what it found."""
-    done = project.run("scripts/doctor", *arguments, **settings)
+    done = project.verb("doctor", *arguments, **settings)
     found = findings(done.stdout)
     failed = [text for status, text in found.values() if status == "FAIL"]
     assert done.returncode == (1 if failed else 0)
@@ -87,7 +90,7 @@ def test_ready_to_deploy(project: Project, api: Api) -> None:
 
 
 def test_no_token(project: Project, api: Api) -> None:
-    done = project.run("scripts/deploy", DIGITALOCEAN_TOKEN=None)
+    done = project.verb("deploy", DIGITALOCEAN_TOKEN=None)
     assert done.returncode == 1
     assert "DIGITALOCEAN_TOKEN is not set" in done.stdout
     assert "cloud.digitalocean.com/account/api/tokens" in done.stdout
@@ -98,7 +101,7 @@ def test_no_token(project: Project, api: Api) -> None:
 
 
 def test_wrong_token(project: Project, api: Api) -> None:
-    done = project.run("scripts/deploy", DIGITALOCEAN_TOKEN="wrong")
+    done = project.verb("deploy", DIGITALOCEAN_TOKEN="wrong")
     assert done.returncode == 1
     assert "does not know this token (401)" in done.stdout
     assert "Terraform: the droplet" not in done.stdout
@@ -114,9 +117,7 @@ def test_api_gone(project: Project, api: Api) -> None:
 
 def test_answer_that_is_none(project: Project) -> None:
     """Such as a proxy's error page."""
-    found = examine(
-        project, "--before-deploy", DIGITALOCEAN_END_POINT="http://127.0.0.1:1/nothing/"
-    )
+    found = examine(project, "--before-deploy", DIGITALOCEAN_API_URL="http://127.0.0.1:1/nothing")
     assert found["token"][0] == "FAIL"
 
 
@@ -152,38 +153,38 @@ def test_not_to_be_had(project: Project, setting: str, value: str, check: str, f
     assert fix in text
 
 
-def test_size_that_another_region_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = digitalocean_api.Size("s-1vcpu-1gb", 1024, 1, 25, 6.0, frozenset({"nyc3"}))
-    monkeypatch.setattr(digitalocean_api, "sizes", lambda: {there.slug: there})
-    monkeypatch.delenv("TF_VAR_region", raising=False)
-    monkeypatch.delenv("TF_VAR_size", raising=False)
-    here: list[digitalocean_api.Droplet] = []
-    monkeypatch.setattr(digitalocean_api, "droplets", lambda _tag: here)
-    monkeypatch.setattr(digitalocean_api, "regions", lambda: ["nyc3"])
-    examined = doctor.Doctor()
-    examined.account = True
-    with pytest.raises(doctor.Failed, match="not to be had in fra1") as caught:
-        examined.size()
-    assert caught.value.fix == "export TF_VAR_region=nyc3"
-    with pytest.raises(doctor.Failed, match="no region fra1"):
-        examined.region()
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Patient:
+    """Somebody whose token is valid, with no Terraform variable set."""
+    for name in ("region", "size"):
+        monkeypatch.delenv(f"TF_VAR_{name}", raising=False)
+    return Patient(Settings(), account=True)
+
+
+def test_size_that_another_region_has(known: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Size("s-1vcpu-1gb", 1024, 1, 25, 6.0, frozenset({"nyc3"}))
+    here: list[Droplet] = []
+    monkeypatch.setattr(Cloud, "sizes", lambda _cloud: {there.slug: there})
+    monkeypatch.setattr(Cloud, "droplets", lambda _cloud, _tag: here)
+    monkeypatch.setattr(Cloud, "regions", lambda _cloud: ["nyc3"])
+    with pytest.raises(Failed, match="not to be had in fra1") as caught:
+        account.size(known)
+    assert caught.value.then == ("export TF_VAR_region=nyc3",)
+    with pytest.raises(Failed, match="no region fra1"):
+        account.region(known)
     # What takes no new droplets may keep the one it has.
-    here.append(
-        digitalocean_api.Droplet("digits", "203.0.113.7", "active", "1", "fra1", "s-1vcpu-1gb")
-    )
-    assert "$6 a month" in examined.size()
-    assert "yours is there already" in examined.region()
+    here.append(Droplet("digits", "203.0.113.7", "active", "1", "fra1", "s-1vcpu-1gb"))
+    assert "$6 a month" in account.size(known)
+    assert "yours is there already" in account.region(known)
 
 
-def test_catalogue_not_readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> list[str]:
-        raise digitalocean_api.CloudError("no", 403)
+def test_catalogue_not_readable(known: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_cloud: Cloud) -> list[str]:
+        raise CloudError("no", status=403)
 
-    monkeypatch.setattr(digitalocean_api, "regions", refused)
-    examined = doctor.Doctor()
-    examined.account = True
-    with pytest.raises(doctor.Skipped, match="may not ask"):
-        examined.region()
+    monkeypatch.setattr(Cloud, "regions", refused)
+    with pytest.raises(Skipped, match="may not ask"):
+        account.region(known)
 
 
 def test_a_size_that_is_too_small_is_neither_taken_nor_suggested(project: Project) -> None:
@@ -215,21 +216,20 @@ def test_too_few_scopes(
         raise digitalocean.DataReadError("You are not authorized to perform this operation")
 
     monkeypatch.setattr(digitalocean.Manager, "get_data", get_data)
-    monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
-    examined = doctor.Doctor()
-    examined.check("token", examined.token)
-    assert examined.account, "a refusal by scope proves the token"
-    examined.check("scopes", examined.scopes)
-    assert examined.failures == 1
+    patient = Patient(Settings(token=TOKEN))
+    patient.check("token", account.token)
+    assert patient.account, "a refusal by scope proves the token"
+    patient.check("scopes", account.scopes)
+    assert patient.failures == 1
     said = capsys.readouterr().out
     assert "may not read firewall, project, ssh_key, tag (403)" in said
     assert said.count("Fix: ") == 1
 
 
 def test_account_locked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digitalocean_api, "check_token", lambda: "locked")
-    with pytest.raises(doctor.Failed, match="locked"):
-        doctor.Doctor().token()
+    monkeypatch.setattr(Cloud, "account_status", lambda _cloud: "locked")
+    with pytest.raises(Failed, match="locked"):
+        account.token(Patient(Settings()))
 
 
 def test_key_pair(project: Project) -> None:
@@ -267,7 +267,6 @@ def test_nothing_deployed(project: Project) -> None:
     project.command("docker", "echo 28.0.0")
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
-        "state", "droplet", "login", "room", "page", "certificate", "secrets",
         "pipeline",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
