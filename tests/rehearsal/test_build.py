@@ -149,7 +149,7 @@ def laptop(tmp_path: Path, index: str, engine: None, offline: dict[str, str]) ->
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    others = ("IMAGE", "POSTGRES_IMAGE", "SSH_OPTIONS", "APP_FOLDER")
+    others = ("IMAGE", "SSH_OPTIONS", "APP_FOLDER")
     settings = {k: v for k, v in clean_environment().items() if k not in others}
     settings |= offline | {
         "DROPLET": str(tmp_path / "droplet"),
