@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import re
 import shutil
 import signal
 import subprocess
-import threading
 import time
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ops import lock
+from tests import packages
 from tests.conftest import need
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,55 +23,12 @@ MAKING = "Making the Python environment .venv/rehearsal"
 LIST, LOCK = "rehearsal/requirements.in", "rehearsal/requirements.txt"
 
 
-def wheel(day: Path, name: str, version: str, *needs: str) -> None:
-    """Put a package of one empty module on the index of a day."""
-    folder = day / name
-    folder.mkdir(parents=True, exist_ok=True)
-    info = f"{name}-{version}.dist-info"
-    required = "".join(f"Requires-Dist: {what}\n" for what in needs)
-    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}"
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as file:
-        file.writestr(f"{name}.py", "")
-        file.writestr(f"{info}/METADATA", about)
-        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        file.writestr(f"{info}/RECORD", "")
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; a folder's listing is what an index of packages is."""
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """A package index on this machine; its address."""
-    handler = partial(Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A package index of two days: on the second there is a newer release of what others need."""
     folder = tmp_path_factory.mktemp("index")
-    for day in ("one", "two"):
-        wheel(folder / day, "asked", "1.0", "needed>=1")
-        wheel(folder / day, "needed", "1.0")
-        wheel(folder / day, "torch", "1.0", "nvidia-thing==1.0")
-        wheel(folder / day, "nvidia_thing", "1.0")
-        (folder / day / "nvidia-thing").symlink_to("nvidia_thing")
-    wheel(folder / "two", "needed", "1.1")
-    wheel(folder / "cpu", "torch", "1.0+cpu")
-    with serving(folder) as address:
+    packages.two_days(folder)
+    with packages.serving(folder) as address:
         yield address
 
 
