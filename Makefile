@@ -1,71 +1,70 @@
-# Every verb is one line here and one file in scripts/.
+# Every verb is one line here and one module in ops/verbs.
 #
 #   TARGET=digitalocean  a real droplet (the default)
 #   TARGET=rehearsal     a droplet on this machine: no account, no money
 TARGET ?= digitalocean
 
-# `rehearsal/with` gives a command the rehearsal's API address, token and keys.
-# A standing rehearsal keeps Terraform's lock file; a real deployment gets its own back.
-with-rehearsal := rehearsal/with
-with-digitalocean := rehearsal/without
-ifeq ($(filter $(TARGET),digitalocean rehearsal),)
+# scripts/in makes the Python environment that it names if need be, and runs Python there.
+# The rehearsal starts a local DigitalOcean and runs the same verb against it.
+ops-for-digitalocean := scripts/in ops -m ops
+ops-for-rehearsal := scripts/in rehearsal -m rehearsal
+OPS := $(ops-for-$(TARGET))
+ifeq ($(OPS),)
 $(error TARGET=$(TARGET) is unknown. Use TARGET=digitalocean or TARGET=rehearsal)
 endif
-WITH := $(with-$(TARGET))
-# So that a verb can name the next one as it must be typed.
+# How a verb has to be typed, for messages that name the next one.
 export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
 .DEFAULT_GOAL := help
 .PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore \
-  destroy train evaluate bench lock test lint
+  destroy settings train evaluate bench pictures lock test lint
 
 help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
 
 ##@ On this machine
 run: ## the app without Docker: http://localhost:8501 (stop: Ctrl-C)
-	@scripts/run
+	@scripts/in app -m ops run
 up: ## the app in its two containers, on http://localhost:8501
-	@scripts/up
+	@scripts/in ops -m ops up
 down: ## stop the two containers (the logged answers stay)
-	@scripts/down
+	@scripts/in ops -m ops down
 
 ##@ On the internet
 doctor: ## what a deployment needs and has: looks, and changes nothing
-	@$(WITH) scripts/doctor
+	@$(OPS) doctor
 deploy: ## a droplet with the app on it; prints its URL
-	@$(WITH) scripts/deploy
+	@$(OPS) deploy
 release: ## the code as it is here into service, without a dropped request
-	@$(WITH) scripts/release
+	@$(OPS) release
 rollback: ## the release before back into service (or RELEASE=image)
-	@$(WITH) scripts/rollback
+	@$(OPS) rollback
 pipeline: ## let GitHub Actions release every push to main
-	@$(WITH) scripts/pipeline
+	@$(OPS) pipeline
 destroy: ## remove everything that `make deploy` made; asks first
-	@$(WITH) scripts/destroy
-ifeq ($(TARGET),rehearsal)
-	@rehearsal/down
-endif
+	@$(OPS) destroy
 
 ##@ Look after it
 status: ## what serves, since when, and how the droplet is
-	@$(WITH) scripts/status
+	@$(OPS) status
 releases: ## what was released when, by whom, and which one serves
-	@$(WITH) scripts/releases
+	@$(OPS) releases
 backup: ## a dump of the database into backups/
-	@$(WITH) scripts/backup
+	@$(OPS) backup
 restore: ## put a dump back (FILE=backups/...)
-	@$(WITH) scripts/restore
+	@$(OPS) restore
 url: ## the address of the page
-	@$(WITH) scripts/url
+	@$(OPS) url
 look: ## whether the page answers, as a visitor reaches it
-	@$(WITH) scripts/look
+	@$(OPS) look
 logs: ## what the containers write (Ctrl-C ends it)
-	@$(WITH) scripts/logs
+	@$(OPS) logs
 ssh: ## a shell on the droplet
-	@$(WITH) scripts/ssh
+	@$(OPS) ssh
 psql: ## the database's prompt
-	@$(WITH) scripts/psql
+	@$(OPS) psql
+settings: ## every environment variable that changes what a verb does
+	@scripts/in ops -m ops settings
 
 ##@ For developers
 train: ## train the network on MNIST and write its weights
@@ -74,7 +73,9 @@ evaluate: ## accuracy on pen strokes (STROKES=file.json)
 	@scripts/in app -m training.evaluate
 bench: ## how fast it is: measure, and write docs/benchmarks.md
 	@scripts/in test -m benchmarks $(PART)
-lock: ## pin what every requirements.in asks for (PACKAGE=name or UPGRADE=yes: the newest)
+pictures: ## take README's screenshots and draw its diagram anew
+	@scripts/in test -m tests.browser.screenshots && scripts/in test -m tests.browser.diagram
+lock: ## pin every package that every requirements.in needs
 	@scripts/in lint -m ops.lock
 test: lint ## every linter and every test (about an hour)
 	@scripts/test

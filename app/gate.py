@@ -85,7 +85,7 @@ class Gate:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = _host(scope)
         origin = Headers(scope=scope).get("origin")  # only browsers send one
-        # Names only: nginx leaves the port out of Host.
+        # Compared without their ports: nginx leaves the port out of Host.
         foreign = origin is not None and _hostname(origin) != host
         full = self._pages >= PAGES
         if foreign or full or not _is_own_name(host) or scope["path"] != STREAM:
@@ -143,8 +143,8 @@ class Socket(WebSocketsSansIOProtocol):
 class _Inlet:
     """One page's `receive` and `send`: it is run for one message at a time.
 
-    Streamlit would start over with every message, and the results of runs that were asked
-    for in vain keep those of other pages waiting.
+    Streamlit would begin a new run with every message, and the runs that it abandons would
+    keep other pages waiting.
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:
@@ -177,7 +177,7 @@ class _Inlet:
     async def read(self) -> None:
         """Take messages as they come until the page leaves, or sends what no page does.
 
-        Always, so that it is noticed at once when a page leaves.
+        It reads all the time, so that a page that leaves is noticed at once.
         """
         while (message := await self._receive())["type"] != "websocket.disconnect":
             if message["type"] == "websocket.receive":

@@ -26,8 +26,9 @@ def main() -> None:
     options = parser.parse_args()
 
     recogniser.load()
-    # PyTorch's objects stay for good. Python puts off a full collection until what is new
-    # outgrows a quarter of what is old; without these it comes early, and costs little.
+    # Take what is loaded by now, mostly PyTorch, out of the garbage collector's sight: none of it
+    # is ever garbage. A full collection is then short, and comes sooner, since Python puts it off
+    # until the new objects are a quarter of all that it looks at.
     gc.freeze()
     page = Path(__file__).with_name("streamlit_app.py")
     print(f"Serving the page at {options.address}, port {options.port}.", flush=True)
@@ -37,8 +38,8 @@ def main() -> None:
         port=options.port,
         ws=Socket,
         ws_max_size=MESSAGE_BYTES,
-        ws_per_message_deflate=False,  # a small message could be a huge one, compressed
-        log_level="warning",  # below it, every visit is a line
+        ws_per_message_deflate=False,  # a small compressed message could unpack to a huge one
+        log_level="warning",  # "info" would write a line for every visit
         timeout_graceful_shutdown=5,
     )
 

@@ -136,11 +136,11 @@ def measure() -> Iterator[Line]:
     """Deploy, release in two ways, roll back, reboot, destroy."""
     if STATE.exists():
         raise SystemExit("A rehearsal is standing. End it first: make destroy TARGET=rehearsal")
-    run("rehearsal/up")
+    run("scripts/in", "rehearsal", "-m", "rehearsal", "up")
     try:
         yield from _measure()
     finally:
-        run("rehearsal/down")
+        run("scripts/in", "rehearsal", "-m", "rehearsal", "down")
 
 
 def _measure() -> Iterator[Line]:

@@ -74,3 +74,5 @@ def visiting(url: str, visitors: int = 4, pause: float = PAUSE) -> Iterator[Crow
     finally:
         over.set()
         thread.join(2 * PATIENCE)
+        if thread.is_alive():
+            crowd.failed.append("a visitor still waits for an answer")

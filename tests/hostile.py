@@ -30,11 +30,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
+from digits.strokes import CANVAS
 from tests.visitor import Visitor
 
 Seen = TypeVar("Seen")
 
-SIDE = 280  # of the canvas, pixels
 PATIENCE = 60  # seconds for one answer
 LOST = (ConnectionClosed, OSError, TimeoutError)
 
@@ -81,7 +81,7 @@ def _png(width: int, height: int, *more: bytes, depth: int = 8, colour: int = 6)
     )  # fmt: skip
 
 
-def _saved(kind: str, size: tuple[int, int] = (SIDE, SIDE), **options: object) -> bytes:
+def _saved(kind: str, size: tuple[int, int] = (CANVAS, CANVAS), **options: object) -> bytes:
     file = BytesIO()
     mode = "RGB" if kind in ("JPEG", "EPS", "PPM") else "RGBA"
     if kind == "GIF":
@@ -96,10 +96,10 @@ def _saved(kind: str, size: tuple[int, int] = (SIDE, SIDE), **options: object) -
 def pictures() -> dict[str, bytes]:
     """Files that are not what the canvas sends, by what is wrong with them."""
     zeros = zlib.compress(b"\0" * 1_000_000, 9)  # 1 kB that unpacks to a megabyte
-    noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 4), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (CANVAS, CANVAS, 4), dtype=np.uint8)
     noisy = BytesIO()
     Image.fromarray(noise).save(noisy, "PNG")
-    whole = _png(SIDE, SIDE)
+    whole = _png(CANVAS, CANVAS)
     lying = bytearray(whole)
     lying[16:24] = struct.pack(">II", 2**31 - 1, 2**31 - 1)
     return {
@@ -109,8 +109,8 @@ def pictures() -> dict[str, bytes]:
         "a palette, 20,000 x 20,000": _png(20_000, 20_000, b"PLTE\0\0\0", depth=1, colour=3),
         "1 x 1": _png(1, 1),
         "a header that lies": bytes(lying),
-        "60 texts of a megabyte": _png(SIDE, SIDE, *[b"zTXtkey\0\0" + zeros] * 60),
-        "a profile of a megabyte": _png(SIDE, SIDE, b"iCCPname\0\0" + zeros),
+        "60 texts of a megabyte": _png(CANVAS, CANVAS, *[b"zTXtkey\0\0" + zeros] * 60),
+        "a profile of a megabyte": _png(CANVAS, CANVAS, b"iCCPname\0\0" + zeros),
         "pixels that never end": whole[:33] + struct.pack(">I", 2**31 - 1) + b"IDAT" + zeros,
         "no pixels": whole[:33],
         "half": whole[: len(whole) // 2],
@@ -322,7 +322,7 @@ def reruns(url: str, pages: int = 10, seconds: float = 5, pause: float = 0) -> t
 
 def comers_and_goers(url: str, count: int = 1_000, at_once: int = 20) -> int:
     """Open and leave so many pages, every tenth with a drawing; return how many were opened."""
-    data = "data:image/png;base64," + base64.b64encode(_png(SIDE, SIDE)).decode()
+    data = "data:image/png;base64," + base64.b64encode(_png(CANVAS, CANVAS)).decode()
 
     async def attack() -> int:
         left = iter(range(count))

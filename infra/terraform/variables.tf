@@ -2,6 +2,7 @@ variable "name" {
   description = "Name of the droplet, its firewall and its project, and the tag by which Ansible finds the droplet. Use one that nothing else in the account has."
   type        = string
   default     = "digits"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,61}[a-z0-9]$", var.name))
@@ -13,6 +14,7 @@ variable "region" {
   description = "Where the droplet stands: the slug of a DigitalOcean region. A change makes a new droplet."
   type        = string
   default     = "fra1"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{3}[0-9]$", var.region))
@@ -24,6 +26,7 @@ variable "size" {
   description = "Slug of the droplet's size: its processors, memory and price. A change restarts the droplet."
   type        = string
   default     = "s-1vcpu-1gb"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9.]+)+$", var.size))
@@ -41,6 +44,7 @@ variable "image" {
   description = "Slug of the operating system a new droplet starts with. What Ansible does expects Debian 13. A droplet that exists keeps its own."
   type        = string
   default     = "debian-13-x64"
+  nullable    = false
 
   validation {
     condition     = can(regex("^debian-[0-9]+-x64$", var.image))
@@ -52,6 +56,7 @@ variable "ssh_public_key_path" {
   description = "The public half of the SSH key that may log in to the droplet."
   type        = string
   default     = "~/.ssh/id_ed25519.pub"
+  nullable    = false
 
   validation {
     condition     = try(fileexists(pathexpand(var.ssh_public_key_path)), false)
@@ -69,6 +74,7 @@ variable "allowed_ssh_addresses" {
   description = "Networks from which SSH is let in, as CIDR. Everybody by default, since only the key opens the door; a fixed address of your own is safer still, but the deploy pipeline needs to reach SSH too."
   type        = list(string)
   default     = ["0.0.0.0/0", "::/0"]
+  nullable    = false
 
   validation {
     condition     = length(var.allowed_ssh_addresses) > 0

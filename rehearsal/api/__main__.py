@@ -50,7 +50,7 @@ def _driver(name: str) -> Driver:
         return FakeDriver()
     from rehearsal.droplet.driver import DockerDriver  # needs a Docker engine
 
-    driver: Driver = DockerDriver()
+    driver: Driver = DockerDriver(hub=True)
     return driver
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from flask import Blueprint
 
+from .clock import now
+from .endpoint import NO_CONTENT, Answer, body, cloud, page_of, text
 from .errors import not_found, unprocessable
 from .store import State, next_id
-from .web import NO_CONTENT, Answer, body, cloud, now, page_of, text
 
 routes = Blueprint("account", __name__)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Blueprint
 
+from .endpoint import Answer, page_of, query
 from .errors import not_found
-from .web import Answer, page_of, query
 
 routes = Blueprint("catalog", __name__)
 

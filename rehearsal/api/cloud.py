@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .clock import now
 from .errors import not_found, server_error
-from .firewalls import inbound_rules
-from .projects import add_default_project
-from .web import now
+from .firewall_state import inbound_rules
+from .project_state import add_default_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
+from .clock import now
+from .endpoint import NO_CONTENT, Answer, body, cloud, page_of, strings, text
 from .errors import conflict, not_found, unprocessable
-from .web import NO_CONTENT, Answer, body, cloud, now, page_of, strings, text
 
 if TYPE_CHECKING:
     from .store import State
@@ -92,41 +93,6 @@ def _fill(state: State, values: dict[str, Any], firewall: dict[str, Any]) -> Non
     }
     if not firewall["inbound_rules"] and not firewall["outbound_rules"]:
         raise unprocessable("at least one rule must be specified")
-
-
-def guards(firewall: dict[str, Any], droplet: dict[str, Any]) -> bool:
-    """Whether this firewall stands before this droplet."""
-    return droplet["id"] in firewall["droplet_ids"] or bool(
-        set(firewall["tags"]) & set(droplet["tags"])
-    )
-
-
-def _addresses(droplet: dict[str, Any]) -> list[str]:
-    kinds = ("public_ipv4", "private_ipv4", "public_ipv6")
-    return [droplet[kind] for kind in kinds if droplet[kind]]
-
-
-def inbound_rules(state: State, droplet: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """All that is let in to a droplet; None if no firewall stands before it."""
-    standing = [wall for wall in state["firewalls"].values() if guards(wall, droplet)]
-    if not standing:
-        return None
-    rules = []
-    for rule in (rule for wall in standing for rule in wall["inbound_rules"]):
-        sources = rule["sources"]
-        # Droplets and tags named as sources stand for those droplets' addresses.
-        named = [
-            other
-            for other in state["droplets"].values()
-            if other["id"] in sources.get("droplet_ids", [])
-            or set(other["tags"]) & set(sources.get("tags", []))
-        ]
-        addresses = [
-            *sources.get("addresses", []),
-            *(address for other in named for address in _addresses(other)),
-        ]
-        rules.append({**rule, "sources": {**sources, "addresses": addresses}})
-    return rules
 
 
 def _known(state: State, firewall_id: str) -> dict[str, Any]:

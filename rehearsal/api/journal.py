@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Request, Response, g
 
-from .web import now
+from .clock import now
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import re
-import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, request
 
+from .clock import now
+from .endpoint import NO_CONTENT, Answer, body, cloud, page_of, strings, text
 from .errors import conflict, not_found, precondition_failed, unprocessable
-from .store import State, next_id
-from .web import NO_CONTENT, Answer, body, cloud, now, page_of, strings, text
+from .project_state import default_project, new_project
+
+if TYPE_CHECKING:
+    from .store import State
 
 routes = Blueprint("projects", __name__)
 
 _ENVIRONMENTS = ("Development", "Staging", "Production")
-
-
-def add_default_project(state: State) -> None:
-    """Every account has one project from the start, which takes what is in no other."""
-    if not state["projects"]:
-        project = _new(state)
-        project |= {
-            "name": "rehearsal",
-            "description": "",
-            "purpose": "Just trying out DigitalOcean",
-            "environment": "Development",
-            "is_default": True,
-        }
-
-
-def _new(state: State) -> dict[str, Any]:
-    project: dict[str, Any] = {
-        "id": str(uuid.uuid4()),
-        "owner_uuid": state["account_uuid"],
-        "owner_id": next_id(state),
-        "created_at": now(),
-        "updated_at": now(),
-        "is_default": False,
-        "resources": {},
-    }
-    state["projects"][project["id"]] = project
-    return project
 
 
 def _view(project: dict[str, Any]) -> dict[str, Any]:
@@ -64,14 +40,6 @@ def _known(state: State, project_id: str) -> dict[str, Any]:
     if project_id not in state["projects"]:
         raise not_found()
     project: dict[str, Any] = state["projects"][project_id]
-    return project
-
-
-def default_project(state: State) -> dict[str, Any]:
-    """The project that takes what is in no other."""
-    project: dict[str, Any] = next(
-        project for project in state["projects"].values() if project["is_default"]
-    )
     return project
 
 
@@ -107,7 +75,7 @@ def list_projects() -> Answer:
 def create_project() -> Answer:
     values = body()
     with cloud().store.change() as state:
-        project = _new(state)
+        project = new_project(state)
         _fill(state, values, project)
         return {"project": _view(project)}, 201
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from . import account, catalog, droplets, firewalls, others, projects, tags
+from . import (
+    account,
+    actions,
+    catalog,
+    droplets,
+    firewalls,
+    not_rehearsed,
+    projects,
+    tags,
+    vpcs,
+)
 from .cloud import Cloud, log
 from .errors import ApiError, not_found, server_error, unauthorized
 from .journal import Journal
@@ -18,14 +28,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+ENDPOINTS = (
+    account, actions, catalog, droplets, firewalls, not_rehearsed, projects, tags, vpcs,
+)  # fmt: skip
+
+
 def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
     """The API of this cloud, for whoever has this token."""
     app = Flask(__name__)
     app.extensions["cloud"] = cloud
     # python-digitalocean asks for droplets/, Terraform for droplets.
     app.url_map.strict_slashes = False
-    for module in (account, catalog, droplets, firewalls, others, projects, tags):
-        app.register_blueprint(module.routes)
+    for endpoints in ENDPOINTS:
+        app.register_blueprint(endpoints.routes)
 
     journal = Journal(journal_file)
     app.before_request(journal.begin)
@@ -35,6 +50,22 @@ def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise unauthorized()
+
+    _add_error_handlers(app)
+
+    @app.after_request
+    def write_down(response: Response) -> Response:
+        # Clients may pace themselves by these; nobody is ever slowed down here.
+        limits: dict[str, Any] = {"Ratelimit-Limit": 5000, "Ratelimit-Remaining": 4999}
+        for name, value in limits.items():
+            response.headers[name] = str(value)
+        return journal.record(request, response)
+
+    return app
+
+
+def _add_error_handlers(app: Flask) -> None:
+    """Every error is answered in DigitalOcean's form."""
 
     @app.errorhandler(ApiError)
     def api_error(error: ApiError) -> tuple[Response, int]:
@@ -53,13 +84,3 @@ def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
     def mistake(error: Exception) -> tuple[Response, int]:
         app.logger.exception("%s %s", request.method, request.path)
         return api_error(server_error(f"The stand-in itself failed: {error!r}"))
-
-    @app.after_request
-    def write_down(response: Response) -> Response:
-        # Clients may pace themselves by these; nobody is ever slowed down here.
-        limits: dict[str, Any] = {"Ratelimit-Limit": 5000, "Ratelimit-Remaining": 4999}
-        for name, value in limits.items():
-            response.headers[name] = str(value)
-        return journal.record(request, response)
-
-    return app

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
+from .endpoint import NO_CONTENT, Answer, body, cloud, page_of, text
 from .errors import not_found, unprocessable
-from .web import NO_CONTENT, Answer, body, cloud, page_of, text
 
 if TYPE_CHECKING:
     from .store import State

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -69,8 +69,8 @@ def test_moving_and_scaling_a_drawing_does_not_change_the_answer(
     there = recognise(some_digit(seed, (reach + x * room, reach + y * room), side))
     assert here is not None
     assert there is not None
-    if here.confidence > 0.95:  # near the fence a pixel may tip it
-        assert there.digit == here.digit
+    assume(here.confidence > 0.95)  # where it is less sure, a pixel may tip it
+    assert there.digit == here.digit
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,4 +1,4 @@
-"""scripts/run: starts the database and the page, and leaves nothing behind."""
+"""make run: starts the database and the page, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ import pytest
 from tests.app.conftest import ROOT
 from tests.postgres import Database
 
-# What scripts/run does once it has made its environment; the tests' own has the same packages.
-RUN = f'cd "{ROOT}" && . scripts/lib.sh && own_runtime_folder && exec "$0" scripts/run_local.py'
-COMMAND = ["bash", "-c", RUN, sys.executable]
+# As make run does; the tests' own environment has the same packages.
+COMMAND = [sys.executable, "-m", "ops", "run"]
 PATIENCE = 120
 
 
@@ -41,6 +40,7 @@ def running(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[st
     port = free_port()
     app = subprocess.Popen(
         COMMAND,
+        cwd=ROOT,
         env=environment(folder, PORT=str(port), **settings),
         stdout=subprocess.PIPE,
         text=True,
@@ -108,6 +108,7 @@ def refused(folder: Path, **settings: str) -> str:
     """Run it to its end; return its one sentence."""
     result = subprocess.run(
         COMMAND,
+        cwd=ROOT,
         env=environment(folder, **settings),
         capture_output=True,
         text=True,

@@ -264,6 +264,7 @@ def test_the_page_fits_every_window(
 
 def test_nothing_jumps_when_the_prediction_appears(page: DigitsPage, pen_digits: PenDigits) -> None:
     before = page.correct.bounding_box()
+    assert before is not None
     page.draw(pen_digits[5][1])
     page.prediction()
     assert page.correct.bounding_box() == before

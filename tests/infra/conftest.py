@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,8 @@ def terraform_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
         "see https://developer.hashicorp.com/terraform/install",
     )
     folder = tmp_path_factory.mktemp("provider")
-    subprocess.run([ROOT / "rehearsal/provider/install", folder], check=True)
+    command = [sys.executable, "-m", "rehearsal.offline", "provider", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True)
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -185,10 +187,10 @@ def _quick_playbook() -> str:
 
 @dataclass
 class Project:
-    """A copy of scripts/ and infra/, pointed at the local API, with a key and an ssh of its own.
+    """A copy of ops/ and infra/, pointed at the local API, with a key and an ssh of its own.
 
     The ssh is a script that does as told, since nothing answers at the droplets'
-    addresses. The copy keeps what the scripts write away from the real project.
+    addresses. The copy keeps what the verbs write away from the real project.
     """
 
     folder: Path
@@ -217,13 +219,25 @@ class Project:
         assert plain == [] or env.get("VERB_SUFFIX") != SUFFIX
         return done
 
+    def verb(
+        self, name: str, *arguments: str, **settings: str | None
+    ) -> subprocess.CompletedProcess[str]:
+        """One verb of ops, as the Makefile runs it."""
+        return self.run(PYTHON, "-m", "ops", name, *arguments, **settings)
+
     def command(self, name: str, script: str) -> None:
         """Put a program of this name before the machine's own."""
         self._script(self.folder / "bin" / name, script)
 
     def backup(self, script: str) -> None:
-        """Make this scripts/backup."""
-        self._script(self.folder / "scripts/backup", script)
+        """Let the droplet answer, and do this when it is asked for a backup."""
+        self.ssh_says(
+            f'case "$*" in\n*digits-backup*) {script} ;;\n*"cat /"*) echo a dump ;;\nesac'
+        )
+
+    def without(self, module: str) -> None:
+        """Let a module of ops do nothing, whatever it is told to."""
+        (self.folder / module).write_text("def run(*_words):\n    pass\n\nlook = run\n")
 
     def ssh_says(self, script: str) -> None:
         """What ssh does, but for the question which keys it would try."""
@@ -241,6 +255,7 @@ class Project:
 
 
 SUFFIX = " TARGET=rehearsal"
+PYTHON = ".venv/ops/bin/python"
 # A verb that means the real deployment, the paid one, in words for somebody who rehearses.
 PLAIN_VERB = re.compile(
     r"\bmake (?:deploy|destroy|doctor|release|releases|rollback|status|pipeline|backup|restore|url"
@@ -253,14 +268,10 @@ NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed ou
 def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
     environment("ops")
     folder = tmp_path / "project"
-    shutil.copytree(ROOT / "scripts", folder / "scripts")
-    (folder / "scripts/backup").unlink(missing_ok=True)
-    (folder / "scripts/look.py").write_text("")
-    shutil.copytree(
-        ROOT / "infra/ansible",
-        folder / "infra/ansible",
-        ignore=shutil.ignore_patterns("known_hosts*", "__pycache__", "roles"),
-    )
+    left_out = shutil.ignore_patterns("known_hosts*", "deploy_key*", "__pycache__", "roles")
+    for part in ("scripts", "ops", "infra/ansible"):
+        shutil.copytree(ROOT / part, folder / part, ignore=left_out)
+    shutil.copy(ROOT / "docker-compose.yml", folder)
     (folder / "infra/ansible/site.yml").write_text(_quick_playbook())
     shutil.copytree(prepared.folder, folder / "infra/terraform", symlinks=True)
     (folder / ".venv").symlink_to(ROOT / ".venv")
@@ -277,7 +288,6 @@ def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
             "PATH": f"{folder / 'bin'}:{kept['PATH']}",
             "TMPDIR": str(folder / "tmp"),
             "DIGITALOCEAN_API_URL": api.url,
-            "DIGITALOCEAN_END_POINT": f"{api.url}/v2/",
             "DIGITALOCEAN_TOKEN": TOKEN,
             "DIGITALOCEAN_HTTP_RETRY_MAX": "0",
             "TF_VAR_ssh_public_key_path": f"{key}.pub",
@@ -288,4 +298,12 @@ def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
         },
     )
     made.ssh_says(NO_ANSWER)
+    made.without("ops/page.py")  # nobody answers there
     return made
+
+
+@pytest.fixture
+def whole(project: Project) -> Project:
+    """The project with every module as it is."""
+    shutil.copy(ROOT / "ops/page.py", project.folder / "ops/page.py")
+    return project

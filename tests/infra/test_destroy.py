@@ -18,7 +18,7 @@ def total(api: Api, kind: str) -> int:
 
 
 def destroy(project: Project, **settings: str | None) -> Any:
-    return project.run("scripts/destroy", **settings)
+    return project.verb("destroy", **settings)
 
 
 def remember_host(project: Project, ip: str) -> None:
@@ -54,7 +54,6 @@ def test_from_question_to_nothing_left(project: Project, api: Api) -> None:
     assert done.returncode == 1
     assert '"yes" is not the droplet\'s name' in done.stdout
 
-    project.ssh_says("exit 0")
     project.backup("echo the disk is full >&2; exit 1")
     done = destroy(project, CONFIRM="digits")
     assert done.returncode == 1
@@ -62,10 +61,10 @@ def test_from_question_to_nothing_left(project: Project, api: Api) -> None:
     assert "BACKUP=no" in done.stdout
     assert total(api, "droplets") == 1
 
-    project.backup("echo backed up")
+    project.backup("echo /var/backups/1.dump")
     done = destroy(project, CONFIRM="digits")
     assert done.returncode == 0
-    assert done.stdout.index("backed up") < done.stdout.index("Destroying...")
+    assert done.stdout.index("Backed up to backups/1.dump") < done.stdout.index("Destroying...")
     assert "Destroy complete! Resources: 5 destroyed." in done.stdout
     assert "Nothing that costs money is left of digits." in done.stdout
     for kind in ("droplets", "firewalls", "tags", "account/keys"):
@@ -101,7 +100,6 @@ def test_half_made(project: Project, api: Api) -> None:
     """A droplet without firewall and project; it does not answer, which is said before."""
     project.terraform(*APPLY, "-target=digitalocean_droplet.app")
     assert total(api, "projects") == 1
-    project.backup("echo backed up")
     done = destroy(project, CONFIRM="digits")
     assert done.returncode == 1
     assert "NO BACKUP can be made" in done.stdout
@@ -111,7 +109,7 @@ def test_half_made(project: Project, api: Api) -> None:
     assert total(api, "droplets") == 1
     done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 0
-    assert "backed up" not in done.stdout
+    assert "Backed up" not in done.stdout
     assert "Nothing that costs money is left" in done.stdout
     assert total(api, "droplets") == 0
 

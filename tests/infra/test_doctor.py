@@ -11,8 +11,13 @@ from typing import Any
 import digitalocean
 import pytest
 
-import digitalocean_api
-import doctor
+from ops.cloud import Cloud, CloudError, Droplet, Size
+from ops.doctor import account
+from ops.doctor.findings import Patient, Skipped
+from ops.errors import Failed
+from ops.settings import Settings
+from tests import gh
+from tests.gh import Repository
 from tests.infra import conformance
 from tests.infra.conftest import TERRAFORM, TOKEN, Api, Project
 
@@ -32,7 +37,7 @@ def findings(output: str) -> dict[str, tuple[str, str]]:
 
 def examine(project: Project, *arguments: str, **settings: str | None) -> Any:
     """Run the doctor; its exit status has to fit what it found."""
-    done = project.run("scripts/doctor", *arguments, **settings)
+    done = project.verb("doctor", *arguments, **settings)
     found = findings(done.stdout)
     failed = [text for status, text in found.values() if status == "FAIL"]
     assert done.returncode == (1 if failed else 0)
@@ -85,7 +90,7 @@ def test_ready_to_deploy(project: Project, api: Api) -> None:
 
 
 def test_no_token(project: Project, api: Api) -> None:
-    done = project.run("scripts/deploy", DIGITALOCEAN_TOKEN=None)
+    done = project.verb("deploy", DIGITALOCEAN_TOKEN=None)
     assert done.returncode == 1
     assert "DIGITALOCEAN_TOKEN is not set" in done.stdout
     assert "cloud.digitalocean.com/account/api/tokens" in done.stdout
@@ -96,7 +101,7 @@ def test_no_token(project: Project, api: Api) -> None:
 
 
 def test_wrong_token(project: Project, api: Api) -> None:
-    done = project.run("scripts/deploy", DIGITALOCEAN_TOKEN="wrong")
+    done = project.verb("deploy", DIGITALOCEAN_TOKEN="wrong")
     assert done.returncode == 1
     assert "does not know this token (401)" in done.stdout
     assert "Terraform: the droplet" not in done.stdout
@@ -112,9 +117,7 @@ def test_api_gone(project: Project, api: Api) -> None:
 
 def test_answer_that_is_none(project: Project) -> None:
     """Such as a proxy's error page."""
-    found = examine(
-        project, "--before-deploy", DIGITALOCEAN_END_POINT="http://127.0.0.1:1/nothing/"
-    )
+    found = examine(project, "--before-deploy", DIGITALOCEAN_API_URL="http://127.0.0.1:1/nothing")
     assert found["token"][0] == "FAIL"
 
 
@@ -150,38 +153,38 @@ def test_not_to_be_had(project: Project, setting: str, value: str, check: str, f
     assert fix in text
 
 
-def test_size_that_another_region_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = digitalocean_api.Size("s-1vcpu-1gb", 1024, 1, 25, 6.0, frozenset({"nyc3"}))
-    monkeypatch.setattr(digitalocean_api, "sizes", lambda: {there.slug: there})
-    monkeypatch.delenv("TF_VAR_region", raising=False)
-    monkeypatch.delenv("TF_VAR_size", raising=False)
-    here: list[digitalocean_api.Droplet] = []
-    monkeypatch.setattr(digitalocean_api, "droplets", lambda _tag: here)
-    monkeypatch.setattr(digitalocean_api, "regions", lambda: ["nyc3"])
-    examined = doctor.Doctor()
-    examined.account = True
-    with pytest.raises(doctor.Failed, match="not to be had in fra1") as caught:
-        examined.size()
-    assert caught.value.fix == "export TF_VAR_region=nyc3"
-    with pytest.raises(doctor.Failed, match="no region fra1"):
-        examined.region()
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Patient:
+    """Somebody whose token is valid, with no Terraform variable set."""
+    for name in ("region", "size"):
+        monkeypatch.delenv(f"TF_VAR_{name}", raising=False)
+    return Patient(Settings(), account=True)
+
+
+def test_size_that_another_region_has(known: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Size("s-1vcpu-1gb", 1024, 1, 25, 6.0, frozenset({"nyc3"}))
+    here: list[Droplet] = []
+    monkeypatch.setattr(Cloud, "sizes", lambda _cloud: {there.slug: there})
+    monkeypatch.setattr(Cloud, "droplets", lambda _cloud, _tag: here)
+    monkeypatch.setattr(Cloud, "regions", lambda _cloud: ["nyc3"])
+    with pytest.raises(Failed, match="not to be had in fra1") as caught:
+        account.size(known)
+    assert caught.value.then == ("export TF_VAR_region=nyc3",)
+    with pytest.raises(Failed, match="no region fra1"):
+        account.region(known)
     # What takes no new droplets may keep the one it has.
-    here.append(
-        digitalocean_api.Droplet("digits", "203.0.113.7", "active", "1", "fra1", "s-1vcpu-1gb")
-    )
-    assert "$6 a month" in examined.size()
-    assert "yours is there already" in examined.region()
+    here.append(Droplet("digits", "203.0.113.7", "active", "1", "fra1", "s-1vcpu-1gb"))
+    assert "$6 a month" in account.size(known)
+    assert "yours is there already" in account.region(known)
 
 
-def test_catalogue_not_readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> list[str]:
-        raise digitalocean_api.CloudError("no", 403)
+def test_catalogue_not_readable(known: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_cloud: Cloud) -> list[str]:
+        raise CloudError("no", status=403)
 
-    monkeypatch.setattr(digitalocean_api, "regions", refused)
-    examined = doctor.Doctor()
-    examined.account = True
-    with pytest.raises(doctor.Skipped, match="may not ask"):
-        examined.region()
+    monkeypatch.setattr(Cloud, "regions", refused)
+    with pytest.raises(Skipped, match="may not ask"):
+        account.region(known)
 
 
 def test_a_size_that_is_too_small_is_neither_taken_nor_suggested(project: Project) -> None:
@@ -213,21 +216,20 @@ def test_too_few_scopes(
         raise digitalocean.DataReadError("You are not authorized to perform this operation")
 
     monkeypatch.setattr(digitalocean.Manager, "get_data", get_data)
-    monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
-    examined = doctor.Doctor()
-    examined.check("token", examined.token)
-    assert examined.account, "a refusal by scope proves the token"
-    examined.check("scopes", examined.scopes)
-    assert examined.failures == 1
+    patient = Patient(Settings(token=TOKEN))
+    patient.check("token", account.token)
+    assert patient.account, "a refusal by scope proves the token"
+    patient.check("scopes", account.scopes)
+    assert patient.failures == 1
     said = capsys.readouterr().out
     assert "may not read firewall, project, ssh_key, tag (403)" in said
     assert said.count("Fix: ") == 1
 
 
 def test_account_locked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digitalocean_api, "check_token", lambda: "locked")
-    with pytest.raises(doctor.Failed, match="locked"):
-        doctor.Doctor().token()
+    monkeypatch.setattr(Cloud, "account_status", lambda _cloud: "locked")
+    with pytest.raises(Failed, match="locked"):
+        account.token(Patient(Settings()))
 
 
 def test_key_pair(project: Project) -> None:
@@ -265,7 +267,6 @@ def test_nothing_deployed(project: Project) -> None:
     project.command("docker", "echo 28.0.0")
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
-        "state", "droplet", "login", "room", "page", "certificate", "secrets",
         "pipeline",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
@@ -323,38 +324,45 @@ def test_broken_state(project: Project) -> None:
     assert ".backup" in text
 
 
+def test_no_gh(project: Project) -> None:
+    if shutil.which("gh"):
+        pytest.skip("gh is installed here, so what is said without it cannot be seen")
+    workflows = project.folder / ".github/workflows"
+    workflows.mkdir(parents=True)
+    (workflows / "deploy.yml").write_text("env: ${{ secrets.DEPLOY_KEY }}\n")
+    assert examine(project)["secrets"] == (
+        "skip",
+        "gh is not installed, so GitHub cannot be asked",
+    )
+
+
 def test_pipeline_secrets(project: Project) -> None:
     workflows = project.folder / ".github/workflows"
     workflows.mkdir(parents=True)
     uses = "${{ secrets.GITHUB_TOKEN }} ${{ secrets.SSH_KEY }} ${{ secrets.DIGITALOCEAN_TOKEN }}"
     (workflows / "deploy.yml").write_text(f"env: {uses}\n")
 
-    def secrets(script: str) -> Any:
-        """What is found with a gh that is logged in and does this when asked for secrets."""
-        project.command("gh", f'[ "$1" = auth ] && exit\n{script}')
+    def secrets(environment: str | None, repository: str, *, lists: bool = True) -> Any:
+        """What is found with these names of secrets; an environment of None is not there."""
+        of_environment = None if environment is None else dict.fromkeys(environment.split(), "x")
+        of_repository = dict.fromkeys(repository.split(), "x")
+        kept = Repository(secrets=of_repository, environment=of_environment, lists=lists)
+        project.command("gh", gh.script(project.folder / "github.json", kept))
         return examine(project)["secrets"]
 
-    def listing(environment: str, repository: str) -> str:
-        return (
-            f'case "$*" in\n"secret list --env production --json name "*) {environment} ;;\n'
-            f'"secret list --json name "*) {repository} ;;\n*) exit 1 ;;\nesac'
-        )
-
-    if not shutil.which("gh"):
-        assert "not installed" in examine(project)["secrets"][1]
     project.command("gh", "exit 1")
     assert "gh auth login" in examine(project)["secrets"][1]
-    assert "does not list" in secrets(listing("exit 1", "exit 1"))[1]
-    assert secrets(listing("exit 0", "exit 0"))[0] == "skip"
-    one = secrets(listing("echo SSH_KEY", "exit 0"))
+    assert "does not list" in secrets("SSH_KEY", "", lists=False)[1]
+    assert secrets("", "")[0] == "skip"
+    one = secrets("SSH_KEY", "")
     assert "missing: DIGITALOCEAN_TOKEN" in one[1]
     assert "Fix: make pipeline" in one[1]
-    both = "echo SSH_KEY; echo DIGITALOCEAN_TOKEN; echo OTHER"
+    both = "SSH_KEY DIGITALOCEAN_TOKEN OTHER"
     good = ("ok", "set: DIGITALOCEAN_TOKEN, SSH_KEY")
-    assert secrets(listing(both, "exit 0")) == good
+    assert secrets(both, "") == good
     # The repository's count where the environment has none, or is not there.
-    assert secrets(listing("exit 1", both)) == good
-    assert secrets(listing("echo SSH_KEY", "echo DIGITALOCEAN_TOKEN")) == good
+    assert secrets(None, both) == good
+    assert secrets("SSH_KEY", "DIGITALOCEAN_TOKEN") == good
 
 
 def test_what_the_pipeline_knows_of_the_droplet(project: Project, api: Api) -> None:
@@ -364,7 +372,9 @@ def test_what_the_pipeline_knows_of_the_droplet(project: Project, api: Api) -> N
     project.ssh_says(f"echo '{key}'")
 
     def pipeline(variable: str) -> Any:
-        project.command("gh", f'[ "$1 $2" != "variable list" ] || echo \'{variable}\'')
+        variables = {"DROPLET_HOST_KEY": variable} if variable else {}
+        kept = Repository(variables={"REGISTRY": "elsewhere.example", **variables})
+        project.command("gh", gh.script(project.folder / "github.json", kept))
         return examine(project)["pipeline"]
 
     assert pipeline("")[1] == "DROPLET_HOST_KEY is not set, so no pipeline deploys this"

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from scripts import check_lockout
+from ops import lockout
+from ops.settings import Settings
+from ops.ssh import Droplet
 from tests.infra.conftest import Api, Project
 
 HOME, AWAY = "198.51.100.1", ["203.0.113.7/32"]
@@ -25,7 +27,7 @@ def firewall(*rules: dict[str, Any], actions: str = "update", **after: Any) -> d
 
 
 def sources(*firewalls: dict[str, Any]) -> list[str] | None:
-    return check_lockout.ssh_sources({"resource_changes": list(firewalls)}, DROPLET)
+    return lockout.ssh_sources({"resource_changes": list(firewalls)}, DROPLET)
 
 
 WEB = rule("80", ["0.0.0.0/0", "::/0"])
@@ -76,12 +78,12 @@ def test_firewalls_of_other_droplets_do_not_count_and_several_add_up() -> None:
 
 def test_whose_address_is_let_in() -> None:
     both = ["203.0.113.0/24", "2001:db8::/32"]
-    assert check_lockout.lets_in(both, "203.0.113.9")
-    assert check_lockout.lets_in(both, "2001:db8::1")
-    assert not check_lockout.lets_in(both, HOME)
+    assert lockout.lets_in(both, "203.0.113.9")
+    assert lockout.lets_in(both, "2001:db8::1")
+    assert not lockout.lets_in(both, HOME)
     # Everybody of one kind is not everybody.
-    assert not check_lockout.lets_in(["::/0"], HOME)
-    assert not check_lockout.lets_in(["0.0.0.0/0"], "2001:db8::1")
+    assert not lockout.lets_in(["::/0"], HOME)
+    assert not lockout.lets_in(["0.0.0.0/0"], "2001:db8::1")
 
 
 @pytest.mark.parametrize(
@@ -96,8 +98,8 @@ def test_whose_address_is_let_in() -> None:
     ],
 )
 def test_where_we_come_from(said: str, mine: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_lockout, "run_on", lambda _ip, _command: said)
-    assert check_lockout.my_address("203.0.113.10") == mine
+    monkeypatch.setattr(Droplet, "ask", lambda _droplet, _command: said)
+    assert lockout.my_address(Droplet(Settings(), "203.0.113.10")) == mine
 
 
 def test_a_deploy_that_would_shut_its_own_door(project: Project, api: Api) -> None:
@@ -116,7 +118,7 @@ def test_a_deploy_that_would_shut_its_own_door(project: Project, api: Api) -> No
         {"TF_VAR_region": "ams3", "REPLACE": "yes", "BACKUP": "no"},
     ):
         settings = {"TF_VAR_allowed_ssh_addresses": narrow, **more}
-        done = project.run("scripts/deploy", **settings)
+        done = project.verb("deploy", **settings)
         assert done.returncode == 1
         assert f"you come from {HOME}" in done.stdout
         assert f'["203.0.113.7/32", "{HOME}/32"]' in done.stdout
@@ -126,11 +128,11 @@ def test_a_deploy_that_would_shut_its_own_door(project: Project, api: Api) -> No
     file = project.folder / "infra/terraform/firewall.tf"
     kept = file.read_text()
     file.write_text(kept.replace('port_range       = "22"', 'port_range       = "2222"'))
-    done = project.run("scripts/deploy")
+    done = project.verb("deploy")
     assert "this plan lets nobody in by ssh, and you come from" in done.stdout
     assert rules() == before
     file.write_text(kept)
 
     wider = f'["203.0.113.7/32", "{HOME}/32"]'
-    project.run("scripts/deploy", TF_VAR_allowed_ssh_addresses=wider)
+    project.verb("deploy", TF_VAR_allowed_ssh_addresses=wider)
     assert rules() != before

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from scripts import look
+from ops import page as the_page
+from ops.errors import Failed
+from ops.settings import Settings
 
 Look = Callable[[str], str]
 
@@ -41,17 +43,15 @@ def page(status: int, text: str, health: str = "") -> Iterator[str]:
 
 
 @pytest.fixture
-def looked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Look:
-    monkeypatch.setattr(look, "SECONDS", 0)
+def looked(monkeypatch: pytest.MonkeyPatch) -> Look:
+    monkeypatch.setattr(the_page, "SECONDS", 0)
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
-    monkeypatch.setenv("VERB_SUFFIX", " TARGET=rehearsal")
 
     def said(url: str) -> str:
-        assert look.main(url) == 1
-        said = capsys.readouterr().err
-        assert said.startswith(f"{url} does not show the app: ")
-        assert "are in place" not in said
-        return said
+        with pytest.raises(Failed) as caught:
+            the_page.look(Settings(verb_suffix=" TARGET=rehearsal"), url)
+        assert caught.value.what.startswith(f"{url} does not show the app: ")
+        return "\n".join(caught.value.lines())
 
     return said
 
@@ -84,7 +84,7 @@ def test_nothing_listens(looked: Look) -> None:
 
 
 def test_no_answer_comes(looked: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(look, "TIMEOUT", 0.2)
+    monkeypatch.setattr(the_page, "TIMEOUT", 0.2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -116,6 +116,7 @@ def test_the_connection_is_cut(looked: Look) -> None:
 
 def test_the_app_answers(capsys: pytest.CaptureFixture[str]) -> None:
     with page(200, "<title>Streamlit", health="ok") as url:
-        assert look.main(url) == 0
+        the_page.look(Settings(), url)
     assert "the app behind it is healthy" in capsys.readouterr().out
-    assert look.main("file:///etc/passwd") == 2
+    with pytest.raises(Failed, match="Not an address of a page"):
+        the_page.look(Settings(), "file:///etc/passwd")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
+import re
 from typing import Any
 
 import pytest
 
-import digitalocean_api
-from scripts import check_plan
+from ops import plan_guard
+from ops.cloud import Cloud, Size
+from ops.errors import Failed
+from ops.settings import Settings
+from ops.terraform import read_plan
 from tests.infra import conformance
 from tests.infra.conftest import Api, Project
 
@@ -41,15 +44,11 @@ def plan(*actions: str, **more: Any) -> dict[str, Any]:
     return {"format_version": "1.2", "resource_changes": [tag, droplet]}
 
 
-def judge(
-    planned: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str]:
-    """The exit status for a plan, and what was said."""
-    text = planned if isinstance(planned, str) else json.dumps(planned)
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
-    status = check_plan.main()
-    said = capsys.readouterr()
-    return status, said.out + said.err
+def judge(planned: dict[str, Any]) -> str:
+    """What is said about a plan that takes the droplet away; nothing about another."""
+    read = read_plan(json.dumps(planned))
+    cloud = Cloud(Settings())
+    return "\n".join(plan_guard.explain(cloud, loss) for loss in plan_guard.losses(read))
 
 
 @pytest.mark.parametrize(
@@ -62,18 +61,14 @@ def judge(
         {"format_version": "1.2"},  # nothing changes
     ],
 )
-def test_harmless(
-    planned: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert judge(planned, monkeypatch, capsys) == (0, "")
+def test_harmless(planned: dict[str, Any]) -> None:
+    assert judge(planned) == ""
 
 
 @pytest.mark.parametrize("order", [("delete", "create"), ("create", "delete")])
-def test_replaced(
-    order: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bigger = digitalocean_api.Size("s-1vcpu-2gb", 2048, 1, 50, 12.0, frozenset())
-    monkeypatch.setattr(check_plan, "sizes", lambda: {bigger.slug: bigger})
+def test_replaced(order: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    bigger = Size("s-1vcpu-2gb", 2048, 1, 50, 12.0, frozenset())
+    monkeypatch.setattr(Cloud, "sizes", lambda _cloud: {bigger.slug: bigger})
     planned = plan(
         *order,
         after={**BEFORE, "region": "ams3", "size": "s-1vcpu-2gb", "ipv4_address": None},
@@ -82,8 +77,7 @@ def test_replaced(
         after_sensitive={"user_data": True},
         replace_paths=[["region"], ["vpc_uuid"], ["user_data"], ["ssh_keys", 0]],
     )
-    status, said = judge(planned, monkeypatch, capsys)
-    assert status == check_plan.LOSES_THE_DROPLET
+    said = judge(planned)
     assert "replaces the droplet digits (203.0.113.7)" in said
     assert 'region: "fra1" -> "ams3"' in said
     assert "vpc_uuid: null -> (known when it is made)" in said
@@ -95,38 +89,31 @@ def test_replaced(
     assert "$6 a month now and $12 a month afterwards" in said
 
 
-def test_price_unknown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.delenv("DIGITALOCEAN_TOKEN", raising=False)
+def test_price_unknown() -> None:
     planned = plan("delete", "create", after={**BEFORE, "size": "s-2vcpu-2gb"})
-    assert (
-        "$6 a month now and an unknown price afterwards" in judge(planned, monkeypatch, capsys)[1]
-    )
+    assert "$6 a month now and an unknown price afterwards" in judge(planned)
 
 
-def test_deleted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_deleted() -> None:
     planned = plan("delete", reason="delete_because_no_resource_config")
-    status, said = judge(planned, monkeypatch, capsys)
-    assert status == check_plan.LOSES_THE_DROPLET
+    said = judge(planned)
     assert "deletes the droplet digits" in said
     assert "no longer in infra/terraform" in said
     assert "$6 a month is no longer paid" in said
 
 
-def test_tainted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tainted() -> None:
     planned = plan("delete", "create", after=BEFORE, reason="replace_because_tainted")
-    assert "(tainted)" in judge(planned, monkeypatch, capsys)[1]
+    assert "(tainted)" in judge(planned)
 
 
 @pytest.mark.parametrize(
     "planned",
     ["", "no plan", "[]", "{}", '{"format_version": "1", "resource_changes": [1]}'],
 )
-def test_no_plan(
-    planned: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, said = judge(planned, monkeypatch, capsys)
-    assert status == 1
-    assert "nothing was changed" in said
+def test_no_plan(planned: str) -> None:
+    with pytest.raises(Failed, match="nothing was changed"):
+        read_plan(planned)
 
 
 def the_droplet(api: Api) -> dict[str, Any]:
@@ -135,17 +122,17 @@ def the_droplet(api: Api) -> dict[str, Any]:
 
 
 def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) -> None:
-    first = project.run("scripts/deploy")
+    first = project.verb("deploy")
     assert "Apply complete! Resources: 5 added" in first.stdout
     before = the_droplet(api)
 
-    again = project.run("scripts/deploy")
+    again = project.verb("deploy")
     assert "No changes. Your infrastructure matches the configuration." in again.stdout
     assert the_droplet(api) == before
 
     # Refused, and nothing asked of the API but to look.
     lines = len(conformance.journal(api.journal))
-    refused = project.run("scripts/deploy", TF_VAR_region="ams3")
+    refused = project.verb("deploy", TF_VAR_region="ams3")
     assert refused.returncode == 1
     assert 'region: "fra1" -> "ams3"' in refused.stdout
     assert "$6 a month now and $6 a month afterwards" in refused.stdout
@@ -154,16 +141,15 @@ def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) 
     assert "Ansible" not in refused.stdout
     assert {e["method"] for e in conformance.journal(api.journal)[lines:]} == {"GET"}
     for no in ("no", "1", ""):
-        assert project.run("scripts/deploy", TF_VAR_region="ams3", REPLACE=no).returncode == 1
+        assert project.verb("deploy", TF_VAR_region="ams3", REPLACE=no).returncode == 1
     assert the_droplet(api) == before
 
     # Told to: a backup first, and without one nothing goes.
     known = project.folder / "known_hosts"
     ip = before["networks"]["v4"][0]["ip_address"]
     known.write_text(f"{ip} {(project.folder / 'key.pub').read_text()}")
-    project.ssh_says("exit 0")
     project.backup("echo the disk is full >&2; exit 1")
-    failed = project.run("scripts/deploy", TF_VAR_region="ams3", REPLACE="yes")
+    failed = project.verb("deploy", TF_VAR_region="ams3", REPLACE="yes")
     assert failed.returncode == 1
     assert "The last backup failed" in failed.stdout
     assert "BACKUP=no" in failed.stdout
@@ -171,9 +157,9 @@ def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) 
     assert ip in known.read_text()
 
     # The backup is of the droplet that goes, though the name changes with it.
-    project.backup('echo "backup of $DROPLET_IP"')
-    told = project.run("scripts/deploy", TF_VAR_region="ams3", TF_VAR_name="numbers", REPLACE="yes")
-    assert f"backup of {ip}\n" in told.stdout
+    project.backup('echo "backup of $*" >&2; echo /1.dump')
+    told = project.verb("deploy", TF_VAR_region="ams3", TF_VAR_name="numbers", REPLACE="yes")
+    assert re.search(rf"backup of .*root@{re.escape(ip)}", told.stdout)
     assert told.stdout.index("backup of") < told.stdout.index("Destroying...")
     after = the_droplet(api)
     assert (after["region"]["slug"], after["name"]) == ("ams3", "numbers")
@@ -187,11 +173,10 @@ def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) 
 def test_a_droplet_that_does_not_answer_can_be_replaced(project: Project, api: Api) -> None:
     project.terraform("apply", "-auto-approve", "-input=false")
     before = the_droplet(api)
-    project.backup("echo backed up")
-    done = project.run("scripts/deploy", TF_VAR_region="ams3", REPLACE="yes")
+    done = project.verb("deploy", TF_VAR_region="ams3", REPLACE="yes")
     assert "NO BACKUP can be made" in done.stdout
     assert "the same command with BACKUP=no" in done.stdout
     assert the_droplet(api)["id"] == before["id"]
-    done = project.run("scripts/deploy", TF_VAR_region="ams3", REPLACE="yes", BACKUP="no")
-    assert "backed up" not in done.stdout
+    done = project.verb("deploy", TF_VAR_region="ams3", REPLACE="yes", BACKUP="no")
+    assert "Backed up" not in done.stdout
     assert the_droplet(api)["id"] != before["id"]

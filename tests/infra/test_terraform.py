@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
+import pytest
+
 from tests.infra import conformance
-from tests.infra.conftest import ROOT, TERRAFORM, Api, Project, Terraform
+from tests.infra.conftest import TERRAFORM, Api, Project, Terraform
 
 APPLY = ("apply", "-auto-approve", "-input=false")
 
@@ -26,8 +29,26 @@ def test_valid(prepared: Terraform) -> None:
     assert "The configuration is valid" in prepared.good("validate")
 
 
-def test_own_tests(prepared: Terraform) -> None:
-    assert "Success!" in prepared.good("test")
+# Every setting of README's, as somebody may have exported it: no test of Terraform's may read it.
+EXPORTED = {
+    "TF_VAR_name": "numbers",
+    "TF_VAR_region": "ams3",
+    "TF_VAR_size": "s-1vcpu-2gb",
+    "TF_VAR_image": "debian-12-x64",
+    "TF_VAR_ssh_public_key_path": "~/.ssh/digits.pub",
+    "TF_VAR_allowed_ssh_addresses": '["203.0.113.7/32"]',
+}
+
+
+def test_own_tests_whatever_is_exported(prepared: Terraform) -> None:
+    done = prepared.run("test", **EXPORTED)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"Success! [1-9]\d* passed, 0 failed\.", done.stdout)
+
+
+def test_every_variable_is_exported_there() -> None:
+    declared = re.findall(r'(?m)^variable "(\w+)"', (TERRAFORM / "variables.tf").read_text())
+    assert {f"TF_VAR_{name}" for name in declared} == set(EXPORTED)
 
 
 def test_knows_no_rehearsal() -> None:
@@ -115,18 +136,12 @@ def test_api_gone(terraform: Terraform, api: Api) -> None:
     api.stop()
     done = terraform.run(*APPLY)
     assert done.returncode == 1
-    assert "Connection refused" in done.stdout or "connection refused" in done.stdout
-
-
-def test_new_workspace_needs_no_question(terraform: Terraform) -> None:
-    """TF_WORKSPACE may name a workspace that is not there yet."""
-    done = terraform.run("init", "-input=false", TF_WORKSPACE="rehearsal")
-    assert done.returncode == 0, done.stdout
+    assert "connection refused" in done.stdout.lower()
 
 
 def test_stand_in_never_leaves_this_machine(prepared: Terraform) -> None:
     if "TF_CLI_CONFIG_FILE" not in prepared.settings:
-        return  # the registry answers, and the provider is the real one
+        pytest.skip("Terraform's registry answers, so the provider is the real one")
     done = prepared.run(
         "plan",
         "-input=false",
@@ -138,44 +153,12 @@ def test_stand_in_never_leaves_this_machine(prepared: Terraform) -> None:
     assert "stand-in" in done.stdout
 
 
-def test_lock_files_stay_apart(prepared: Terraform) -> None:
-    """What the rehearsal writes never takes the place of the real lock file."""
-    folder = prepared.folder.parent / "repository"
-    provider, live = folder / "rehearsal/provider", folder / "infra/terraform"
-    provider.mkdir(parents=True)
-    live.mkdir(parents=True)
-    script = provider / "lock"
-    script.write_bytes((ROOT / "rehearsal/provider/lock").read_bytes())
-    script.chmod(0o755)
-    lock = live / ".terraform.lock.hcl"
-
-    def call(verb: str) -> None:
-        subprocess.run([script, verb, folder / "kept"], check=True)
-
-    lock.write_text("real")
-    call("take")
-    assert not lock.exists()
-    lock.write_text("stand-in")  # terraform init
-    call("take")  # another verb
-    assert lock.read_text() == "stand-in"
-    call("return")
-    assert lock.read_text() == "real"
-    call("return")
-    assert lock.read_text() == "real"
-    call("take")
-    assert lock.read_text() == "stand-in"
-    call("take")  # the first was interrupted
-    assert lock.read_text() == "stand-in"
-    call("return")
-    assert lock.read_text() == "real"
-
-
 def test_the_box_says_what_the_droplet_costs_now(project: Project) -> None:
     project.ssh_says("exit 0")
-    (project.folder / "scripts/release").write_text("#!/bin/bash\n")
-    assert "Cost   $6 a month, until make destroy" in project.run("scripts/deploy").stdout
-    resized = project.run("scripts/deploy", TF_VAR_size="s-1vcpu-2gb").stdout
+    project.without("ops/verbs/release.py")
+    assert "Cost   $6 a month, until make destroy" in project.verb("deploy").stdout
+    resized = project.verb("deploy", TF_VAR_size="s-1vcpu-2gb").stdout
     assert "Cost   $12 a month, until make destroy" in resized
-    again = project.run("scripts/deploy", TF_VAR_size="s-1vcpu-2gb").stdout
+    again = project.verb("deploy", TF_VAR_size="s-1vcpu-2gb").stdout
     assert "No changes. Your infrastructure matches the configuration." in again
     assert "Cost   $12 a month, until make destroy" in again

@@ -8,15 +8,17 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import reach
+from ops.settings import Settings
+from ops.ssh_words import explain
 from tests.conftest import need
-from tests.infra.conftest import ROOT, Api, Project
+from tests.infra.conftest import PYTHON, ROOT, Api, Project
 from tests.infra.test_doctor import droplet
 
 IMAGE = "digits-rehearsal-droplet:debian-13-x64"
@@ -43,7 +45,8 @@ def server(key: Path, penalties: str) -> Iterator[str]:
     )
     have = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False)
     if have.returncode != 0:
-        subprocess.run([ROOT / "rehearsal/images/provide"], check=True)
+        provide = [sys.executable, "-m", "rehearsal.offline", "images"]
+        subprocess.run(provide, cwd=ROOT, check=True)
     started = docker(
         *("create", "--interactive", "--label", "digits.test=sshd", "--entrypoint", "sh"),
         *(IMAGE, "-c", START % penalties),
@@ -99,9 +102,7 @@ def pins(project: Project) -> Path:
 def ansible(project: Project, api: Api, ip: str) -> subprocess.CompletedProcess[str]:
     """Ansible's answer from the droplet, with the inventory's options and the server's address."""
     elsewhere = droplet(api)
-    printed = project.run(
-        ".venv/ops/bin/python", "infra/ansible/inventory.py", DROPLET_IP=None
-    ).stdout
+    printed = project.run(PYTHON, "infra/ansible/inventory.py", DROPLET_IP=None).stdout
     assert json.loads(printed)["_meta"]["hostvars"] == {"digits": {"ansible_host": elsewhere}}
     here = project.folder / "inventory"
     here.write_text(f"#!/bin/sh\ncat <<'END'\n{printed.replace(elsewhere, ip)}\nEND\n")
@@ -114,11 +115,23 @@ def ansible(project: Project, api: Api, ip: str) -> subprocess.CompletedProcess[
     )
 
 
+def asked(project: Project, ip: str) -> subprocess.CompletedProcess[str]:
+    """What a check of ours is answered."""
+    return project.run(
+        PYTHON, "-c",
+        "import sys; from ops import say; from ops.errors import Failed\n"
+        "from ops.settings import Settings; from ops.ssh import Droplet\n"
+        "try: print(Droplet(Settings.read(), sys.argv[1]).ask('echo got $((1 + 1))'), end='')\n"
+        "except Failed as error: sys.exit(say.failure(error) or 1)",
+        ip,
+    )  # fmt: skip
+
+
 def everybody_gets_in(project: Project, api: Api, ip: str) -> None:
-    done = project.run("scripts/on-droplet", "echo got $((1 + 1))")
+    done = project.verb("ssh", "echo got $((1 + 1))")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "got 2")
-    done = project.run(".venv/ops/bin/python", "infra/ansible/reach.py", ip)
-    assert (done.returncode, done.stdout) == (0, f"The droplet at {ip} answers over ssh.\n")
+    done = asked(project, ip)
+    assert (done.returncode, done.stdout) == (0, "got 2\n")
     done = ansible(project, api, ip)
     assert done.returncode == 0
     assert "got 2" in done.stdout
@@ -150,7 +163,7 @@ def test_an_agent_with_more_keys_than_a_server_listens_to(
     near.settings["SSH_AUTH_SOCK"] = agent
     everybody_gets_in(near, api, sshd)
     # Without a key that is named there is only the cause to tell.
-    done = near.run("scripts/on-droplet", "true", ANSIBLE_PRIVATE_KEY_FILE=None)
+    done = near.verb("ssh", "true", ANSIBLE_PRIVATE_KEY_FILE=None)
     assert done.returncode == 1
     assert "your ssh-agent holds too many others" in done.stdout
     assert "export ANSIBLE_PRIVATE_KEY_FILE=" in done.stdout
@@ -181,13 +194,13 @@ def test_a_path_with_spaces_and_more(
     other = (ROOT / "infra/terraform/tests/fixtures/other_key.pub").read_text()
     pins(near).write_text(f"{sshd} {other}")
     for done in (
-        near.run("scripts/on-droplet", "true"),
-        near.run(".venv/ops/bin/python", "infra/ansible/reach.py", sshd),
+        near.verb("ssh", "true"),
+        asked(near, sshd),
     ):
         assert done.returncode == 1
         assert f"shows another host key than the one pinned in {pins(near)}" in done.stdout
     pins(near).write_text(pinned)
-    assert near.run("scripts/on-droplet", "true").returncode == 0
+    assert near.verb("ssh", "true").returncode == 0
     assert pins(near).read_text() == pinned
     assert {path.name for path in tmp_path.iterdir()} == before, "no key lies elsewhere"
 
@@ -212,18 +225,18 @@ def test_a_connection_that_is_cut_before_the_login_is_made_again(
     sent.write_text("x" * 300_000)
     with sent.open() as stdin:
         near.stdin = stdin.fileno()
-        done = near.run("scripts/on-droplet", "tee -a /tmp/received | wc -c")
+        done = near.verb("ssh", "tee -a /tmp/received | wc -c")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "300000"
     near.stdin = subprocess.DEVNULL
-    assert near.run("scripts/on-droplet", "wc -c </tmp/received").stdout.endswith("300000\n")
+    assert near.verb("ssh", "wc -c </tmp/received").stdout.endswith("300000\n")
     used.unlink()
-    assert near.run(".venv/ops/bin/python", "infra/ansible/reach.py", sshd).returncode == 0
+    assert asked(near, sshd).returncode == 0
     used.unlink()
     assert "got 2" in ansible(near, api, sshd).stdout
 
     near.command("ssh", f'exec {SSH} -o ProxyCommand=false "$@"')
-    done = near.run("scripts/on-droplet", "true")
+    done = near.verb("ssh", "true")
     assert done.returncode == 1
     assert f"The droplet at {sshd} does not let you in: {sshd} hangs up before" in done.stdout
     assert "make doctor TARGET=rehearsal" in done.stdout
@@ -244,28 +257,28 @@ def test_a_connection_that_is_cut_before_the_login_is_made_again(
     ],
 )
 def test_only_what_may_be_over_in_a_moment_is_tried_again(said: str, *, passing: bool) -> None:
-    assert reach.explain("203.0.113.7", said).passing is passing
+    assert explain(Settings(), "203.0.113.7", said).passing is passing
 
 
 def test_what_is_killed_on_the_droplet_is_no_lost_connection(near: Project) -> None:
-    done = near.run("scripts/on-droplet", "bash -c 'kill -9 $$'")
-    assert done.returncode == 137
+    done = near.verb("ssh", "bash -c 'kill -9 $$'")
+    assert done.returncode == 1
     assert "The command was killed on the droplet (signal 9)" in done.stdout
     assert "make status TARGET=rehearsal" in done.stdout
     assert "connection" not in done.stdout
-    done = near.run("scripts/on-droplet", "kill -9 $PPID; sleep 5")
+    done = near.verb("ssh", "kill -9 $PPID; sleep 5")
     assert done.returncode == 1
     assert "The ssh connection to the droplet at" in done.stdout
     assert "was lost" in done.stdout
-    # What a command ends with by itself is the caller's to judge.
-    done = near.run("scripts/on-droplet", "echo said; exit 4")
-    assert (done.returncode, done.stdout) == (4, "said\n")
+    # What fails by itself says so itself.
+    done = near.verb("ssh", "echo said; exit 4")
+    assert (done.returncode, done.stdout) == (1, "said\n")
 
 
 def test_ctrl_c_is_no_lost_connection(near: Project) -> None:
     process = subprocess.Popen(
         # What is started in the background may ignore Ctrl-C, and so would all it starts.
-        ("env", "--default-signal=INT", "scripts/on-droplet", "echo begun; sleep 60"),
+        ("env", "--default-signal=INT", PYTHON, "-m", "ops", "ssh", "echo begun; sleep 60"),
         cwd=near.folder,
         env=near.settings,
         stdout=subprocess.PIPE,
@@ -283,7 +296,7 @@ def test_ctrl_c_is_no_lost_connection(near: Project) -> None:
 def test_the_way_back_is_taken(near: Project) -> None:
     """As by another release from here, whose tunnel has the port."""
     tunnel = "-o ExitOnForwardFailure=yes -R 127.0.0.1:22:127.0.0.1:5050"
-    done = near.run("scripts/on-droplet", "echo got in", SSH_OPTIONS=tunnel)
+    done = near.verb("ssh", "echo got in", SSH_OPTIONS=tunnel)
     assert done.returncode == 1
     assert "Another release is running: its way back to a registry holds" in done.stdout
     assert "got in" not in done.stdout
@@ -293,24 +306,24 @@ def test_the_way_back_is_taken(near: Project) -> None:
 def test_another_machine_at_the_droplets_address(near: Project, sshd: str) -> None:
     other = (ROOT / "infra/terraform/tests/fixtures/other_key.pub").read_text()
     pins(near).write_text(f"{sshd} {other}")
-    for verb in ("on-droplet", "release", "status"):
-        done = near.run(f"scripts/{verb}")
+    for verb in ("ssh", "release", "status"):
+        done = near.verb(verb)
         assert done.returncode == 1
         assert f"{sshd} shows another host key than the one pinned in {pins(near)}" in done.stdout
         assert f"ssh-keygen -R {sshd} -f '{pins(near)}'" in done.stdout
-        assert "Ansible: the release's files" not in done.stdout
+        assert "==> " not in done.stdout, "it had begun"
     assert pins(near).read_text() == f"{sshd} {other}"
 
 
 def in_pipeline(project: Project, **settings: str) -> subprocess.CompletedProcess[str]:
-    return project.run(
-        "scripts/in-pipeline", "scripts/on-droplet", "echo got in",
+    return project.verb(
+        "in-pipeline", "ssh", "echo got in", GITHUB_STEP_SUMMARY="/dev/null",
         SSH_KNOWN_HOSTS=None, ANSIBLE_PRIVATE_KEY_FILE=None, **settings,
     )  # fmt: skip
 
 
 def test_the_pipelines_way_in(near: Project, sshd: str, key: Path, tmp_path: Path) -> None:
-    near.run("scripts/on-droplet", "true")
+    near.verb("ssh", "true")
     good = {"DEPLOY_KEY": key.read_text(), "DROPLET_HOST_KEY": pins(near).read_text()}
     assert in_pipeline(near, **good).stdout == "got in\n"
     # As pasted on Windows, without an end to the last line.
@@ -351,9 +364,9 @@ def test_a_server_that_punishes_failed_logins(near: Project, key: Path, tmp_path
     for ip in server(key, "authfail:20"):
         near.settings["DROPLET_IP"] = ip
         wrong = {"ANSIBLE_PRIVATE_KEY_FILE": str(tmp_path / "wrong")}
-        done = near.run("scripts/on-droplet", "true", **wrong)
+        done = near.verb("ssh", "true", **wrong)
         assert f"{ip} does not accept your SSH key {tmp_path / 'wrong'}" in done.stdout
-        done = near.run("scripts/on-droplet", "true")
+        done = near.verb("ssh", "true")
         assert done.returncode == 1
         assert f"{ip} refuses your address for a while" in done.stdout
         assert "does not answer" not in done.stdout
@@ -363,10 +376,10 @@ def test_a_private_key_with_windows_line_ends(near: Project, key: Path, tmp_path
     windows = tmp_path / "windows"
     windows.write_bytes(key.read_bytes().replace(b"\n", b"\r\n"))
     windows.chmod(0o600)
-    done = near.run("scripts/on-droplet", "true", ANSIBLE_PRIVATE_KEY_FILE=str(windows))
+    done = near.verb("ssh", "true", ANSIBLE_PRIVATE_KEY_FILE=str(windows))
     assert done.returncode == 1
     fix = re.search(r"^If it is one: (sed .*)$", done.stdout, re.MULTILINE)
     assert fix
     subprocess.run(["bash", "-c", fix[1]], check=True)
     settings = {"ANSIBLE_PRIVATE_KEY_FILE": str(windows)}
-    assert near.run("scripts/on-droplet", "true", **settings).returncode == 0
+    assert near.verb("ssh", "true", **settings).returncode == 0

@@ -7,12 +7,31 @@ import re
 import shlex
 import subprocess
 import time
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".rehearsal"
+
+# In place of the app: a server that says yes to everything.
+YES = """\
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Yes(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"yes\\n")
+
+ThreadingHTTPServer(("0.0.0.0", 8501), Yes).serve_forever()
+"""
+LIGHT = f"""\
+USER root
+RUN echo {b64encode(YES.encode()).decode()} | base64 -d >serve.py && echo >digits/selftest.py
+USER 10001"""
 
 
 def clean_environment() -> dict[str, str]:
@@ -38,7 +57,10 @@ def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 def rehearsed(*command: str) -> subprocess.CompletedProcess[str]:
     """Run one of the tools itself, with nothing but the rehearsal's few settings."""
-    script = 'settings=$(rehearsal/env) && eval "$settings" && PATH=$PWD/.venv/ops/bin:$PATH "$@"'
+    script = (
+        "settings=$(scripts/in rehearsal -m rehearsal env)"
+        ' && eval "$settings" && PATH=$PWD/.venv/ops/bin:$PATH "$@"'
+    )
     return run("bash", "-c", script, "bash", *command)
 
 
@@ -68,9 +90,7 @@ def leftovers() -> dict[str, str]:
         "networks": ask("docker", "network", "ls", "--quiet", "--filter", label),
         "volumes": ask("docker", "volume", "ls", "--quiet"),
         "processes": processes.strip(),
-        "state": "\n".join(
-            str(p) for p in (STATE, ROOT / "infra/terraform/terraform.tfstate.d") if p.exists()
-        ),
+        "state": str(STATE) if STATE.exists() else "",
     }
 
 
@@ -106,17 +126,23 @@ class Deployment:
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done.stdout
 
-    def variant(self, name: str) -> str:
+    def variant(self, name: str, *, light: bool = False) -> str:
         """Make another version on the droplet, named digits:NAME; its image's id.
 
-        Each is made from one that is never released itself: Docker keeps what others are made from.
+        A light one has no PyTorch to load: it starts at once, and passes the health check and the
+        trial. It is for tests of which version serves, not of what visitors see.
         """
-        serves = self.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
-        build = "docker build --quiet --tag digits:{} - 2>/dev/null"
-        base = f"printf 'FROM %s\\nENV VARIANT=base\\n' {serves} | {build.format('base')}"
-        self.ssh(f"docker image inspect digits:base >/dev/null 2>&1 || {base}")
-        recipe = f"FROM digits:base\nENV VARIANT={name}-{time.time()}\n"
-        return self.ssh(f"printf %s {shlex.quote(recipe)} | {build.format(name)}").strip()
+        # Each is made from one that is never released: Docker keeps what others are made from.
+        base = "light" if light else "base"
+        if self.ssh(f"docker image ls --quiet digits:{base}") == "":
+            serves = self.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+            self._build(base, f"FROM {serves}\n{LIGHT if light else 'ENV VARIANT=base'}\n")
+        return self._build(name, f"FROM digits:{base}\nENV VARIANT={name}-{time.time()}\n")
+
+    def _build(self, name: str, recipe: str) -> str:
+        """Build an image on the droplet, named digits:NAME; its id."""
+        build = f"docker build --quiet --tag digits:{name} - 2>/dev/null"
+        return self.ssh(f"printf %s {shlex.quote(recipe)} | {build}").strip()
 
     def rows(self) -> list[tuple[datetime, int, int]]:
         """Every row of the prediction log, oldest first."""

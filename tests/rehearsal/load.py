@@ -34,8 +34,8 @@ class Load:
             if problem:
                 self.failed.append(f"{time.strftime('%T')} {problem}")
 
-    def note_reopened(self, seconds: float) -> None:
-        """Note that a closed websocket was open again after so many seconds."""
+    def note_away(self, seconds: float) -> None:
+        """Note that a closed websocket was open again, or the end came, after so many seconds."""
         with self._lock:
             self.dropped += 1
             self.away = max(self.away, seconds)
@@ -77,7 +77,7 @@ def _stays(url: str, load: Load, over: threading.Event) -> None:
         try:
             with connect(address, subprotocols=["streamlit"], open_timeout=10) as page:  # type: ignore[list-item]
                 if closed is not None:
-                    load.note_reopened(time.monotonic() - closed)
+                    load.note_away(time.monotonic() - closed)
                     closed = None
                 while not over.is_set():
                     try:
@@ -87,6 +87,8 @@ def _stays(url: str, load: Load, over: threading.Event) -> None:
         except (OSError, WebSocketException):
             closed = closed or time.monotonic()
             time.sleep(0.2)
+    if closed is not None:
+        load.note_away(time.monotonic() - closed)
 
 
 @contextmanager
@@ -104,3 +106,5 @@ def under_load(url: str, askers: int = 4, stayers: int = 4) -> Iterator[Load]:
         over.set()
         for visitor in visitors:
             visitor.join(30)
+            if visitor.is_alive():
+                load.count("a visitor still waits for an answer")

@@ -135,7 +135,7 @@ def engine() -> Iterator[None]:
 
 
 @pytest.fixture
-def laptop(tmp_path: Path, index: str, engine: None) -> Iterator[Laptop]:
+def laptop(tmp_path: Path, index: str, engine: None, offline: dict[str, str]) -> Iterator[Laptop]:
     del engine
     folder = tmp_path / "project"
     left_out = shutil.ignore_patterns("__pycache__", "terraform*", ".terraform*")
@@ -151,7 +151,7 @@ def laptop(tmp_path: Path, index: str, engine: None) -> Iterator[Laptop]:
         port = probe.getsockname()[1]
     others = ("IMAGE", "POSTGRES_IMAGE", "SSH_OPTIONS", "APP_FOLDER")
     settings = {k: v for k, v in clean_environment().items() if k not in others}
-    settings |= {
+    settings |= offline | {
         "DROPLET": str(tmp_path / "droplet"),
         "DROPLET_IP": "192.0.2.1",
         "HAS": "false",

@@ -13,13 +13,14 @@ from uuid import uuid4
 import pytest
 
 from rehearsal.droplet import firewall
-from rehearsal.droplet.driver import DockerDriver, DropletError
+from rehearsal.droplet.docker import DropletError
+from rehearsal.droplet.driver import DockerDriver
+from rehearsal.offline import base_images
 from tests.conftest import need
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "debian-13-x64"
 EVERYWHERE = {"addresses": ["0.0.0.0/0", "::/0"]}
 ONLY_SSH = [{"protocol": "tcp", "ports": "22", "sources": EVERYWHERE}]
@@ -115,10 +116,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "no Docker engine answers",
         "install and start one: https://docs.docker.com/engine/install/",
     )
-    subprocess.run([ROOT / "rehearsal" / "images" / "provide"], check=True)
+    base_images.BaseImages().provide_all()
     key = tmp_path_factory.mktemp("key") / "id"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    driver = DockerDriver(f"digits-test-{uuid4().hex[:8]}")
+    driver = DockerDriver(f"digits-test-{uuid4().hex[:8]}", hub=True)
     try:
         public_key = key.with_suffix(".pub").read_text()
         addresses = driver.create(101, "web", 1, 1024, 25, IMAGE, [public_key], USER_DATA)
@@ -184,6 +185,14 @@ def test_docker_inside_publishes_a_port_and_limits_memory(docker_inside: Server)
     assert limit == str(64 * 2**20)
 
 
+def test_docker_inside_pulls_the_databases_image_by_its_own_name(docker_inside: Server) -> None:
+    image = base_images.postgres()
+    label = f"docker image inspect --format '{{{{index .Config.Labels \"stand-in\"}}}}' {image}"
+    here = subprocess.run(label, shell=True, capture_output=True, text=True, check=True)  # noqa: S602
+    docker_inside.run(f"docker pull --quiet {image}", timeout=600)
+    assert docker_inside.run(label) == here.stdout.strip()
+
+
 def test_only_what_the_firewall_names_answers(docker_inside: Server) -> None:
     server = docker_inside
     server.run("systemd-run --unit=listener python3 -m http.server --bind :: 80")
@@ -206,6 +215,7 @@ def test_a_reboot_keeps_address_files_host_key_and_firewall(docker_inside: Serve
     assert server.run("systemctl is-system-running --wait") == "running"
     assert server.run("cat /root/file") == "kept"
     server.run("test ! -e /run/before")
+    server.run(f"docker pull --quiet {base_images.postgres()}", timeout=600)
     wait_until(lambda: "Up" in server.ssh("docker ps").stdout, 60, "the container inside")
     assert not answers(server.address, 8080)
     server.driver.apply_firewall(server.droplet_id, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a second engine, in a container, which has the base image already."""
     there = subprocess.run(["docker", "info"], capture_output=True, check=False)
     need(there.returncode == 0, "no Docker engine answers", "sudo systemctl start docker")
-    run(ROOT / "rehearsal/images/provide", "debian:trixie-slim", BASE)
+    run(sys.executable, "-m", "rehearsal.offline", "images", "debian:trixie-slim", BASE)
     name = f"digits-test-{uuid4().hex[:8]}"
     folder = tmp_path_factory.mktemp("engine")
     address = f"unix://{folder}/docker.sock"

@@ -10,6 +10,12 @@ mock_provider "digitalocean" {
 
 variables {
   ssh_public_key_path = "./tests/fixtures/key.pub"
+  # null is the default, whatever TF_VAR_... is exported where this runs.
+  name                  = null
+  region                = null
+  size                  = null
+  image                 = null
+  allowed_ssh_addresses = null
 }
 
 run "first_deploy" {

@@ -42,4 +42,4 @@ def deployment(volumes_before: str) -> Iterator[Deployment]:
         yield Deployment(done.stdout, url_in(done.stdout))
     finally:
         if STATE.exists() and not os.environ.get("STANDING_REHEARSAL"):
-            run("rehearsal/down")
+            run("scripts/in", "rehearsal", "-m", "rehearsal", "down")

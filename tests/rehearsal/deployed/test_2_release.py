@@ -1,4 +1,4 @@
-"""Releases: none drops a request, no bad one gets in, and there is a way back."""
+"""Releases: none drops a request, and no bad one gets in."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.page import DigitsPage
 from tests.pen import drawing
-from tests.rehearsal.deployment import ROOT, Deployment, clean_environment, run
+from tests.rehearsal.deployment import ROOT, Deployment, clean_environment
 from tests.rehearsal.load import under_load
+from tests.rehearsal.releases import app_containers, image_that_serves, put, release
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -36,10 +37,6 @@ def app_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def release(**env: str) -> subprocess.CompletedProcess[str]:
-    return run("make", "release", "TARGET=rehearsal", **env)
-
-
 def retitled(folder: Path, title: str) -> None:
     """Change one line: the page's title."""
     page = folder / "streamlit_app.py"
@@ -47,13 +44,6 @@ def retitled(folder: Path, title: str) -> None:
     changed = re.sub(r'st\.title\("[^"]*"', f'st.title("{title}"', text)
     assert changed != text
     page.write_text(changed)
-
-
-def app_containers(deployment: Deployment) -> list[str]:
-    """The app's containers on the droplet, whatever their state."""
-    return deployment.ssh(
-        "docker ps --all --quiet --filter label=com.docker.compose.service=app"
-    ).split()
 
 
 def serving(deployment: Deployment) -> tuple[list[str], str, str]:
@@ -204,7 +194,9 @@ def _registries() -> list[str]:
 
 def _remove_registry() -> None:
     for one in _registries():
-        subprocess.run(["docker", "rm", "--force", one], check=False, capture_output=True)
+        # The registry's image has a volume: without --volumes, an anonymous one would stay.
+        remove = ["docker", "rm", "--force", "--volumes", one]
+        subprocess.run(remove, check=False, capture_output=True)
 
 
 @contextmanager
@@ -374,160 +366,29 @@ def _second(deployment: Deployment) -> subprocess.CompletedProcess[str]:
     return release(IMAGE=serves, NO_PULL="yes")
 
 
-def _variants(deployment: Deployment, *names: str) -> dict[str, str]:
-    """An image of what serves for each name, each another one; their ids, and "serving"."""
-    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
-    ids = {"serving": deployment.ssh(f"docker image inspect -f '{{{{.Id}}}}' {serves}").strip()}
-    return ids | {name: deployment.variant(name) for name in names}
-
-
-def _serves(deployment: Deployment) -> str:
-    """The id of the image of the one container of the app."""
-    (container,) = app_containers(deployment)
-    return deployment.ssh(f"docker inspect --format '{{{{.Image}}}}' {container}").strip()
-
-
-def _put(deployment: Deployment, image: str, **env: str) -> str:
-    """Release an image that is on the droplet, from there; what it says."""
-    # No visitor is there to wait for.
-    env = {"NO_PULL": "yes", "DRAIN": "1"} | env
-    settings = " ".join(f"{name}={value}" for name, value in env.items())
-    return deployment.ssh(f"{settings} digits-release {image} abc1234 me@here 2>&1 || echo failed")
-
-
-def _back(deployment: Deployment, image: str = "") -> str:
-    return deployment.ssh(f"DRAIN=1 digits-rollback me@here {image} 2>&1 || echo refused")
-
-
-def test_each_rollback_goes_one_further_back(deployment: Deployment) -> None:
-    ids = _variants(deployment, "a", "b", "c", "d")
-    for name in "abc":
-        assert "In service" in _put(deployment, f"digits:{name}")
-    with under_load(deployment.url) as load:
-        started = time.monotonic()
-        done = run("make", "rollback", "TARGET=rehearsal")
-        seconds = time.monotonic() - started
-    assert done.returncode == 0, done.stdout[-3000:]
-    print(f"rolled back in {seconds:.0f} s")
-    assert seconds < 60
-    assert load.failed == []
-    assert _serves(deployment) == ids["b"]
-    # No disk is needed to go back: nothing is pulled.
-    assert "In service" in deployment.ssh("DISK_NEEDED=99999999 digits-rollback me@here 2>&1")
-    assert _serves(deployment) == ids["a"]
-    listed = run("make", "releases", "TARGET=rehearsal").stdout
-    assert listed.count("\n* ") == 1
-    assert re.search(rf"^\* .* rollback .* {ids['a'][7:19]} +digits:a$", listed, re.MULTILINE)
-    # After a later release, to what served before it; and that is the end again.
-    assert "In service" in _put(deployment, "digits:d")
-    assert "In service" in _back(deployment)
-    assert _serves(deployment) == ids["a"]
-    # By its ID, forward too.
-    assert "In service" in _back(deployment, ids["d"][7:19])
-    assert _serves(deployment) == ids["d"]
-    # And back, until none is kept: of what served before, a few images are.
-    for _ in range(12):
-        serves = _serves(deployment)
-        said = _back(deployment)
-        if "refused" in said:
-            break
-        assert _serves(deployment) not in (serves, ids["b"], ids["c"], ids["d"])
-    assert "There is nothing further back than " in said
-    assert "that is kept on the droplet, so it stays." in said
-    assert _serves(deployment) == serves
-    gone = re.search(r"(\S+)  \(removed\)", run("make", "releases", "TARGET=rehearsal").stdout)
-    assert gone
-    refused = run("make", "rollback", "TARGET=rehearsal", f"RELEASE={gone[1]}")
-    assert refused.returncode != 0
-    assert "is not on the droplet" in refused.stdout
-    assert "make releases TARGET=rehearsal" in refused.stdout
-
-
-def test_a_tag_that_was_used_twice_can_be_gone_back_to(deployment: Deployment) -> None:
-    first = _variants(deployment, "twice")
-    assert "In service" in _put(deployment, "digits:twice")
-    second = _variants(deployment, "twice")
-    assert first["twice"] == second["serving"] != second["twice"]
-    assert "In service" in _put(deployment, "digits:twice")
-    assert _serves(deployment) == second["twice"]
-    said = _back(deployment)
-    assert f"Going back to digits:twice ({first['twice'][7:19]})" in said
-    assert _serves(deployment) == first["twice"]
-
-
-def test_a_long_list_of_releases(deployment: Deployment) -> None:
-    _variants(deployment, "last")
-    assert "In service" in _put(deployment, "digits:last")
-    fake = "2020-01-01T00:00:00Z\tfake:{n}\tabc\tme\tsha256:{n}\trelease"
-    script = f"print(*[{fake!r}.format(n=n) for n in range(1000)], sep='\\n')"
-    deployment.ssh(
-        f"cd /opt/digits && python3 -c {shlex.quote(script)} | cat - releases.log >long"
-        " && mv long releases.log"
-    )
-    started = time.monotonic()
-    assert len(deployment.ssh("digits-releases").splitlines()) > 1000
-    assert "In service" in _back(deployment)
-    assert time.monotonic() - started < 60
-    deployment.ssh("sed -i /fake:/d /opt/digits/releases.log")
-
-
 def test_a_tag_that_looks_like_the_beginning_of_an_id_is_pulled(deployment: Deployment) -> None:
-    serves = _serves(deployment)
+    serves = image_that_serves(deployment)
     with nothing_changes(deployment):
         for name in (
             f"nowhere.invalid/digits:{serves[7]}",
             f"nowhere.invalid/digits:{serves[7:19]}",
         ):
             deployment.ssh(f"docker tag {serves} {name}")
-            said = _put(deployment, name, NO_PULL="")
+            said = put(deployment, name, NO_PULL="")
             assert f"Pulling {name}" in said
             assert "could not be pulled; Docker's reason is above." in said
             # By force: it may be the last name of the image that serves.
             deployment.ssh(f"docker image rm --force {name}")
 
 
-def test_a_slow_start_is_not_a_failed_one(deployment: Deployment) -> None:
-    """Its health check gives up long before it is well, and HEALTHY_WITHIN says how long."""
-    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
-    check = (
-        "HEALTHCHECK --interval=1s --retries=1 --start-period=0s CMD "
-        "test $(( $(date +%s) - $(stat -c %Y /proc/1) )) -gt 20\n"
-    )
-    recipe = shlex.quote(f"FROM {serves}\n{check}")
-    deployment.ssh(f"printf %s {recipe} | docker build --quiet --tag digits:slow -")
-    assert "failed" in _put(deployment, "digits:slow", HEALTHY_WITHIN="5")
-    assert "In service" in _put(deployment, "digits:slow", HEALTHY_WITHIN="60")
-    assert "In service" in _back(deployment)
-
-
 def test_an_image_for_another_processor_is_refused_by_name(deployment: Deployment) -> None:
     make = "tar --create --files-from /dev/null | docker import --platform linux/arm64 - digits:arm"
     deployment.ssh(make)
     with nothing_changes(deployment):
-        said = _put(deployment, "digits:arm")
+        said = put(deployment, "digits:arm")
         assert "digits:arm is made for linux/arm64, and the droplet is linux/amd64" in said
         assert ": it would not start." in said
         time.sleep(2)
-
-
-def test_images_of_failed_releases_are_kept_for_the_next_try_and_no_longer(
-    deployment: Deployment,
-) -> None:
-    ids = _variants(deployment, "tried", "next")
-    # As pull notes it, for images that came and were not put into service.
-    deployment.ssh(f"printf '%s\\n' {ids['next']} {ids['tried']} >>/opt/digits/tried")
-    for image in ("digits:next", "digits:again", "digits:more", "digits:most"):
-        if image != "digits:next":
-            _variants(deployment, image.removeprefix("digits:"))
-        assert "In service" in _put(deployment, image)
-    here = deployment.ssh("docker image ls --quiet --no-trunc").split()
-    assert ids["tried"] in here, "the last that was tried stays"
-    deployment.ssh(f"printf '%s\\n' {_serves(deployment)} >>/opt/digits/tried")
-    _variants(deployment, "other")
-    assert "In service" in _put(deployment, "digits:other")
-    here = deployment.ssh("docker image ls --quiet --no-trunc").split()
-    assert ids["tried"] not in here
-    assert ids["next"] not in here
 
 
 def test_a_change_to_the_server_comes_with_a_release_and_cloud_init_is_not_in_the_way(

@@ -202,12 +202,14 @@ def test_a_dump_is_made_every_night_and_before_every_release(deployment: Deploym
     assert deployment.ssh("stat --format %a /var/backups/digits").strip() == "700"
 
 
-def test_old_dumps_go_and_the_last_one_stays(deployment: Deployment) -> None:
-    deployment.ssh(
-        "touch -d '8 days ago' /var/backups/digits/digits-20200101T000000Z-nightly.dump"
-        " && digits-backup nightly"
-    )
-    assert "digits-20200101" not in deployment.ssh("ls /var/backups/digits")
+def test_old_dumps_go_and_the_last_one_of_each_kind_stays(deployment: Deployment) -> None:
+    folder = "/var/backups/digits"
+    only = f"{folder}/digits-20200101T000000Z-other.dump"  # the last of its kind
+    old, young = f"{folder}/digits-20200101T000000Z-nightly.dump", f"{folder}/digits-1-nightly.dump"
+    deployment.ssh(f"touch -d '8 days ago' {old} {only} && touch -d '6 days ago' {young}")
+    deployment.ssh("digits-backup nightly")
+    assert deployment.ssh(f"ls {old} {young} {only} 2>/dev/null || true").split() == [young, only]
+    deployment.ssh(f"rm {young} {only}")
 
 
 def test_the_database_image_may_be_the_one_that_the_compose_file_names(

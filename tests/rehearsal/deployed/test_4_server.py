@@ -92,10 +92,17 @@ def test_refusals_by_the_thousand_are_hardly_noted(deployment: Deployment) -> No
     for text, status in ((script, "429"), (name.replace("429", "421"), "421")):
         refused = int(deployment.ssh(f"python3 -c {shlex.quote(text)}"))
         assert refused == 10000
-        counted = f"journalctl --unit nginx --since '{since}' --output cat | grep -c '\" {status} '"
-        assert int(deployment.ssh(f"{counted} || true")) < 50
-    errors = f"journalctl --unit nginx --since '{since}' --output cat | grep -c limiting"
-    assert deployment.ssh(f"{errors} || true").strip() == "0"
+        assert _noted(deployment, since, f'" {status} ') < 50
+    # What nginx let through, from before the limit was reached, is all there.
+    assert _noted(deployment, since, '"GET /unavailable" 404 ') > 100
+    assert _noted(deployment, since, "limiting") == 0
+
+
+def _noted(deployment: Deployment, since: str, text: str) -> int:
+    """How many lines of nginx's journal hold this."""
+    journal = f"journalctl --unit nginx --since '{since}' --output cat"
+    count = f"grep --count --fixed-strings {shlex.quote(text)} || true"
+    return int(deployment.ssh(f"{journal} | {count}"))
 
 
 def test_the_journal_is_bounded_in_size(deployment: Deployment) -> None:
@@ -166,7 +173,7 @@ def test_a_restart_of_nginx_turns_nobody_away_for_long(deployment: Deployment) -
 
 
 @pytest.mark.parametrize("what", ["app", "db"])
-def test_what_hangs_is_back_within_a_minute(deployment: Deployment, what: str) -> None:
+def test_what_hangs_is_back_soon(deployment: Deployment, what: str) -> None:
     rows = deployment.rows()
     container = deployment.ssh(
         f"docker ps -q --filter label=com.docker.compose.service={what}"
@@ -182,7 +189,7 @@ def test_what_hangs_is_back_within_a_minute(deployment: Deployment, what: str) -
         assert answer.status_code == 504
         assert "Back in a moment" in answer.text
         _wait_until_it_serves(deployment, 60)
-    limit = 60 if what == "app" else 180  # a database is given more time before it is given up
+    limit = {"app": 60, "db": 90}[what]  # Docker lets a database take ten seconds to end
     while (now := deployment.ssh(state).split())[0] == before or now[1] != "healthy":
         assert time.monotonic() - stopped < limit, now
         time.sleep(1)

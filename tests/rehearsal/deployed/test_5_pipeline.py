@@ -11,8 +11,10 @@ import bcrypt
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests import gh
 from tests.browser.page import DigitsPage
 from tests.conftest import need
+from tests.gh import Repository
 from tests.rehearsal.deployment import ROOT, STATE, Deployment, rehearsed, run
 from tests.rehearsal.github import ACT, GitHub
 from tests.rehearsal.load import under_load
@@ -52,7 +54,7 @@ def github(registry: str, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
     need(ACT.exists(), "act is not installed", "make test (it installs act)")
     folder = tmp_path_factory.mktemp("github")
     settings = rehearsed("env").stdout
-    kept = r"^((?:DIGITALOCEAN_END_POINT|TORCH_INDEX)=.*)$"
+    kept = r"^((?:DIGITALOCEAN_API_URL|TORCH_INDEX|PIP_CONF)=.*)$"
     env = dict(line.split("=", 1) for line in re.findall(kept, settings, re.MULTILINE))
     github = GitHub(
         folder,
@@ -85,42 +87,33 @@ def test_make_pipeline_sets_what_the_workflows_need(
     assert said.returncode == 0
     assert "gh secret set DEPLOY_KEY --env production <" in said.stdout
     # This gh keeps what it is told, as GitHub would.
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    again = run(
-        "make",
-        "pipeline",
-        "TARGET=rehearsal",
-        PATH=path_with(
-            tmp_path,
-            'case "$1 $2" in\n'
-            f'"secret set") cat >"{kept}/$3" ;;\n'
-            f'"variable set") printf %s "$5" >"{kept}/$3" ;;\n'
-            "esac",
-        ),
-    )
+    kept = tmp_path / "github.json"
+    known = path_with(tmp_path, gh.script(kept, Repository()))
+    again = run("make", "pipeline", "TARGET=rehearsal", PATH=known)
     assert again.returncode == 0
+    repository = Repository.read(kept)
+    secrets = repository.environment or {}
     assert "is there already" in again.stdout
     assert "lets it in already" in again.stdout
     keys = deployment.ssh("cat /root/.ssh/authorized_keys").splitlines()
     assert len([key for key in keys if key.endswith(" digits pipeline")]) == 1
-    for name in ("DEPLOY_KEY", "DIGITALOCEAN_TOKEN"):
-        github.secrets[name] = (kept / name).read_text()
-        assert github.secrets[name].strip() not in again.stdout
-    github.variables["DROPLET_HOST_KEY"] = (kept / "DROPLET_HOST_KEY").read_text()
+    for name, secret in secrets.items():
+        github.secrets[name] = secret
+        assert secret.strip() not in again.stdout
+    github.variables |= repository.variables
     # Every secret and variable that deploy.yml names has been set; those that have
     # a default, or are GitHub's own, need not be.
     for workflow in ("deploy.yml", "rollback.yml"):
         text = (ROOT / ".github/workflows" / workflow).read_text()
         named = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", text))
-        assert named - {"REGISTRY", "DEPLOYMENT_NAME"} == {path.name for path in kept.iterdir()}
+        assert named - {"REGISTRY", "DEPLOYMENT_NAME"} == {*secrets, *repository.variables}
     assert (STATE / "deploy_key").stat().st_mode & 0o077 == 0
 
 
-def path_with(folder: Path, gh: str) -> str:
+def path_with(folder: Path, script: str) -> str:
     """PATH with a gh that does this."""
     program = folder / "gh"
-    program.write_text(f"#!/bin/sh\n{gh}\n")
+    program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     search = subprocess.run(["printenv", "PATH"], capture_output=True, text=True, check=True)
     return f"{folder}:{search.stdout.strip()}"

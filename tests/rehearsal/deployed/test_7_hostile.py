@@ -121,7 +121,7 @@ def _other(deployment: Deployment) -> str:
 
 def _release_and_kill(deployment: Deployment, name: str, instant: float) -> None:
     """Start a release on the droplet, and kill it so many seconds later."""
-    begin = f"NO_PULL=yes setsid digits-release digits:{name} abc1234 me@here"
+    begin = f"DRAIN=2 NO_PULL=yes setsid digits-release digits:{name} abc1234 me@here"
     deployment.ssh(f"{begin} >/tmp/killed.log 2>&1 </dev/null & sleep {instant}")
     deployment.ssh("pkill -KILL -f '[s]bin/digits-release' || true")
 
@@ -138,7 +138,7 @@ def test_a_release_that_is_killed_leaves_what_the_next_command_settles(
         visiting(deployment.url, 10, pause=1.5) as crowd,
     ):
         started = time.monotonic()
-        deployment.ssh("NO_PULL=yes digits-release digits:even abc1234 me@here")
+        deployment.ssh("DRAIN=2 NO_PULL=yes digits-release digits:even abc1234 me@here")
         length = time.monotonic() - started
         seen = {_agree(deployment)}
         for number in range(INSTANTS):
@@ -148,7 +148,8 @@ def test_a_release_that_is_killed_leaves_what_the_next_command_settles(
         for command in POINTS:
             _killed_at(deployment, _other(deployment), command)
             seen.add(_agree(deployment, killed=True))
-        deployment.ssh(f"NO_PULL=yes digits-release digits:{_other(deployment)} abc1234 me@here")
+        last = f"digits-release digits:{_other(deployment)} abc1234 me@here"
+        deployment.ssh(f"DRAIN=2 NO_PULL=yes {last}")
         seen.add(_agree(deployment))
     print(f"{load.requests} requests, {len(load.failed)} failed, a release takes {length:.0f} s")
     assert len(seen) == 2
@@ -169,8 +170,8 @@ def _killed_at(deployment: Deployment, name: str, command: str) -> None:
         f"mkdir -p /tmp/killing && printf %s {shlex.quote(script)} >/tmp/killing/{program}"
         f" && chmod +x /tmp/killing/{program}"
     )
-    release = f"digits-release digits:{name} abc1234 me@here"
+    release = f"DRAIN=2 NO_PULL=yes digits-release digits:{name} abc1234 me@here"
     said = deployment.ssh(
-        f"PATH=/tmp/killing:$PATH NO_PULL=yes {release} 2>&1; echo ended $?; rm -r /tmp/killing"
+        f"PATH=/tmp/killing:$PATH {release} 2>&1; echo ended $?; rm -r /tmp/killing"
     )
     assert said.endswith("ended 137\n"), said

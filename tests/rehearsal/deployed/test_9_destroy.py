@@ -55,7 +55,6 @@ def test_destroy_leaves_nothing(
     assert not any(found.values()), found
     # The rehearsal only counts if it spoke DigitalOcean's language all the way.
     assert conformance.check(journal) == []
-    assert deployment.url
 
 
 def cut_off(marker: str) -> str:

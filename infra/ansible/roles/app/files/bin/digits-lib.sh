@@ -3,17 +3,17 @@
 # shellcheck disable=SC2034 # used by the commands that source this
 
 folder=/opt/digits
-log=$folder/releases.log                  # what went into service: see served below
-settings=$folder/release.env              # what docker compose is told of what serves
-upstream=/etc/nginx/digits-upstream.conf  # the port that visitors reach: who serves
+log=$folder/releases.log                 # one line for each version that went into service: see served
+settings=$folder/release.env             # the settings that docker compose reads for what serves
+upstream=/etc/nginx/digits-upstream.conf # the port that nginx sends visitors to
 backups=/var/backups/digits
-drain=${DRAIN:-5}                         # seconds for requests that a container is answering
+drain=${DRAIN:-5} # seconds that an old container gets to finish its requests, before it is stopped
 export COMPOSE_PROJECT_NAME=digits
 
-# The ending of a make command that is named to be typed next: set by whoever calls from a laptop.
+# What the caller types behind a make command (" TARGET=rehearsal"), for messages that name one.
 verb_suffix=${VERB_SUFFIX:-}
 
-# say TEXT: progress. Fails when nobody listens any more; the caller decides what that means.
+# say TEXT: progress. Fails once the ssh connection is gone; under set -e that ends the command.
 say() { printf '%s\n' "$*"; }
 
 # stop WHAT WHY NEXT...: on lines of their own, and end.
@@ -22,10 +22,11 @@ stop() {
   exit 1
 }
 
-# docker ARGS...: Docker, which ends with the command that called it, and never keeps its lock.
+# docker ARGS...: the docker command. It is killed when this shell ends (--pdeathsig), and does not
+# inherit file descriptor 9, the release's lock, which would stay taken until docker ends too.
 docker() { setpriv --pdeathsig KILL docker "$@" 9>&-; }
 
-# compose ARGS...: Docker compose with the settings that are in service, if any are.
+# compose ARGS...: docker compose, with the settings of what serves, if anything does.
 compose() {
   local file=$settings
   [ -e "$file" ] || file=/dev/null
@@ -35,42 +36,51 @@ compose() {
 # setting NAME: its value in release.env, or nothing.
 setting() { [ ! -e "$settings" ] || sed -n "s/^$1=//p" "$settings"; }
 
+# serving_port: the port that nginx sends visitors to, or nothing.
 serving_port() { [ ! -e "$upstream" ] || sed -n 's/^server 127\.0\.0\.1:\([0-9]*\);$/\1/p' "$upstream"; }
 
 # app_containers: the ids of all of the app's containers, running or not.
 app_containers() {
-  docker ps --all --quiet --no-trunc --filter label=com.docker.compose.project=digits --filter label=com.docker.compose.service=app
+  docker ps --all --quiet --no-trunc --filter label=com.docker.compose.project=digits \
+    --filter label=com.docker.compose.service=app
 }
 
 # container_on PORT: the app's container that is published there, running or not.
 container_on() {
-  local id
+  local id ports
   for id in $(app_containers); do
-    [[ $(docker container inspect --format '{{json .HostConfig.PortBindings}}' "$id") != *"\"HostPort\":\"$1\""* ]] || printf '%s\n' "$id"
+    ports=$(docker container inspect --format '{{json .HostConfig.PortBindings}}' "$id")
+    [[ $ports != *"\"HostPort\":\"$1\""* ]] || printf '%s\n' "$id"
   done
 }
 
-database() { docker ps --quiet --filter label=com.docker.compose.project=digits --filter label=com.docker.compose.service=db; }
+# database: the id of the database's container, if it runs.
+database() {
+  docker ps --quiet --filter label=com.docker.compose.project=digits --filter label=com.docker.compose.service=db
+}
 
 # image_id IMAGE: the id of an image that is here; nothing, and a failure, if it is not.
 image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
 
-# images_here: every name and every id that means an image on this machine, a line each.
-images_here() {
-  docker image ls --all --no-trunc --digests --format '{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}} {{.ID}}' | tr ' ' '\n'
+# image_names_and_ids: a line for each image here: its tag, its digest, its id.
+image_names_and_ids() {
+  docker image ls --all --no-trunc --digests --format '{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}} {{.ID}}'
 }
+
+# images_here: the same, each tag, digest and id on a line of its own.
+images_here() { image_names_and_ids | tr ' ' '\n'; }
 
 # --- what served before --------------------------------------------------------
 
-# served: a line for each time a version went into service, oldest first, tabs between:
-# when, image, commit, by, the image's id, "release" or "rollback". Lines of an older
-# deployment end with "by"; the name is then all there is to tell images apart.
+# served: the list of releases, oldest first. Six fields with tabs between: when, image, commit,
+# by, the image's id, "release" or "rollback". Lines that an older version of these commands
+# wrote end with "by": the image's name then stands for its id.
 served() {
   [ ! -e "$log" ] || awk -F '\t' -v OFS='\t' '{ if ($5 == "") $5 = $2; if ($6 == "") $6 = "release"; print }' "$log"
 }
 
-# way_back: of these, what a rollback would go through, what serves last. A release
-# goes on top; a rollback takes off all above the version that it went back to.
+# way_back: the lines of served that a rollback can still go back through, what serves last. Read
+# as a stack: a release is put on top; a rollback takes off what is above the version it returned to.
 way_back() {
   served | awk -F '\t' '
     $6 == "rollback" { for (i = top; i > 0; i--) if (id[i] == $5) { top = i; next } }
@@ -83,7 +93,8 @@ way_back() {
 # is_busy: whether a release runs now.
 is_busy() { [ -e "$folder/lock" ] && ! flock --nonblock "$folder/lock" true; }
 
-# commit_release: note what nginx sends visitors to now. Safe to repeat from any point.
+# commit_release: the switch was made, so note what serves now. If it is killed on its way,
+# running it again completes it.
 commit_release() {
   if [ -e "$log.new" ]; then
     [ "$(tail -n 1 "$log" 2>/dev/null)" = "$(cat "$log.new")" ] || cat "$log.new" >>"$log"
@@ -92,8 +103,8 @@ commit_release() {
   mv "$settings.new" "$settings"
 }
 
-# settle: with the lock held, bring what a killed release left to its end, or take it back.
-# Its moment of truth is the port in nginx's file: what stands there serves.
+# settle: clean up after a release that was killed; the caller holds the lock. The port in nginx's
+# file decides: if it is the new container's, the release is completed, else it is undone.
 settle() {
   local port serving id
   port=$(serving_port)
@@ -105,7 +116,7 @@ settle() {
       rm -f "$settings.new" "$log.new"
     fi
   fi
-  if nginx -t -q; then systemctl reload nginx; fi # it may have been killed before this
+  if nginx -t -q; then systemctl reload nginx; fi # the release may have been killed before it did
   name_what_serves "$serving"
   for id in $(app_containers); do
     [ "$id" = "$serving" ] || retire "$id"
@@ -113,7 +124,7 @@ settle() {
   rm -f "$folder/lock.holder"
 }
 
-# tidy: settle, if a release was killed and none runs now.
+# tidy: settle, if a release was killed and no other one is running.
 tidy() {
   [ -s "$folder/lock.holder" ] || return 0
   exec 9>>"$folder/lock"
@@ -124,8 +135,8 @@ tidy() {
   exec 9>&-
 }
 
-# name_what_serves CONTAINER: a tag that was pulled anew for a version that did not make it
-# means again what is in service under this name.
+# name_what_serves CONTAINER: give its image its tag back. A release that failed or was killed may
+# have pulled another image under the same tag.
 name_what_serves() {
   local name id
   [ -n "$1" ] || return 0
@@ -136,7 +147,7 @@ name_what_serves() {
   esac
 }
 
-# retire CONTAINER: let it answer what it has begun, then remove it.
+# retire CONTAINER: give it time to finish its requests, then stop and remove it.
 retire() {
   if [ "$(docker container inspect --format '{{.State.Status}}' "$1")" = running ]; then
     sleep "$drain" 9>&-

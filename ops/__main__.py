@@ -1,0 +1,49 @@
+"""`python -m ops VERB`: run one verb; the one place that prints what went wrong."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import signal
+import sys
+from types import FrameType
+
+from ops import say, verbs
+from ops.errors import Failed, SaidAlready
+from ops.settings import Settings
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def names() -> list[str]:
+    """Every verb, as it is typed."""
+    return [found.name.replace("_", "-") for found in pkgutil.iter_modules(verbs.__path__)]
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    # As an exception, so that what was begun is tidied away.
+    raise SystemExit(128 + number)
+
+
+def main(words: list[str]) -> int:
+    """Run the verb that the words begin with; the exit status."""
+    if not words or words[0] not in names():
+        say.note(f"usage: python -m ops VERB, one of: {' '.join(names())}")
+        return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    module = importlib.import_module(f"ops.verbs.{words[0].replace('-', '_')}")
+    try:
+        module.run(Settings.read(), words[1:])
+    except SaidAlready:
+        return 1
+    except Failed as error:
+        say.failure(error)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

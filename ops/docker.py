@@ -1,0 +1,178 @@
+"""Docker on this machine: whether it is there, and the build of the app's image."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops import say
+from ops.errors import Failed
+from ops.programs import need, output_of
+from ops.settings import ROOT, Settings
+
+AGAIN = "then run the same command again."
+COMPOSE = ("docker", "compose", "--project-directory", str(ROOT))
+
+
+def need_engine() -> str:
+    """The version of the engine. Raises Failed if there is none that answers."""
+    need("docker")
+    if version := output_of("docker", "version", "--format", "{{.Server.Version}}"):
+        return version
+    raise Failed(
+        "Docker is installed, but its engine does not answer.",
+        "Start it (sudo systemctl start docker), or let yourself use it: "
+        "sudo usermod -aG docker $USER, then log in again.",
+    )
+
+
+def need_compose() -> str:
+    """The version of the compose plugin. Raises Failed if there is none."""
+    if version := output_of("docker", "compose", "version", "--short"):
+        return version
+    raise Failed(
+        "Docker's compose plugin is missing.",
+        "Get it: sudo apt-get install docker-compose (Debian 13) or docker-compose-v2 (Ubuntu); "
+        "elsewhere https://docs.docker.com/compose/install/linux/",
+    )
+
+
+def has_image(name: str) -> bool:
+    """Whether this machine has an image of that name."""
+    return output_of("docker", "image", "inspect", name) is not None
+
+
+@dataclass(frozen=True)
+class Build:
+    """What is to be built: for which platform ("" for this machine's), under which names."""
+
+    names: tuple[str, ...]
+    platform: str = ""
+
+
+def build(settings: Settings, wanted: Build) -> str:
+    """Build the app's image; its id. Raises Failed with the cause, as far as it can be told."""
+    # What was built before and is neither named nor used any more; the label says it is ours.
+    output_of("docker", "image", "prune", "--force", "--filter", "label=digits.app", seconds=120)
+    folder = ROOT / settings.app_folder
+    for name in base_images(folder / "Dockerfile"):
+        _refresh(name, wanted.platform)
+    with tempfile.TemporaryDirectory() as scratch:
+        id_file = Path(scratch) / "id"
+        status, said = shown(_command(settings, wanted, folder, id_file))
+        if status != 0:
+            raise _cause(settings, wanted, folder, said)
+        return id_file.read_text().strip()
+
+
+def _command(settings: Settings, wanted: Build, folder: Path, id_file: Path) -> list[str]:
+    # The same content is the same image: no note of when it was built beside it.
+    command = ["env", "DOCKER_BUILDKIT=1", "BUILDX_NO_DEFAULT_ATTESTATIONS=1", "docker", "build"]
+    if wanted.platform:
+        command += ["--platform", wanted.platform]
+    command += ["--build-arg", f"TORCH_INDEX={settings.torch_index}"]
+    if settings.pip_conf:
+        # A secret is no part of the recipe: the same build is found in the cache.
+        command += ["--secret", f"id=pip_conf,src={settings.pip_conf}"]
+    for name in wanted.names:
+        command += ["--tag", name]
+    command += ["--label", "digits.app=yes", "--progress", "plain", "--iidfile", str(id_file)]
+    return [*command, str(folder)]
+
+
+def base_images(recipe: Path) -> list[str]:
+    """The images that a Dockerfile begins from, each once, its own stages left out."""
+    lines = [line.split() for line in recipe.read_text().splitlines()]
+    begins = [
+        [word for word in words[1:] if not word.startswith("--")]
+        for words in lines
+        if words[:1] == ["FROM"]
+    ]
+    stages = {words[2] for words in begins if len(words) > 2} | {"scratch"}
+    return list(dict.fromkeys(words[0] for words in begins if words[0] not in stages))
+
+
+def _refresh(name: str, platform: str) -> None:
+    """Take a base image's newest version; if it cannot be had, the one that is here will do."""
+    command = ["docker", "pull", "--quiet", *(["--platform", platform] if platform else []), name]
+    if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        say.line(f"{name} is as new as its registry has it.")
+    elif has_image(name):
+        say.line(f"{name} is here; whether its registry has a newer one could not be asked.")
+
+
+def shown(command: list[str]) -> tuple[int, str]:
+    """Run a command and let it be read; its exit status, and all that it printed."""
+    lines = []
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    for line in process.stdout or ():
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        lines.append(line)
+    return process.wait(), "".join(lines)
+
+
+def _cause(settings: Settings, wanted: Build, folder: Path, output: str) -> Failed:
+    """Why a build failed, from what Docker printed."""
+
+    def said(pattern: str) -> bool:
+        return re.search(pattern, output, re.MULTILINE) is not None
+
+    not_there = r"pull access denied|not found$|no match for platform"
+    if said(rf"^#\d+ ERROR: (failed to (do request|resolve)|.*({not_there}))"):
+        bases = base_images(folder / "Dockerfile")
+        return Failed(
+            "The image could not be built: its base image"
+            f"{f' for {wanted.platform}' if wanted.platform else ''} is not here and cannot be "
+            "had; the reason is above.",
+            f"See that Docker Hub answers (docker pull {bases[0] if bases else ''}), {AGAIN}",
+        )
+    if said(r"[Nn]o space left on device"):
+        return Failed(
+            "The image could not be built: the disk is full.",
+            "Make room: docker system df shows what Docker takes, docker builder prune frees "
+            "what old builds left. Then run the same command again.",
+        )
+    if said(r"exec format error"):
+        return Failed(
+            "The image could not be built: this machine's processor does not run the droplet's "
+            "programs.",
+            "Teach it (Docker Desktop can do it already): sudo apt-get install "
+            f"qemu-user-static, {AGAIN}",
+            f"Or have it built elsewhere: {settings.verb('pipeline')}, or IMAGE=... with the name "
+            "of one that is built.",
+        )
+    return _cause_by_packages(said) or Failed(
+        "The image could not be built; Docker's reason is above.",
+        f"Mend it (the recipe is {settings.app_folder}/Dockerfile), {AGAIN}",
+    )
+
+
+def _cause_by_packages(said: Callable[[str], bool]) -> Failed | None:
+    if said(r"No matching distribution found for torch"):
+        return Failed(
+            "The image could not be built: torch's CPU build cannot be had.",
+            "Neither PyTorch's index nor this machine's pip has it; see which answers "
+            f"(pip download --no-deps torch), {AGAIN}",
+            "Another index that has it: TORCH_INDEX=https://...",
+        )
+    if said(r"^#\d+ ERROR: .*pip --python /venv/bin/python install"):
+        return Failed(
+            "The image could not be built: pip could not install what app/requirements.txt asks "
+            "for; its message is above.",
+            "If it is the network, run the same command again.",
+        )
+    if said(r"^#\d+ ERROR: .*apt-get update"):
+        return Failed(
+            "The image could not be built: Debian's packages cannot be had; apt's message is "
+            "above.",
+            "If it is the network, run the same command again.",
+        )
+    return None

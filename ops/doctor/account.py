@@ -1,0 +1,203 @@
+"""The account at DigitalOcean: the token, what is there already, and what is to be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from ops import belongings
+from ops.belongings import KINDS, Belonging
+from ops.cloud import CONTROL_PANEL, CloudError, Size
+from ops.doctor.findings import Patient, Skipped
+from ops.errors import Failed
+from ops.settings import ROOT
+from ops.state import deployed_name, place, resources
+
+Answer = TypeVar("Answer")
+LISTS = {
+    "droplets": "droplet",
+    "firewalls": "firewall",
+    "projects": "project",
+    "account/keys": "ssh_key",
+    "tags": "tag",
+}
+SMALLEST_MB = 1024  # the app may take 600 MB, and during a release there are two of it
+# What Terraform would make a second time, or fail on since its name is taken.
+ADDRESSES = {
+    "droplet": "digitalocean_droplet.app",
+    "firewall": "digitalocean_firewall.app",
+    "project": "digitalocean_project.app",
+    "ssh key": "digitalocean_ssh_key.deploy",
+}
+
+
+def token(patient: Patient) -> str:
+    """The token opens the account, and the account is in order."""
+    try:
+        status = patient.cloud.account_status()
+    except CloudError as error:
+        if error.status != 403:
+            raise
+        # Nothing needs to read the account itself, and the answer proves the token.
+        patient.account = True
+        return "valid (it may not read the account, which nothing here needs)"
+    patient.account = True
+    if status == "locked":
+        raise Failed(
+            "The account is locked: DigitalOcean makes nothing in it.",
+            f"Ask why: {CONTROL_PANEL}/support",
+        )
+    return f"valid; the account is {status}"
+
+
+def scopes(patient: Patient) -> str:
+    """What the token may read; what it may write shows only in writing."""
+    patient.need_account()
+    missing = [scope for path, scope in LISTS.items() if not patient.cloud.may_read(path)]
+    if missing:
+        raise Failed(
+            f"The token may not read {', '.join(missing)} (403): it was made with too few scopes.",
+            "Make one with Full Access, or with read and write on "
+            f"{', '.join(LISTS.values())}: {CONTROL_PANEL}/account/api/tokens",
+        )
+    return (
+        f"it may read {', '.join(LISTS.values())}; whether it may write them, too, cannot be "
+        "told by reading"
+    )
+
+
+def _catalogue(ask: Callable[[], Answer]) -> Answer:
+    """What DigitalOcean offers, if the token may ask; to deploy it need not."""
+    try:
+        return ask()
+    except CloudError as error:
+        if error.status == 403:
+            raise Skipped("the token may not ask what there is (403)") from error
+        raise
+
+
+def key_is_new(patient: Patient) -> str:
+    """DigitalOcean takes each SSH key once; Terraform gives it this one."""
+    patient.need_account()
+    settings = patient.settings
+    named = Path(settings.terraform_variable("ssh_public_key_path")).expanduser()
+    try:
+        key = (settings.terraform_dir / named).read_text().split()[1]
+    except (OSError, UnicodeDecodeError, LookupError):
+        raise Skipped("needs the SSH key") from None
+    name = _catalogue(patient.cloud.keys).get(key)
+    if name is None:
+        return "your account does not have it yet; Terraform adds it"
+    if any(made.kind == "digitalocean_ssh_key" for made in resources(settings)):
+        return f"your account has it as {name}"
+    if name == settings.name:
+        raise Skipped(f"your account has it as {name}: an earlier deployment's")
+    raise Failed(
+        f"Your account has this SSH key already, as {name}, and takes each key only once.",
+        "Make one for this deployment: ssh-keygen -t ed25519 -f ~/.ssh/digits",
+        "export TF_VAR_ssh_public_key_path=~/.ssh/digits.pub "
+        "ANSIBLE_PRIVATE_KEY_FILE=~/.ssh/digits",
+    )
+
+
+def nothing_else(patient: Patient) -> str:
+    """The account has nothing of this name that Terraform, here, does not know."""
+    patient.need_account()
+    name, state = patient.settings.name, resources(patient.settings)
+    mine = deployed_name(state)
+    known = {KINDS.get(made.kind) for made in state} if mine == name else set()
+    # Of what Terraform has one of, it makes no second; a stranger's does not hinder it.
+    in_the_way = [
+        thing
+        for thing in belongings.unknown_to(state, belongings.of(patient.cloud, name))
+        if thing.kind in ADDRESSES and thing.kind not in known
+    ]
+    if not in_the_way:
+        return f"all there is of {name} in the account was made from here"
+    listed = "; ".join(
+        f"{thing.kind} {thing.name} ({thing.note + ', ' if thing.note else ''}id {thing.key})"
+        for thing in in_the_way
+    )
+    raise Failed(
+        f"Your account has this of {name} already, and Terraform here does not know it: "
+        f"{listed}. It would make another, or fail on the name.",
+        _way_on(patient, in_the_way, half_made=mine == name),
+    )
+
+
+def _way_on(patient: Patient, in_the_way: list[Belonging], *, half_made: bool) -> str:
+    settings = patient.settings
+    remove = f"is not needed, remove it: {CONTROL_PANEL}"
+    if half_made:
+        # A deployment that was killed between making a thing and noting it.
+        tell = (
+            f"terraform -chdir={settings.terraform_folder} import "
+            f"{ADDRESSES[thing.kind]} {thing.key}"
+            for thing in in_the_way
+        )
+        return "\n".join(("tell Terraform of it:", *tell, f"Or, if it {remove}"))
+    if any(thing.billed for thing in in_the_way):
+        return (
+            f"go on where {settings.verb('deploy')} ran before, or bring its state from there: "
+            f"{place(settings).relative_to(ROOT)}\n"
+            f"For a second deployment beside it: export TF_VAR_name={settings.name}-2"
+        )
+    return f"if it {remove}\nOr take another name: export TF_VAR_name={settings.name}-2"
+
+
+def region(patient: Patient) -> str:
+    """The region exists and takes new droplets."""
+    patient.need_account()
+    wanted = patient.settings.terraform_variable("region")
+    there = _catalogue(patient.cloud.regions)
+    if wanted in there:
+        return wanted
+    if any(made.region == wanted for made in patient.cloud.droplets(patient.settings.name)):
+        return f"{wanted}: it takes no new droplets now; yours is there already"
+    raise Failed(
+        f"DigitalOcean has no region {wanted} that takes new droplets.",
+        f"export TF_VAR_region=fra1   (or one of: {' '.join(there)})",
+    )
+
+
+def size(patient: Patient) -> str:
+    """The size exists, is to be had in the region, and costs this much."""
+    patient.need_account()
+    settings = patient.settings
+    slug, where = settings.terraform_variable("size"), settings.terraform_variable("region")
+    there = _catalogue(patient.cloud.sizes)
+    others = f"(or one of: {' '.join(_sizes_that_do(there, where)[:6])} ...)"
+    if slug not in there:
+        raise Failed(
+            f"DigitalOcean has no size {slug}.", f"export TF_VAR_size=s-1vcpu-1gb   {others}"
+        )
+    found = there[slug]
+    if found.memory_mb < SMALLEST_MB:
+        raise Failed(
+            f"{slug} has {found.memory_mb} MB of memory; the app and its database need "
+            f"{SMALLEST_MB}.",
+            f"export TF_VAR_size=s-1vcpu-1gb   {others}",
+        )
+    made = [(one.region, one.size) for one in patient.cloud.droplets(settings.name)]
+    if where not in found.regions and (where, slug) not in made:
+        elsewhere = sorted(found.regions)
+        raise Failed(
+            f"The size {slug} is not to be had in {where} now.",
+            f"export TF_VAR_region={elsewhere[0]}"
+            if elsewhere
+            else "export TF_VAR_size=s-1vcpu-1gb",
+        )
+    return (
+        f"{slug}: {found.processors} vCPU, {found.memory_mb} MB of memory, "
+        f"{found.disk_gb} GB disk, ${found.dollars_a_month:g} a month"
+    )
+
+
+def _sizes_that_do(there: dict[str, Size], region: str) -> list[str]:
+    """What may be suggested, the cheapest first."""
+    return [
+        size.slug
+        for size in sorted(there.values(), key=lambda size: size.dollars_a_month)
+        if region in size.regions and size.memory_mb >= SMALLEST_MB
+    ]

@@ -1,0 +1,54 @@
+"""What the doctor's checks have in common: how one ends, and what it means for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ops import say
+from ops.cloud import Cloud, Droplet
+from ops.errors import Failed
+from ops.settings import Settings
+
+
+class Skipped(Exception):
+    """A check that does not apply or cannot be made, and why."""
+
+
+@dataclass
+class Patient:
+    """What is looked at, and what the checks so far have found out about it."""
+
+    settings: Settings
+    failures: int = 0
+    account: bool = False  # whether the API can be asked
+    droplet: Droplet | None = None
+    reached: bool = False  # whether ssh gets in
+
+    @property
+    def cloud(self) -> Cloud:
+        """The account."""
+        return Cloud(self.settings)
+
+    def check(self, name: str, check: Callable[[Patient], str]) -> None:
+        """Make one check and print what came of it."""
+        try:
+            say.finding("ok", name, check(self))
+        except Skipped as reason:
+            say.finding("skip", name, str(reason))
+        except Failed as failed:
+            self.failures += 1
+            say.finding("FAIL", name, failed.what)
+            first, *others = "\n".join(failed.then).splitlines() or [""]
+            say.line("\n".join([f"      Fix: {first}", *(f"           {text}" for text in others)]))
+
+    def need_account(self) -> None:
+        """Raises Skipped without a valid token."""
+        if not self.account:
+            raise Skipped("needs a valid token")
+
+    def need_droplet(self) -> str:
+        """The running droplet's address. Raises Skipped without one."""
+        if self.droplet is None:
+            raise Skipped("needs a running droplet")
+        return self.droplet.ip or ""

@@ -1,0 +1,76 @@
+"""The pipeline: what GitHub knows, as far as gh may tell."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+from ops import github
+from ops.doctor.findings import Patient, Skipped
+from ops.errors import Failed
+from ops.settings import ROOT
+from ops.ssh import Droplet, pinned_keys
+
+WORKFLOWS = ROOT / ".github/workflows"
+
+
+def _need_github() -> None:
+    if reason := github.why_not_asked():
+        raise Skipped(reason)
+
+
+def secrets(patient: Patient) -> str:
+    """The secrets that the pipeline's files name."""
+    needed: set[str] = set()
+    for file in sorted(WORKFLOWS.glob("*.y*ml")):
+        needed |= set(re.findall(r"\bsecrets\.([A-Z][A-Z0-9_]*)", file.read_text()))
+    needed -= {"GITHUB_TOKEN"}  # GitHub's own, always there
+    if not needed:
+        raise Skipped("no file in .github/workflows needs one")
+    _need_github()
+    set_there = github.secrets()
+    if set_there is None:
+        raise Skipped("GitHub does not list this repository's secrets to you")
+    there = needed & set_there
+    if not there:
+        raise Skipped(f"none is set, so no pipeline deploys this: {', '.join(sorted(needed))}")
+    if missing := sorted(needed - there):
+        raise Failed(
+            f"set: {', '.join(sorted(there))}; missing: {', '.join(missing)}",
+            patient.settings.verb("pipeline"),
+        )
+    return f"set: {', '.join(sorted(there))}"
+
+
+def knows_the_droplet(patient: Patient) -> str:
+    """What the pipeline knows of the droplet is still so."""
+    settings, ip = patient.settings, patient.need_droplet()
+    if not patient.reached:
+        raise Skipped("needs ssh")
+    _need_github()
+    told = github.variable("DROPLET_HOST_KEY")
+    if told is None:
+        raise Skipped("GitHub does not list this repository's variables to you")
+    if not told:
+        raise Skipped("DROPLET_HOST_KEY is not set, so no pipeline deploys this")
+    with tempfile.TemporaryDirectory() as folder:
+        pins = Path(folder) / "known_hosts"
+        pins.write_text(told + "\n")
+        theirs, ours = pinned_keys(ip, pins), pinned_keys(ip, settings.pins)
+    if not ours:
+        raise Skipped(f"the droplet's host key is not pinned here yet: {settings.verb('status')}")
+    if not theirs & ours:
+        raise Failed(
+            "GitHub's variable DROPLET_HOST_KEY is another droplet's: the pipeline will not "
+            "talk to this one.",
+            settings.verb("pipeline"),
+        )
+    public = settings.pipeline_key.with_name(f"{settings.pipeline_key.name}.pub")
+    if public.exists():
+        let_in = Droplet(settings, ip).ask("cat /root/.ssh/authorized_keys")
+        if public.read_text().split()[1] not in let_in:
+            raise Failed(
+                "The droplet does not let the pipeline's key in.", settings.verb("pipeline")
+            )
+    return "GitHub knows this droplet's host key"

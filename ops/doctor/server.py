@@ -1,0 +1,100 @@
+"""The deployment: Terraform's state, the droplet, the way in, its room, the page."""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+
+from ops import deployment, ssh
+from ops.cloud import CONTROL_PANEL
+from ops.doctor.findings import Patient, Skipped
+from ops.errors import Failed
+from ops.state import DROPLET, resources
+
+DISK_MB, MEMORY_MB = 1024, 50  # less free than this is trouble soon
+
+
+def terraforms_state(patient: Patient) -> str:
+    """Terraform's state can be read, and names this droplet."""
+    found = resources(patient.settings)
+    droplets = [resource for resource in found if resource.kind == DROPLET]
+    if not found:
+        raise Skipped("Terraform has made nothing from here yet")
+    if not droplets:
+        return f"{len(found)} resources, and no droplet among them"
+    return f"{len(found)} resources; the droplet is {droplets[0].name} (id {droplets[0].key})"
+
+
+def droplet(patient: Patient) -> str:
+    """The droplet, as every verb finds it, and no second one."""
+    patient.need_account()
+    settings = patient.settings
+    name = deployment.name(settings)
+    found, tagged = deployment.find(settings), patient.cloud.droplets(name)
+    if found is None:
+        raise Skipped(f"none with the tag {name} yet: {settings.verb('deploy')}")
+    if found.status != "active" or not found.ip:
+        raise Failed(
+            f"The droplet {found.name} is {found.status}.",
+            f"If it is not just starting, turn it on: {CONTROL_PANEL}/droplets",
+        )
+    patient.droplet = found
+    if others := [other for other in tagged if other.key != found.key]:
+        raise Failed(
+            f"Yours is {found}, and the tag {name} is on another, too, which costs money "
+            f"and stops the pipeline: {'; '.join(map(str, others))}",
+            f"Remove the other, or take its tag away: {CONTROL_PANEL}/droplets",
+        )
+    if not tagged:
+        raise Failed(
+            f"Yours, {found}, does not carry the tag {name}, by which the pipeline finds it.",
+            f"Put it back: {settings.verb('deploy')}",
+        )
+    return f"{found.name} ({found.ip}) is {found.status}"
+
+
+def login(patient: Patient) -> str:
+    """The droplet lets us in, and is the one that it was."""
+    ip = patient.need_droplet()
+    ssh.Droplet(patient.settings, ip).ask("true")
+    patient.reached = True
+    return f"root@{ip} lets you in, and its host key is no other than before"
+
+
+def room(patient: Patient) -> str:
+    """Free disk and memory on the droplet."""
+    ip = patient.need_droplet()
+    if not patient.reached:
+        raise Skipped("needs ssh")
+    printed = ssh.Droplet(patient.settings, ip).ask("df -Pk / && cat /proc/meminfo")
+    disk = re.search(r"^\S+ +\d+ +\d+ +(\d+) +\d+% +/$", printed, re.MULTILINE)
+    memory = re.search(r"^MemAvailable: +(\d+) kB", printed, re.MULTILINE)
+    if not (disk and memory):
+        raise Skipped("the droplet does not say")
+    disk_mb, memory_mb = int(disk[1]) // 1024, int(memory[1]) // 1024
+    if disk_mb < DISK_MB:
+        raise Failed(
+            f"Only {disk_mb} MB of the droplet's disk are free.",
+            f"See what fills it: ssh root@{ip} 'du -xh --max-depth=3 / | sort -h | tail -n 20'",
+        )
+    if memory_mb < MEMORY_MB:
+        raise Failed(
+            f"Only {memory_mb} MB of the droplet's memory are free.",
+            f"Give it more: export TF_VAR_size=s-1vcpu-2gb, then {patient.settings.verb('deploy')}",
+        )
+    return f"{disk_mb} MB of disk and {memory_mb} MB of memory are free"
+
+
+def page(patient: Patient) -> str:
+    """The app answers from outside."""
+    address = f"http://{patient.need_droplet()}/_stcore/health"
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            said = answer.read(100).decode(errors="replace").strip()
+    except OSError as error:
+        said = str(getattr(error, "reason", error))
+    if said != "ok":
+        raise Failed(
+            f"{address} does not answer as the app does: {said}", patient.settings.verb("deploy")
+        )
+    return f"{address} says ok"

@@ -1,0 +1,27 @@
+"""What can go wrong, as a person needs it: what happened, what it means, what to do next."""
+
+from __future__ import annotations
+
+
+class Failed(Exception):
+    """A verb cannot go on.
+
+    `what` says what happened; each further text is a line below it, the last one the one thing
+    to do next.
+    """
+
+    def __init__(self, what: str, *then: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.then = then
+
+    def lines(self) -> list[str]:
+        """All that is to be read, line by line."""
+        return [line for text in (self.what, *self.then) for line in text.splitlines()]
+
+
+class SaidAlready(Failed):
+    """What failed has said so itself: nothing is added."""
+
+    def __init__(self) -> None:
+        super().__init__("")

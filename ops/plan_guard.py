@@ -1,0 +1,99 @@
+"""Refuses a plan that takes the droplet away: says what forces it and what that costs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ops.cloud import Cloud, CloudError
+
+# Terraform's words for why, where no attribute forces it.
+REASONS = {
+    "replace_because_tainted": "Terraform holds it for damaged (tainted): its making did not end",
+    "replace_by_request": "asked for with -replace",
+    "replace_by_triggers": "something it is tied to (replace_triggered_by) changes",
+    "delete_because_no_resource_config": "it is no longer in infra/terraform",
+    "delete_because_no_module": "it is no longer in infra/terraform",
+    "delete_because_wrong_repetition": "its count or for_each changed",
+    "delete_because_count_index": "its count changed",
+    "delete_because_each_key": "its for_each changed",
+}
+
+
+def losses(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The changes of a plan that delete or replace a droplet."""
+    return [
+        change
+        for change in plan.get("resource_changes") or []
+        if change["type"] == "digitalocean_droplet" and "delete" in change["change"]["actions"]
+    ]
+
+
+def _shown(change: dict[str, Any], side: str, path: list[Any]) -> str:
+    """The value of an attribute before or after, as a person may see it."""
+    hidden, unknown = change.get(f"{side}_sensitive"), change.get("after_unknown")
+    if isinstance(hidden, dict) and hidden.get(path[0]):
+        return "(secret)"
+    if side == "after" and isinstance(unknown, dict) and unknown.get(path[0]):
+        return "(known when it is made)"
+    value: Any = change.get(side)
+    for step in path:
+        try:
+            value = value[step]
+        except (LookupError, TypeError):
+            value = None
+    return json.dumps(value)
+
+
+def causes(loss: dict[str, Any]) -> list[str]:
+    """What makes Terraform take the droplet away, one line each."""
+    change = loss["change"]
+    lines = [
+        f"{'.'.join(map(str, path))}: {_shown(change, 'before', path)} -> "
+        f"{_shown(change, 'after', path)}"
+        for path in change.get("replace_paths") or []
+    ]
+    if reason := REASONS.get(loss.get("action_reason") or ""):
+        lines.append(reason)
+    return lines or ["the whole deployment is to go"]
+
+
+def price(cloud: Cloud, loss: dict[str, Any]) -> str:
+    """What the droplet costs now and what its successor will, as far as that is known."""
+    before, after = loss["change"].get("before") or {}, loss["change"].get("after") or {}
+    old, new = before.get("price_monthly"), None
+    if after.get("size") == before.get("size"):
+        new = old
+    elif after:
+        try:
+            known = cloud.sizes().get(str(after.get("size")))
+        except CloudError:
+            known = None
+        new = known.dollars_a_month if known else None
+
+    def dollars(value: float | None) -> str:
+        return "an unknown price" if value is None else f"${value:g} a month"
+
+    if not after:
+        return f"{dollars(old)} is no longer paid"
+    return f"the price is {dollars(old)} now and {dollars(new)} afterwards"
+
+
+def explain(cloud: Cloud, loss: dict[str, Any]) -> str:
+    """All that a person has to know before saying yes."""
+    before = loss["change"].get("before") or {}
+    replaced = "create" in loss["change"]["actions"]
+    droplet = f"{before.get('name', loss['address'])} ({before.get('ipv4_address', 'no address')})"
+    lines = [
+        f"This plan {'replaces' if replaced else 'deletes'} the droplet {droplet}.",
+        "Because:",
+        *(f"  - {cause}" for cause in causes(loss)),
+        "What that costs:",
+        "  - all data on it is lost, and with it the logged answers",
+        "  - its IP address changes, and with it the page's URL"
+        if replaced
+        else "  - its IP address goes, and with it the page",
+        *(["  - the page is down until the new droplet is set up"] if replaced else []),
+        f"  - {price(cloud, loss)}",
+    ]
+    return "\n".join(lines)

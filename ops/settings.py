@@ -1,0 +1,172 @@
+"""Every setting that a person may give in the environment, read once, at the start of a verb.
+
+`python -m ops settings` prints this list.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.errors import Failed
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _setting(name: str, means: str, default: str = "", *, secret: bool = False) -> str:
+    """A field that is read from the environment variable `name`."""
+    about = {"name": name, "means": means, "secret": secret}
+    return dataclasses.field(default=default, metadata=about)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was set, as text; an empty text is the same as none."""
+
+    # DigitalOcean and the deployment
+    token: str = _setting("DIGITALOCEAN_TOKEN", "the API token", secret=True)
+    api_url: str = _setting(
+        "DIGITALOCEAN_API_URL", "another API than this", "https://api.digitalocean.com"
+    )
+    name: str = _setting("TF_VAR_name", "the deployment's name, and its droplet's tag", "digits")
+    droplet_ip: str = _setting(
+        "DROPLET_IP", "talk to this address, and do not ask the API for the droplet's"
+    )
+    terraform_folder: str = _setting(
+        "TERRAFORM_DIR", "where Terraform's files are", "infra/terraform"
+    )
+    replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
+    confirm: str = _setting("CONFIRM", "the answer to the question of destroy or restore")
+    backup: str = _setting("BACKUP", "no: go on without a last backup")
+
+    # ssh
+    private_key: str = _setting(
+        "ANSIBLE_PRIVATE_KEY_FILE", "the private key that opens the droplet; no other is offered"
+    )
+    known_hosts: str = _setting(
+        "SSH_KNOWN_HOSTS", "the file of pinned host keys", "infra/ansible/known_hosts"
+    )
+    accept_new: str = _setting(
+        "SSH_ACCEPT_NEW", "no: a host key has to be pinned beforehand, as in the pipeline", "yes"
+    )
+    ssh_options: str = _setting("SSH_OPTIONS", "more options for ssh, as words")
+
+    # The image and its release
+    image: str = _setting("IMAGE", "release this image instead of building one")
+    no_pull: str = _setting("NO_PULL", "yes: IMAGE is on the droplet already")
+    app_folder: str = _setting("APP_FOLDER", "build the image from this folder", "app")
+    torch_index: str = _setting(
+        "TORCH_INDEX", "the index of PyTorch's CPU builds", "https://download.pytorch.org/whl/cpu"
+    )
+    pip_conf: str = _setting(
+        "PIP_CONF", "a pip.conf for the build, where pip needs one to reach packages"
+    )
+    registry_port: str = _setting(
+        "REGISTRY_PORT", "the droplet's port that it pulls the image through", "5050"
+    )
+    registry_user: str = _setting("REGISTRY_USER", "who may pull an IMAGE that is not public")
+    registry_password: str = _setting(
+        "REGISTRY_PASSWORD", "their password; the droplet keeps neither", secret=True
+    )
+    postgres_image: str = _setting("POSTGRES_IMAGE", "another PostgreSQL image")
+    healthy_within: str = _setting(
+        "HEALTHY_WITHIN", "seconds that a new version has to get healthy in", "120"
+    )
+    wait: str = _setting("WAIT", "seconds to wait for another release that is under way", "0")
+    pushed_at: str = _setting(
+        "PUSHED_AT", "seconds since 1970: no release if somebody has gone back since then"
+    )
+    release: str = _setting("RELEASE", "rollback: this ID or image of the list of releases")
+    released_by: str = _setting("RELEASED_BY", "the name in the list of releases; else git's")
+
+    # Looking after it
+    file: str = _setting("FILE", "restore: the dump to put back")
+    url: str = _setting("URL", "look: this address, and ask no API for the droplet's")
+    lines_back: str = _setting("LINES_BACK", "logs: how many lines from before", "100")
+    follow: str = _setting("FOLLOW", "logs: empty for no more than there is", "--follow")
+
+    # The pipeline
+    deploy_key_file: str = _setting(
+        "DEPLOY_KEY_FILE", "the pipeline's private key on this laptop", "infra/ansible/deploy_key"
+    )
+    pipeline_token: str = _setting(
+        "PIPELINE_TOKEN", "pipeline: an API token that may only read droplets", secret=True
+    )
+    deploy_key: str = _setting("DEPLOY_KEY", "in the pipeline: its private key", secret=True)
+    droplet_host_key: str = _setting("DROPLET_HOST_KEY", "in the pipeline: the droplet's host key")
+    summary: str = _setting("GITHUB_STEP_SUMMARY", "in the pipeline: GitHub's file for a summary")
+
+    # On this machine
+    port: str = _setting("PORT", "run: where the page listens", "8501")
+    app_port: str = _setting("APP_PORT", "up: where the page listens", "8501")
+    database_url: str = _setting(
+        "DATABASE_URL", "run: another database than the embedded PostgreSQL", secret=True
+    )
+    run_data: str = _setting("RUN_DATA", "run: where that one keeps its data", ".run/postgres")
+
+    # How a verb has to be typed
+    verb_suffix: str = _setting("VERB_SUFFIX", "what the Makefile wants behind a verb it names")
+
+    @classmethod
+    def read(cls) -> Settings:
+        """The settings of this process's environment."""
+        given = {}
+        for field in dataclasses.fields(cls):
+            # What may be empty on purpose is taken as it is; else an empty one is none.
+            value = os.environ.get(field.metadata["name"])
+            if value or (value is not None and field.name == "follow"):
+                given[field.name] = value
+        return cls(**given)
+
+    def but(self, **values: str) -> Settings:
+        """The same with other values."""
+        return dataclasses.replace(self, **values)
+
+    def environment(self) -> dict[str, str]:
+        """The environment for a program that reads the same settings, or some of them."""
+        environment = dict(os.environ)
+        for field in dataclasses.fields(self):
+            environment.pop(field.metadata["name"], None)
+            if (value := getattr(self, field.name)) != field.default:
+                environment[field.metadata["name"]] = value
+        return environment
+
+    def verb(self, name: str) -> str:
+        """A verb of the Makefile as it has to be typed: in a rehearsal it has an ending."""
+        return f"make {name}{self.verb_suffix}"
+
+    @property
+    def terraform_dir(self) -> Path:
+        """The folder of Terraform's root."""
+        return ROOT / self.terraform_folder
+
+    @property
+    def key(self) -> Path | None:
+        """The private key that was named, if one was."""
+        return Path(self.private_key).expanduser() if self.private_key else None
+
+    @property
+    def pins(self) -> Path:
+        """Where host keys are pinned at first contact, to be the same ever after."""
+        return ROOT / self.known_hosts
+
+    @property
+    def pipeline_key(self) -> Path:
+        """The private half of the pipeline's own key."""
+        return ROOT / self.deploy_key_file
+
+    def terraform_variable(self, name: str) -> str:
+        """A Terraform variable: from the environment, or the default in variables.tf."""
+        if value := os.environ.get(f"TF_VAR_{name}"):
+            return value
+        text = (self.terraform_dir / "variables.tf").read_text()
+        block = re.search(rf'variable "{name}" {{\n(.*?)\n}}', text, re.DOTALL)
+        default = re.search(r'^  default += "(.*)"$', block[1], re.MULTILINE) if block else None
+        if not default:
+            raise Failed(
+                f"variables.tf has no default for {name}", f"Name it: export TF_VAR_{name}=..."
+            )
+        return default[1]

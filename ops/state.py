@@ -1,0 +1,134 @@
+"""What Terraform remembers of this deployment: its state, wherever that is kept.
+
+Only reads. The state knows more than the environment: after a deployment under another name,
+TF_VAR_name may be gone, and the state still has it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops.errors import Failed
+from ops.programs import GET
+from ops.settings import Settings
+
+DROPLET = "digitalocean_droplet"
+
+
+class StateError(Failed):
+    """The state cannot be read."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource in the state: its type, its id in the API, and its name there."""
+
+    kind: str
+    key: str
+    name: str
+
+
+def _data(folder: Path) -> Path:
+    """Where Terraform keeps what it needs beside the state."""
+    return folder / (os.environ.get("TF_DATA_DIR") or ".terraform")
+
+
+def place(settings: Settings) -> Path:
+    """The file that the state is in, if no backend is configured."""
+    folder = settings.terraform_dir
+    chosen = _data(folder) / "environment"
+    workspace = os.environ.get("TF_WORKSPACE") or (
+        chosen.read_text().strip() if chosen.exists() else "default"
+    )
+    if workspace != "default":
+        folder = folder / "terraform.tfstate.d" / workspace
+    return folder / "terraform.tfstate"
+
+
+def _text(settings: Settings) -> str:
+    """The state as it is kept; "" if there is none. Raises StateError."""
+    if (_data(settings.terraform_dir) / "terraform.tfstate").exists():  # names a backend: a bucket
+        return _from_backend(settings)
+    # Read without Terraform: every verb looks here, and the pipeline has none.
+    try:
+        return place(settings).read_text()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(str(error)) from None
+
+
+def _from_backend(settings: Settings) -> str:
+    try:
+        done = subprocess.run(
+            ["terraform", f"-chdir={settings.terraform_dir}", "state", "pull"],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except OSError:
+        raise StateError(
+            "terraform is not installed, and its state is kept where only it can read it.",
+            f"Get it: {GET['terraform']}",
+        ) from None
+    if done.returncode == 0:
+        return done.stdout
+    words = " ".join(done.stderr.split())
+    if "initializ" in words.lower():
+        raise StateError(
+            "Terraform has to be initialised before it can read its state.",
+            f"terraform -chdir={settings.terraform_folder} init",
+        )
+    raise _unreadable(words[-300:])
+
+
+def _unreadable(reason: str) -> StateError:
+    return StateError(
+        f"Terraform's state cannot be read: {reason or 'it is no state file'}",
+        "Put the last good one in its place: the file beside it that ends in .backup",
+    )
+
+
+def _state(settings: Settings) -> dict[str, Any]:
+    text = _text(settings)
+    if not text.strip():
+        return {}
+    try:
+        state: dict[str, Any] = json.loads(text)
+        if isinstance(state.get("resources", []), list):
+            return state
+    except (ValueError, AttributeError):
+        pass
+    raise _unreadable("")
+
+
+def resources(settings: Settings) -> list[Resource]:
+    """Every resource in the state; none if there is no state. Raises StateError."""
+    found = []
+    for resource in _state(settings).get("resources") or []:
+        if resource.get("mode") != "managed":
+            continue
+        for instance in resource.get("instances", []):
+            attributes = instance.get("attributes") or {}
+            found.append(
+                Resource(
+                    str(resource.get("type")),
+                    str(attributes.get("id") or ""),
+                    str(attributes.get("name") or ""),
+                )
+            )
+    return found
+
+
+def deployed_name(found: list[Resource]) -> str:
+    """The name under which they were made: the droplet's, else any; "" if there is none."""
+    for resource in sorted(found, key=lambda r: r.kind != DROPLET):
+        if resource.name:
+            return resource.name
+    return ""

@@ -1,0 +1,145 @@
+"""make destroy: remove everything that `make deploy` made, and prove that nothing is left."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from ops import backups, belongings, deployment, registry, say
+from ops.belongings import Belonging
+from ops.cloud import CONTROL_PANEL, Cloud, Droplet
+from ops.errors import Failed
+from ops.programs import need
+from ops.settings import Settings
+from ops.ssh import forget_host
+from ops.state import resources
+from ops.terraform import Terraform
+
+SECONDS = 15  # for the API's lists to take note of what is gone
+
+
+@dataclass(frozen=True)
+class Going:
+    """What is to go: the deployment's name, what the account has of it, and its droplet."""
+
+    name: str
+    there: list[Belonging]
+    droplet: Droplet | None
+
+    @property
+    def ip(self) -> str | None:
+        """The droplet's address."""
+        return self.droplet.ip if self.droplet else None
+
+
+def run(settings: Settings, _arguments: list[str]) -> None:
+    """Show what goes, ask, back up, destroy, and look what is left. Raises Failed."""
+    say.phase("Check what is needed")
+    need("ssh")
+    terraform = Terraform(settings)
+    say.line(f"The token is valid; the account is {Cloud(settings).account_status()}.")
+    terraform.init()
+
+    say.phase("What will go")
+    going = _what_will_go(settings, terraform)
+    if going is None:
+        return
+    can_back_up = _say_whether_it_is_backed_up(settings, going)
+    _ask(settings, going.name)
+    if going.droplet and not can_back_up and settings.confirm:
+        # Whoever typed the name has read above that there will be none.
+        backups.refuse_to_lose(settings)
+    if can_back_up and going.ip:
+        say.phase("The last backup")
+        backups.fetch_last(settings, going.ip)
+
+    say.phase("Terraform: destroy")
+    got_to_the_end = terraform.destroy()
+
+    say.phase("What is left")
+    nothing_is_left = _look_what_is_left(settings, going)
+    if not (got_to_the_end and nothing_is_left):
+        raise Failed(
+            "Not everything is gone; what is in the way is above.",
+            "Mend it, then run the same command again.",
+        )
+    forget_host(settings, going.ip)
+    registry.forget_volume()
+    say.line()
+    say.done(f"Gone: what {settings.verb('deploy')} made no longer exists.")
+
+
+def _listed(title: str, things: list[Belonging]) -> None:
+    if things:
+        say.line("\n".join([title, *(f"  {thing}" for thing in things)]))
+
+
+def _what_will_go(settings: Settings, terraform: Terraform) -> Going | None:
+    """List it; None if there is nothing at all. Raises Failed if it cannot be removed from here."""
+    state = resources(settings)
+    # What Terraform will remove may have been made under another name than is set now.
+    name = deployment.name(settings)
+    there = belongings.of(Cloud(settings), name)
+    others = belongings.unknown_to(state, there)
+    _listed(
+        f"DigitalOcean has of {name}, and it will go:",
+        [thing for thing in there if thing not in others],
+    )
+    _listed(f"DigitalOcean has of {name}, and Terraform does not know it, so it stays:", others)
+    if state:
+        say.line(f"Terraform made, and will remove, {len(state)}:")
+        terraform.show_what_there_is()
+        return Going(name, there, deployment.made_here(settings))
+    if not any(thing.billed for thing in others):
+        say.line(f"There is nothing to destroy: no droplet of {name}, and Terraform made nothing.")
+        return None
+    raise Failed(
+        "Terraform's state on this machine holds nothing, so it cannot remove the above. Nothing "
+        "was destroyed.",
+        f"Run {settings.verb('destroy')} where {settings.verb('deploy')} ran, or remove it by "
+        f"hand: {CONTROL_PANEL}/projects",
+    )
+
+
+def _say_whether_it_is_backed_up(settings: Settings, going: Going) -> bool:
+    if going.droplet is None:
+        say.line("No backup is made: no droplet goes.")
+        return False
+    return backups.can_be_made(settings, going.ip)
+
+
+def _ask(settings: Settings, name: str) -> None:
+    """Go on only for the name. Raises Failed."""
+    question = f"\nThis cannot be undone. To destroy it all, type the name {name}: "
+    answer = settings.confirm or say.ask(question)
+    if answer is None:
+        raise Failed(
+            "There is no terminal to ask on, so nothing was destroyed.",
+            f"Give the droplet's name along: the same command with CONFIRM={name}",
+        )
+    if answer != name:
+        raise Failed(
+            f'"{answer}" is not the droplet\'s name, so nothing was destroyed.',
+            f"Run it again and give the name: {name}",
+        )
+
+
+def _look_what_is_left(settings: Settings, going: Going) -> bool:
+    """List what is left of what was there, and of the name; whether nothing of it costs money."""
+    cloud = Cloud(settings)
+    deadline = time.monotonic() + SECONDS
+    while True:
+        left = [*belongings.still_there(cloud, going.there), *belongings.of(cloud, going.name)]
+        # What went on existing elsewhere is the same thing under the same number.
+        once = {(thing.kind, thing.key): thing for thing in left}.values()
+        billed = [thing for thing in once if thing.billed]
+        if not billed or time.monotonic() > deadline:
+            break
+        time.sleep(3)
+    _listed("Left, and free of charge:", [thing for thing in once if not thing.billed])
+    if not billed:
+        say.line(f"Nothing that costs money is left of {going.name}.")
+        return True
+    _listed("Left, and paid for until it is removed:", billed)
+    say.line(f"Remove it by hand: {CONTROL_PANEL}/projects")
+    return False

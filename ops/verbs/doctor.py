@@ -1,0 +1,14 @@
+"""make doctor: look at all that a deployment needs and has; change nothing."""
+
+from __future__ import annotations
+
+from ops.doctor import before_deploy, everything
+from ops.settings import Settings
+
+
+def run(settings: Settings, arguments: list[str]) -> None:
+    """Look at everything, or with --before-deploy at what that needs. Raises Failed."""
+    if arguments == ["--before-deploy"]:
+        before_deploy(settings)
+    else:
+        everything(settings)

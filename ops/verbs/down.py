@@ -1,0 +1,21 @@
+"""make down: stop the two containers. The volume with the answers stays."""
+
+from __future__ import annotations
+
+import subprocess
+
+from ops import docker, say
+from ops.errors import SaidAlready
+from ops.settings import Settings
+
+
+def run(_settings: Settings, _arguments: list[str]) -> None:
+    """Stop them. Raises Failed."""
+    docker.need_engine()
+    docker.need_compose()
+    if subprocess.run([*docker.COMPOSE, "down"], check=False).returncode != 0:
+        raise SaidAlready
+    say.done(
+        "Stopped. The answers are kept in the volume digits_postgres; make up shows them to the "
+        "app again."
+    )

@@ -1,0 +1,17 @@
+"""make psql: the database's own prompt, on the droplet."""
+
+from __future__ import annotations
+
+import sys
+
+from ops import deployment
+from ops.settings import Settings
+from ops.ssh import Droplet
+
+
+def run(settings: Settings, _arguments: list[str]) -> None:
+    """Open it; without a terminal, it reads what comes in. Raises Failed."""
+    terminal = sys.stdin.isatty()
+    command = f"docker exec -i{'t' if terminal else ''} digits-db-1 psql --username=digits"
+    droplet = Droplet(settings, deployment.address(settings))
+    droplet.show(command, more=["-t"] if terminal else [])

@@ -1,0 +1,166 @@
+"""make release: build the image and put it into service, without a dropped request.
+
+The order of events on the droplet is digits-release's
+(infra/ansible/roles/app/files/bin/digits-release); here is what happens before.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ops import ansible, deployment, docker, registry, say
+from ops.docker import Build
+from ops.errors import Failed, SaidAlready
+from ops.programs import output_of, who_releases
+from ops.settings import Settings
+from ops.ssh import Droplet
+
+# What of these images the droplet would pull from here. If there are any, the port that they
+# come through must be free.
+_WHAT_LACKS = """set -eu
+port={port} lacks=
+for image in {images}; do
+  docker image inspect "$image" >/dev/null 2>&1 || lacks="$lacks $image"
+done
+if [ -n "$lacks" ] && [ -n "$(ss -Hltn "sport = :$port")" ]; then
+  if flock --nonblock /opt/digits/lock true; then
+    echo taken
+  else
+    echo "busy $(cat /opt/digits/lock.holder)"
+  fi
+  exit
+fi
+echo "lacks$lacks"
+"""
+
+
+def run(settings: Settings, _arguments: list[str]) -> None:
+    """Bring the server up to date if it is not, build, and release. Raises Failed."""
+    if not settings.image:
+        docker.need_engine()
+    droplet = Droplet(settings, deployment.address(settings))
+    _set_up_what_changed(settings, droplet)
+    if settings.image:
+        _put_into_service(settings, droplet)
+    else:
+        say.phase("Docker: build the image")
+        registry.forget_names()
+        _release_what_is_here(settings, droplet)
+
+
+def _set_up_what_changed(settings: Settings, droplet: Droplet) -> None:
+    # A droplet that does not let us in is no droplet that lacks the files.
+    there = droplet.must("cat /opt/digits/fingerprint 2>/dev/null || echo none").strip()
+    if there == ansible.fingerprint():
+        return
+    say.phase("Ansible: the server, which is not as infra/ansible says")
+    ansible.play(
+        settings,
+        "The server is not as infra/ansible says; what Ansible could not do is above. Nothing "
+        "was released.",
+        "Mend it, then run the same command again.",
+    )
+
+
+def _release_what_is_here(settings: Settings, droplet: Droplet) -> None:
+    # Named for this release alone as long as it runs; digits:dev until the next build.
+    own = f"digits:release-{os.getpid()}"
+    # For the droplet's kind of machine, whatever this one is: linux/amd64.
+    platform = droplet.must("docker version --format '{{.Server.Os}}/{{.Server.Arch}}'").strip()
+    try:
+        key = docker.build(settings, Build((own, "digits:dev"), platform))
+        # The name is the content: the same image has the same name, and a second release of it
+        # changes nothing.
+        image = f"127.0.0.1:{settings.registry_port}/digits:{key.partition(':')[2][:12]}"
+        with _within_reach(settings, droplet, {image: own}) as (more, held, pull):
+            chosen = settings.but(image=image, no_pull="" if pull else "yes")
+            _put_into_service(chosen, droplet, more, held)
+    finally:
+        output_of("docker", "image", "rm", own)
+
+
+@contextmanager
+def _within_reach(
+    settings: Settings, droplet: Droplet, images: dict[str, str]
+) -> Iterator[tuple[list[str], tuple[int, ...], bool]]:
+    """What the droplet lacks of the images, where it can pull it from.
+
+    Gives the options of the ssh connection that it comes through, what that has to keep open,
+    and whether the app's image is to be pulled at all.
+    """
+    local = f"127.0.0.1:{settings.registry_port}/"
+    wanted = dict(images)
+    if settings.postgres_image.startswith(local):
+        wanted[settings.postgres_image] = settings.postgres_image.removeprefix(local)
+    lacks = _what_lacks(settings, droplet, list(wanted))
+    # What the droplet has cannot be pulled, and need not be.
+    pull = any(name in lacks for name in images)
+    if not lacks:
+        say.line("The droplet has the image already.")
+        yield [], (), pull
+        return
+    with registry.registry() as here:
+        here.offer({name: wanted[name] for name in lacks})
+        tunnel = f"{local.rstrip('/')}:{here.address}"
+        forward = ["-o", "ExitOnForwardFailure=yes", "-R", tunnel]
+        yield forward, (here.held_open_by,), pull
+
+
+def _what_lacks(settings: Settings, droplet: Droplet, images: list[str]) -> list[str]:
+    script = _WHAT_LACKS.format(port=settings.registry_port, images=shlex.join(images))
+    said, _, rest = droplet.must(script).strip().partition(" ")
+    if said == "busy":
+        raise Failed(
+            f"Another release is running: {rest}.",
+            f"Wait until it is done ({settings.verb('releases')} shows it), then run this one "
+            "again.",
+        )
+    if said == "taken":
+        raise Failed(
+            f"Port {settings.registry_port} of the droplet, which it would pull the image "
+            "through, is taken.",
+            "A connection that was cut off keeps it for some minutes. If it stays: "
+            f"{settings.verb('release REGISTRY_PORT=5051')}",
+        )
+    return rest.split()
+
+
+def _put_into_service(
+    settings: Settings,
+    droplet: Droplet,
+    more: list[str] | None = None,
+    keep_open: tuple[int, ...] = (),
+) -> None:
+    """Let digits-release do it on the droplet, and show what it says."""
+    say.phase(f"Release {settings.image}")
+    commit = output_of("git", "describe", "--always", "--dirty") or "unknown"
+    given = {
+        "HEALTHY_WITHIN": settings.healthy_within,
+        "NO_PULL": settings.no_pull,
+        "POSTGRES_IMAGE": settings.postgres_image,
+        "REGISTRY_USER": settings.registry_user,
+        "WAIT": settings.wait,
+        "PUSHED_AT": settings.pushed_at,
+    }
+    words = [f"{name}={value}" for name, value in given.items()]
+    words += ["digits-release", settings.image, commit, who_releases(settings.released_by)]
+    try:
+        answer = droplet.run(
+            shlex.join(["env", *words]),
+            # Over stdin: what is in a command line is there for everybody to read.
+            stdin=f"{settings.registry_password}\n".encode(),
+            more=more,
+            keep_open=keep_open,
+        )
+    except KeyboardInterrupt:
+        # ssh has ended, too; the droplet notices.
+        say.note(
+            "Interrupted: the droplet takes back what it had begun. See what serves: "
+            f"{settings.verb('status')}"
+        )
+        raise
+    if answer.status != 0:
+        raise SaidAlready

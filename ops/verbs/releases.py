@@ -1,0 +1,12 @@
+"""make releases: the list of releases; * is the one that serves."""
+
+from __future__ import annotations
+
+from ops import deployment
+from ops.settings import Settings
+from ops.ssh import Droplet
+
+
+def run(settings: Settings, _arguments: list[str]) -> None:
+    """Ask the droplet. Raises Failed."""
+    Droplet(settings, deployment.address(settings)).show("digits-releases")

@@ -1,0 +1,59 @@
+"""make restore FILE=backups/...: put a dump back, after showing what it replaces and asking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ops import deployment, say
+from ops.errors import Failed
+from ops.settings import Settings
+from ops.ssh import Droplet
+
+
+def run(settings: Settings, _arguments: list[str]) -> None:
+    """Show, ask, put back. Raises Failed."""
+    dump = _dump(settings)
+    droplet = Droplet(settings, deployment.address(settings))
+    with dump.open("rb") as content:
+        droplet.show("digits-restore --look", stdin=content)
+    if settings.confirm != "yes":
+        answer = say.ask("Replace them? Type yes: ")
+        if answer is None:
+            raise Failed(
+                "Restoring replaces what is logged, and nobody is there to be asked.",
+                f"If you mean it: {settings.verb(f'restore FILE={settings.file} CONFIRM=yes')}",
+            )
+        if answer != "yes":
+            raise Failed("Nothing was changed.")
+    with dump.open("rb") as content:
+        droplet.show("digits-restore", stdin=content)
+
+
+def _newest(folder: Path) -> str:
+    """The newest dump in a folder, if there is one."""
+    found = sorted(folder.rglob("*.dump")) if folder.is_dir() else []
+    return str(found[-1]) if found else ""
+
+
+def _dump(settings: Settings) -> Path:
+    if not settings.file:
+        newest, verb = _newest(Path("backups")), settings.verb
+        raise Failed(
+            "make restore needs the dump to put back.",
+            f"Name it: {verb(f'restore FILE={newest}')}"
+            if newest
+            else f"There is none in backups/; this makes one: {verb('backup')}",
+        )
+    file = Path(settings.file)
+    if file.is_dir():
+        raise Failed(
+            f"{file} is a folder, not a dump.",
+            f"Name a file in it: {_newest(file) or 'ls backups/'}",
+        )
+    try:
+        file.open("rb").close()
+    except OSError:
+        raise Failed(
+            f"There is no dump at {file} that you may read.", "See what there is: ls backups/"
+        ) from None
+    return file

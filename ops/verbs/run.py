@@ -1,0 +1,108 @@
+"""make run: the app on this machine, without Docker, until Ctrl-C.
+
+Runs in the app's own environment, not in that of the other verbs: scripts/in app -m ops run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from types import FrameType
+
+from ops import local_database, say
+from ops.errors import Failed
+from ops.settings import ROOT, Settings
+
+READY_SECONDS = 120  # a slow machine's first start has everything to compile
+ENDS_IT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stop(Exception):
+    """Ctrl-C, or a polite kill."""
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise Stop
+
+
+def run(settings: Settings, _arguments: list[str]) -> None:
+    """Start the database and the page, say when they are ready, and stop both. Raises Failed."""
+    for number in ENDS_IT:
+        signal.signal(number, _stop)
+    page = None
+    try:
+        port = _free_port(settings.port)
+        page = _start_page(port, local_database.url(settings))
+        _wait_until_ready(page, port)
+        say.line(f"Draw a digit at  http://localhost:{port}   (Ctrl-C stops it)")
+        page.wait()
+        raise Failed("The page stopped by itself; its message is above.")
+    except Stop:
+        say.line("\nStopping.")
+    finally:
+        # From here on nothing may interrupt; the database stops at interpreter exit.
+        for number in ENDS_IT:
+            signal.signal(number, signal.SIG_IGN)
+        if page is not None:
+            _end(page)
+
+
+def _free_port(given: str) -> int:
+    """The port as a number, once it is certain that nothing else listens there."""
+    if not given.isascii() or not given.isdigit() or not 0 < int(given) < 65536:
+        raise Failed(f"PORT is {given!r}, which is no port: set it to a number from 1 to 65535.")
+    with socket.socket() as probe:
+        # As servers do: connections closed a moment ago do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(given)))
+        except PermissionError:
+            raise Failed(
+                f"Port {given} is for the administrator only; choose another: PORT=8502"
+            ) from None
+        except OSError:
+            raise Failed(
+                f"Port {given} is taken by another program (an earlier `make run`?);"
+                " stop that one, or choose another port:  PORT=8502 make run"
+            ) from None
+    return int(given)
+
+
+def _start_page(port: int, database_url: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "serve.py", "--address", "127.0.0.1", "--port", str(port)],
+        cwd=ROOT / "app",
+        env=os.environ | {"DATABASE_URL": database_url},
+        stdout=subprocess.DEVNULL,  # run() says when it is ready
+        start_new_session=True,  # Ctrl-C is for this process, which then stops both
+    )
+
+
+def _wait_until_ready(page: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    with say.waiting("Starting the page"):
+        while time.monotonic() < deadline:
+            if page.poll() is not None:
+                raise Failed("The page did not start; its message is above.")
+            with suppress(urllib.error.URLError, OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).close()
+                return
+            time.sleep(0.1)
+    raise Failed(f"The page did not answer within {READY_SECONDS} seconds.")
+
+
+def _end(page: subprocess.Popen[bytes]) -> None:
+    if page.poll() is None:
+        page.terminate()
+        try:
+            page.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            page.kill()
+            page.wait()

@@ -1,0 +1,14 @@
+"""make status: what serves, since when, and how the droplet is."""
+
+from __future__ import annotations
+
+from ops import deployment, say
+from ops.settings import Settings
+from ops.ssh import Droplet
+
+
+def run(settings: Settings, _arguments: list[str]) -> None:
+    """Ask the droplet. Raises Failed."""
+    ip = deployment.address(settings)
+    say.line(f"{'URL':<12} http://{ip}")
+    Droplet(settings, ip).show("digits-status")

@@ -1,0 +1,11 @@
+"""make url: the address of the deployed page."""
+
+from __future__ import annotations
+
+from ops import deployment, say
+from ops.settings import Settings
+
+
+def run(settings: Settings, _arguments: list[str]) -> None:
+    """Print it. Raises Failed."""
+    say.line(f"http://{deployment.address(settings)}")

@@ -1,0 +1,57 @@
+"""Other programs: what they print, or the failure in their own words; and Debian's packages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from ops import say
+from ops.errors import Failed
+
+
+def output(
+    *command: str | Path, stdin: str | None = None, env: Mapping[str, str] | None = None
+) -> str:
+    """What a command prints; `env` comes on top of this process's. Raises Failed if it fails."""
+    try:
+        done = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | (env or {}),
+        )
+    except FileNotFoundError as error:
+        raise Failed(
+            f"{command[0]} is not installed, and this needs it.",
+            f"Get it: sudo apt-get install {command[0]}",
+        ) from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()
+        raise Failed(
+            f"{' '.join(map(str, command[:2]))} failed. What it said:",
+            said,
+            "Mend it, then run the same command again.",
+        )
+    return done.stdout.strip()
+
+
+def need_packages(packages: Mapping[str, str]) -> None:
+    """Debian packages, by a command of each: root gets them installed. Raises Failed."""
+    missing = [package for command, package in packages.items() if not shutil.which(command)]
+    if not missing:
+        return
+    names = " ".join(missing)
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise Failed(
+            f"Not installed, and this needs it: {names}.",
+            f"Install it: sudo apt-get install {names}",
+        )
+    say.line(f"Installing Debian packages: {names} ...")
+    output("apt-get", "update", "-qq")
+    install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
+    output(*install, env={"DEBIAN_FRONTEND": "noninteractive"})

@@ -1,0 +1,44 @@
+"""End the rehearsal: its droplets, network, API and state.
+
+What it built (images, Python environments) stays, so that the next one starts fast.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+from ops import registry, say
+from ops.docker import need_engine
+from ops.programs import output_of
+from rehearsal import api_process, places
+from rehearsal.commands import output
+
+
+def down() -> None:
+    """Remove every trace. Raises Failed."""
+    need_engine()
+    _close_ssh()
+    api_process.stop()
+    registry.forget_volume()
+    _remove_from_docker()
+    shutil.rmtree(places.STATE, ignore_errors=True)
+    say.done("The rehearsal is over: no container, network, volume or process of it is left.")
+
+
+def _close_ssh() -> None:
+    """End the connections that Ansible kept open for its next task."""
+    for socket in places.SSH_SOCKETS.glob("*") if places.SSH_SOCKETS.is_dir() else ():
+        if socket.is_socket():
+            close = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "droplet"]
+            subprocess.run(close, capture_output=True, check=False)
+
+
+def _remove_from_docker() -> None:
+    """Everything that carries the rehearsal's label."""
+    ours = ("--quiet", "--filter", f"label={places.LABEL}")
+    if containers := output("docker", "ps", "--all", *ours).split():
+        output("docker", "rm", "--force", "--volumes", *containers)
+    for kind in ("network", "volume"):
+        for name in (output_of("docker", kind, "ls", *ours) or "").split():
+            output("docker", kind, "rm", name)

@@ -1,0 +1,29 @@
+"""Docker on this machine, as the droplets are made with it."""
+
+from __future__ import annotations
+
+import subprocess
+
+
+class DropletError(RuntimeError):
+    """A droplet could not be made or changed; says what happened and what to do."""
+
+
+def docker(*arguments: str, stdin: bytes | None = None) -> str:
+    """What a docker command prints. Raises DropletError if it fails."""
+    answer = run(*arguments, stdin=stdin)
+    if answer.returncode:
+        message = answer.stderr.decode(errors="replace").strip()
+        raise DropletError(f"docker {arguments[0]} failed: {message}")
+    return answer.stdout.decode().strip()
+
+
+def run(*arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """A docker command, which may fail."""
+    try:
+        return subprocess.run(["docker", *arguments], input=stdin, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise DropletError(
+            "There is no docker command, and droplets are containers here. "
+            "Install Docker: https://docs.docker.com/engine/install/"
+        ) from None

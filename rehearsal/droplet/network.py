@@ -1,0 +1,89 @@
+"""The network of the droplets: a Docker bridge, and who has which address on it."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from pathlib import Path
+from typing import Any
+
+from .docker import DropletError, docker, run
+
+# Private ranges that few networks use; the first one that is free is taken.
+SUBNETS = [f"10.213.{number}.0/24" for number in range(16)]
+SUBNET_IPV6 = "fd5d:1917:{number:x}::/64"
+# Docker Hub's stand-in, where there is one; then the droplets.
+HUB_ADDRESS = 5
+FIRST_ADDRESS = 10
+
+
+class Network:
+    """The network of one project, made when it is first asked for."""
+
+    def __init__(self, project: str, label: str) -> None:
+        self.project = project
+        self.label = label
+
+    def hub_address(self) -> str:
+        """The address for Docker Hub's stand-in."""
+        return str(self._subnets()[4][HUB_ADDRESS])
+
+    def _subnets(self) -> dict[int, ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """Its address ranges, by the version of IP."""
+        settings = self._made()["IPAM"]["Config"]
+        subnets = [ipaddress.ip_network(part["Subnet"]) for part in settings]
+        return {subnet.version: subnet for subnet in subnets}
+
+    def free_addresses(self, droplet_id: int) -> tuple[str, str | None]:
+        """An address that no droplet of the project has; a new id gets a new one."""
+        subnets = self._subnets()
+        listed = docker("ps", "--all", "--quiet", "--filter", f"label={self.label}").split()
+        taken = set()
+        if listed:
+            for container in json.loads(docker("inspect", *listed)):
+                here = container["NetworkSettings"]["Networks"].get(self.project) or {}
+                taken.add((here.get("IPAMConfig") or {}).get("IPv4Address"))
+        ipv4, ipv6 = subnets[4], subnets.get(6)
+        span = 254 - FIRST_ADDRESS
+        for offset in range(span):
+            host = FIRST_ADDRESS + (droplet_id + offset) % span
+            if str(ipv4[host]) not in taken:
+                return str(ipv4[host]), str(ipv6[host]) if ipv6 else None
+        raise DropletError(f"All {span} addresses of the rehearsal's network are taken.")
+
+    def _made(self) -> dict[str, Any]:
+        """The project's network, made if there is none."""
+        found = run("network", "inspect", self.project)
+        if found.returncode:
+            self._make()
+            found = run("network", "inspect", self.project)
+        network: dict[str, Any] = json.loads(found.stdout)[0]
+        return network
+
+    def _make(self) -> None:
+        options = ["--label", self.label, "--opt", f"com.docker.network.driver.mtu={host_mtu()}"]
+        has_ipv6 = Path("/proc/net/if_inet6").exists()
+        for number, subnet in enumerate(SUBNETS):
+            ipv6 = ["--ipv6", "--subnet", SUBNET_IPV6.format(number=number)] if has_ipv6 else []
+            answer = run("network", "create", *options, "--subnet", subnet, *ipv6, self.project)
+            message = answer.stderr.decode(errors="replace")
+            if not answer.returncode:
+                return
+            if "overlap" not in message:
+                raise DropletError(f"The rehearsal's Docker network could not be made: {message}")
+        raise DropletError(
+            "Every address range of the rehearsal is in use by another Docker network. "
+            "Remove those that are not needed: docker network prune"
+        )
+
+
+def host_mtu() -> int:
+    """The packet size of this machine's own way out.
+
+    A bridge with larger packets than the way out loses them where nobody says so.
+    """
+    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+        interface, destination = line.split()[:2]
+        if destination == "00000000":
+            return int(Path(f"/sys/class/net/{interface}/mtu").read_text())
+    return 1500

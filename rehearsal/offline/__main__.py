@@ -1,0 +1,72 @@
+"""python -m rehearsal.offline: prepares what stands in for what cannot be reached."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shlex
+import sys
+from pathlib import Path
+
+from ops import say
+from ops.errors import Failed
+
+from . import build, docker_plugins, provider_package
+from .base_images import BaseImages
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m rehearsal.offline",
+        description="What stands in for Docker Hub, PyTorch's index and Terraform's registry "
+        "where they do not answer. Whatever answers is used itself.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    images = verbs.add_parser("images", help="the base images: all, or those named")
+    images.add_argument("names", nargs="*", metavar="IMAGE")
+    provider = verbs.add_parser("provider", help="Terraform's provider, into a folder")
+    provider.add_argument("folder", type=Path)
+    verbs.add_parser("plugins", help="docker compose and buildx for Debian 12")
+    verbs.add_parser("env", help="what make up and a build need; prints their settings")
+    verbs.add_parser("end", help="take away what `env` started")
+    return parser.parse_args()
+
+
+def _print_settings() -> None:
+    """The settings as a shell reads them, and on the error output what was done for them."""
+    with contextlib.redirect_stdout(sys.stderr):
+        settings = build.prepare()
+    for name, value in settings.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    match arguments.verb:
+        case "images" if arguments.names:
+            images = BaseImages()
+            for name in arguments.names:
+                images.provide(name)
+        case "images":
+            BaseImages().provide_all()
+        case "provider":
+            provider_package.install(arguments.folder)
+        case "plugins":
+            docker_plugins.install()
+        case "env":
+            _print_settings()
+        case "end":
+            build.end()
+
+
+def main() -> int:
+    """Run one; the exit status."""
+    try:
+        _run(_arguments())
+    except Failed as error:
+        say.failure(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""The images that the project builds on and runs, where Docker Hub does not answer.
+
+An image that is here is left alone; one that Docker Hub gives is pulled; any other is made
+from Debian packages, and its labels say that it stands in. What stands in is made anew when
+its recipe or this machine's settings change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from ops import say
+from ops.docker import base_images, has_image, need_engine
+from ops.errors import Failed
+from ops.programs import output_of
+from ops.registry import IMAGE as REGISTRY
+from ops.settings import ROOT
+from rehearsal.commands import output
+
+from . import debian, pip_conf
+from .machine import certificates
+
+DROPLET = "digits-rehearsal-droplet:debian-13-x64"
+_HERE = Path(__file__).parent
+_RECIPE = "digits.rehearsal.recipe"
+_APT = Path("/etc/apt")
+# Where apt fetches from, and how.
+_APT_LINE = re.compile(r"deb|URIs|Suites|\s*Acquire::(https?::Proxy|Check-|ForceIPv4)")
+
+
+def python() -> str:
+    """The app's base image, as app/Dockerfile names it."""
+    return next(name for name in base_images(ROOT / "app/Dockerfile") if name.startswith("python:"))
+
+
+def postgres() -> str:
+    """The database's image, as docker-compose.yml names it."""
+    found = re.search(r"postgres:[\w.-]+", (ROOT / "docker-compose.yml").read_text())
+    if not found:
+        raise Failed(
+            "docker-compose.yml names no image of PostgreSQL, so none can be provided.",
+            "Name it there, as in: image: ${POSTGRES_IMAGE:-postgres:17-trixie}",
+        )
+    return found[0]
+
+
+def stands_in(image: str) -> bool:
+    """Whether the image that has this name here is a stand-in."""
+    return _label(image, "stand-in") == "true"
+
+
+class BaseImages:
+    """Provides images, and asks Docker Hub no second time once it did not answer."""
+
+    def __init__(self) -> None:
+        self._hub_answers = True
+
+    def provide_all(self) -> None:
+        """Every image of the project, the droplet's too. Raises Failed."""
+        need_engine()
+        for image in (python(), postgres(), REGISTRY, DROPLET):
+            self.provide(image)
+
+    def provide(self, image: str) -> None:
+        """See to it that this one is here. Raises Failed."""
+        began = time.monotonic()
+        recipe = _recipe(image)
+        # A real image is right whatever the recipe says; the droplet's is always ours.
+        real = has_image(image) and not stands_in(image) and image != DROPLET
+        if real or _label(image, _RECIPE) == recipe:
+            say.line(f"images: {image} is here{'' if real else ' (stand-in)'}")
+            return
+        if not self._pulled(image):
+            self._build(image, recipe)
+        say.line(f"images: {image} is ready after {time.monotonic() - began:.0f} s")
+
+    def _pulled(self, image: str) -> bool:
+        """Whether Docker Hub gave it."""
+        if image == DROPLET or not self._hub_answers:
+            return False
+        say.line(f"images: pulling {image}")
+        try:
+            output("docker", "pull", "--quiet", image)
+        except Failed as error:
+            self._hub_answers = False
+            reason = error.lines()[1].rpartition(": ")[2]
+            say.line(f"images: Docker Hub does not give it: {reason}")
+            return False
+        return True
+
+    def _build(self, image: str, recipe: str) -> None:
+        labels = {
+            "stand-in": "true",
+            _RECIPE: recipe,
+            "org.opencontainers.image.description": f"stand-in for {image}, from Debian packages",
+        }
+        name, _, version = image.partition(":")
+        if name == "debian":
+            say.line(f"images: making a stand-in for {image} from Debian packages")
+            debian.make(version.removesuffix("-slim"), image, labels)
+            return
+        folder = _folder(image)
+        if not folder.is_dir():
+            raise Failed(
+                f"{image} is not here, Docker Hub does not give it, and nothing stands in for it.",
+                f"Pull it where Docker Hub answers: docker pull {image}",
+            )
+        base = _base(image)
+        self.provide(base)
+        what = "DigitalOcean's Debian 13" if image == DROPLET else image
+        say.line(f"images: making a stand-in for {what} from Debian packages")
+        with tempfile.TemporaryDirectory() as scratch:
+            context = shutil.copytree(folder, Path(scratch, "context"))
+            (context / "certificates").mkdir()
+            for file in certificates():
+                shutil.copy(file, context / "certificates")
+            if name == "python":
+                (context / "pip.conf").write_text(pip_conf.for_containers())
+            output(
+                "docker", "build", "--quiet", "--tag", image, "--build-arg", f"BASE={base}",
+                "--build-arg", f"VERSION={version.partition('-')[0]}",
+                *(word for label in labels.items() for word in ("--label", "=".join(label))),
+                context, env={"DOCKER_BUILDKIT": "1"},
+            )  # fmt: skip
+
+
+def _label(image: str, name: str) -> str:
+    """A label of an image; "" if it has none, or is not here."""
+    asked = f'{{{{index .Config.Labels "{name}"}}}}'
+    return output_of("docker", "image", "inspect", "--format", asked, image) or ""
+
+
+def _folder(image: str) -> Path:
+    """Where the recipe of what stands in for an image is."""
+    if image == DROPLET:
+        return _HERE.parent / "droplet"
+    return _HERE / "images" / image.partition(":")[0]
+
+
+def _base(image: str) -> str:
+    """The Debian image that a stand-in begins from: of the release that the real one is of."""
+    found = re.search(r"bookworm|trixie", image)
+    return f"debian:{found[0] if found else 'trixie'}-slim"
+
+
+def _recipe(image: str) -> str:
+    """Changes when a stand-in has to be made anew: by how it is made, and this machine's settings.
+
+    Read from the files themselves: asking apt and pip takes seconds.
+    """
+    files = [_HERE / "debian.py", *certificates()]
+    if _folder(image).is_dir():
+        inside = sorted(_folder(image).rglob("*"))
+        files += [f for f in inside if f.is_file() and f.suffix not in (".py", ".pyc")]
+    text = b"\n".join(file.read_bytes() for file in files).decode(errors="replace")
+    for file in sorted(_APT.rglob("*")):
+        if file.is_file() and (file.name == "sources.list" or file.parent.name.endswith(".d")):
+            lines = file.read_text(errors="replace").splitlines()
+            text += "\n".join(line for line in lines if _APT_LINE.match(line))
+    if image.startswith("python:"):
+        text += pip_conf.fingerprint()
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,74 @@
+"""What a build of the app's image needs on a machine that cannot reach the registries.
+
+The base images, and, where PyTorch's index does not answer, a pip.conf that leads a pip in a
+container to where this machine's pip finds torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops import say
+from ops.docker import need_engine
+from ops.registry import IMAGE as REGISTRY
+from ops.settings import ROOT, Settings
+
+from . import base_images, pip_conf, wheel_server
+from .base_images import BaseImages
+from .reachable import torch_index_answers
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where what is prepared is kept: a folder, and a name and a label for the wheel server."""
+
+    folder: Path
+    server: str
+    label: str
+
+
+# For `make up` and the tests, where no rehearsal stands.
+OWN = Place(ROOT / ".run/offline", "digits-offline-wheels", "digits.offline=wheels")
+
+
+def pip_settings(place: Place) -> dict[str, str]:
+    """The setting that names the pip.conf; none where PyTorch's index answers. Raises Failed."""
+    file = place.folder / "pip.conf"
+    if torch_index_answers(Settings.read().torch_index):
+        file.unlink(missing_ok=True)
+        return {}
+    say.line("PyTorch's index does not answer; torch comes from where this machine's pip has it.")
+    folders = pip_conf.wheel_folders()
+    wheels = ""
+    if folders:
+        wheels = wheel_server.start(place.server, place.label, base_images.python(), folders)
+    place.folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(pip_conf.for_containers(wheels))
+    return {"PIP_CONF": str(file)}
+
+
+def prepare(place: Place = OWN) -> dict[str, str]:
+    """Everything for `make up` and a build; the settings to give them. Raises Failed."""
+    need_engine()
+    images = BaseImages()
+    for image in (base_images.python(), base_images.postgres(), REGISTRY):
+        images.provide(image)
+    return pip_settings(place)
+
+
+def end(place: Place = OWN) -> None:
+    """Take away what runs; the images stay."""
+    wheel_server.stop(place.server)
+    (place.folder / "pip.conf").unlink(missing_ok=True)
+
+
+@contextmanager
+def prepared() -> Iterator[dict[str, str]]:
+    """What `prepare` gives, until the block ends."""
+    try:
+        yield prepare()
+    finally:
+        end()

@@ -1,0 +1,31 @@
+"""Started by Terraform, never by hand: python -m rehearsal.offline.provider CACHE-FOLDER."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import tf.provider
+import tf.runner
+
+from .provider import DigitalOcean
+from .servicer import SdkServicer
+
+
+def main() -> None:
+    """Serve Terraform until it has no more to ask."""
+    # The library takes both from its modules when it starts: ours plan as the
+    # older SDK does, and keep the certificate out of the home directory.
+    tf.provider.ProviderServicer = SdkServicer
+    cache = Path(sys.argv[1])
+    cache.mkdir(parents=True, exist_ok=True)
+    tf.runner._get_cert_cache_path = lambda: cache / "certificate.json"  # noqa: SLF001
+    # It talks to Terraform through a socket in a temporary folder; a socket's path has at
+    # most 107 bytes, which TMPDIR may use up.
+    tempfile.tempdir = "/tmp"  # noqa: S108
+    tf.runner.run_provider(DigitalOcean())
+
+
+if __name__ == "__main__":
+    main()

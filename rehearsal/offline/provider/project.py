@@ -1,0 +1,119 @@
+"""Projects: the resource digitalocean_project."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .client import ApiError
+from .fields import State, computed, not_empty, one_of, optional, required
+from .resource import SdkResource
+
+_SECONDS_TO_BECOME_EMPTY = 180.0
+
+
+class Project(SdkResource):
+    name = "project"
+    errors = {
+        "create": "Error creating Project",
+        "read": "Error reading Project",
+        "update": "Error updating Project",
+        "delete": "Error deleting project",
+    }
+    fields = {
+        "name": required("string", refuse=not_empty),
+        "description": optional("string", default=""),
+        "purpose": optional("string", default="Web Application"),
+        "environment": optional(
+            "string",
+            refuse=one_of("development", "staging", "production"),
+            same=lambda old, new: old.lower() == new.lower(),
+        ),
+        "is_default": optional("bool", default=False),
+        "resources": optional("strings", computed=True),
+        "owner_uuid": computed("string"),
+        "owner_id": computed("number"),
+        "created_at": computed("string"),
+        "updated_at": computed("string"),
+    }
+
+    def do_create(self, planned: State, given: State) -> State:
+        values = {"name": planned["name"], "purpose": planned["purpose"]}
+        values |= {key: planned[key] for key in ("description", "environment") if planned[key]}
+        project = self.client.post("projects", values)["project"]
+        if planned["resources"]:
+            try:
+                self._assign(project["id"], planned["resources"])
+            except ApiError:
+                self.client.delete(f"projects/{project['id']}")
+                raise
+        if planned["is_default"]:
+            self.client.patch(f"projects/{project['id']}", values | {"is_default": True})
+        planned["id"] = project["id"]
+        return self.do_read(planned)
+
+    def do_read(self, state: State) -> State:
+        project = self.client.get(f"projects/{state['id']}")["project"]
+        purpose: str = project["purpose"]
+        return {
+            "id": state["id"],
+            **{
+                key: project[key]
+                for key in (
+                    "name",
+                    "description",
+                    "environment",
+                    "is_default",
+                    "owner_uuid",
+                    "owner_id",
+                    "created_at",
+                    "updated_at",
+                )
+            },
+            "purpose": purpose.removeprefix("Other: "),
+            "resources": self._urns(project["id"]),
+        }
+
+    def do_update(self, current: State, planned: State) -> State:
+        keys = ("name", "description", "purpose", "environment", "is_default")
+        values = {key: planned[key] for key in keys if planned[key] is not None}
+        self.client.patch(f"projects/{current['id']}", values)
+        old, new = set(current["resources"] or []), set(planned["resources"] or [])
+        if old - new:
+            self._give_to_default(sorted(old - new))
+        if new - old:
+            self._assign(current["id"], sorted(new - old))
+        return self.do_read(planned)
+
+    def do_delete(self, state: State) -> None:
+        if state["resources"]:
+            self._give_to_default(state["resources"])
+        # The real API moves resources in the background.
+        deadline = time.monotonic() + _SECONDS_TO_BECOME_EMPTY
+        while True:
+            try:
+                self.client.delete(f"projects/{state['id']}")
+            except ApiError as error:
+                if error.status != 412 or time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+            else:
+                return
+
+    def _give_to_default(self, urns: list[str]) -> None:
+        self._assign(self.client.get("projects/default")["project"]["id"], urns)
+
+    def _assign(self, project_id: str, urns: list[str]) -> None:
+        self.client.post(f"projects/{project_id}/resources", {"resources": urns})
+
+    def _urns(self, project_id: str) -> list[str]:
+        urns: list[str] = []
+        page = 1
+        while True:
+            answer: dict[str, Any] = self.client.get(
+                f"projects/{project_id}/resources?page={page}&per_page=200"
+            )
+            urns += [resource["urn"] for resource in answer["resources"]]
+            if not answer.get("links", {}).get("pages", {}).get("next"):
+                return urns
+            page += 1

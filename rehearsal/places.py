@@ -1,0 +1,25 @@
+"""Where a standing rehearsal keeps what it needs: in .rehearsal/, and in Docker."""
+
+from __future__ import annotations
+
+from ops.settings import ROOT
+from rehearsal.offline import build
+
+STATE = ROOT / ".rehearsal"
+
+API_STATE = STATE / "api"
+API_LOG = STATE / "api.log"
+API_PID = STATE / "api.pid"
+API_URL = STATE / "api-url"
+TOKEN = STATE / "token"
+SSH_KEY = STATE / "ssh_key"
+SSH_SOCKETS = STATE / "ssh"
+KNOWN_HOSTS = STATE / "known_hosts"
+DEPLOY_KEY = STATE / "deploy_key"
+TERRAFORM = STATE / "terraform"
+PROVIDER = STATE / "provider"
+
+# Everything of it in Docker carries this label.
+PROJECT = "digits-rehearsal"
+LABEL = f"digits.rehearsal={PROJECT}"
+BUILD = build.Place(STATE / "offline", f"{PROJECT}-wheels", LABEL)

@@ -1,0 +1,45 @@
+"""The settings that point the tools at the rehearsal: what a real deployment sets, too."""
+
+from __future__ import annotations
+
+import os
+
+from ops.errors import Failed
+from ops.settings import ROOT
+from rehearsal import places
+from rehearsal.offline import provider_package
+
+# These would lead Terraform from the rehearsal's own folder into another one's state.
+NOT_FOR_A_REHEARSAL = ("TF_WORKSPACE", "TF_DATA_DIR")
+
+
+def settings() -> dict[str, str]:
+    """Every one, for the rehearsal that stands. Raises Failed if none does."""
+    if not places.API_URL.exists():
+        raise Failed(
+            "There is no rehearsal to point at.", "Start it: scripts/in rehearsal -m rehearsal up"
+        )
+    pip_conf = places.BUILD.folder / "pip.conf"
+    return {
+        # The API: where it is, and the token it knows.
+        "DIGITALOCEAN_TOKEN": places.TOKEN.read_text().strip(),
+        "DIGITALOCEAN_API_URL": places.API_URL.read_text().strip(),
+        # Terraform: a folder of its own, with its own state, lock file and provider.
+        "TERRAFORM_DIR": str(places.TERRAFORM),
+        "TF_VAR_ssh_public_key_path": f"{places.SSH_KEY}.pub",
+        **provider_package.settings(places.PROVIDER),
+        # Ansible and ssh: the key that opens the droplet, and where its host key is remembered.
+        "ANSIBLE_CONFIG": str(ROOT / "infra/ansible/ansible.cfg"),
+        "ANSIBLE_PRIVATE_KEY_FILE": str(places.SSH_KEY),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(places.SSH_SOCKETS),
+        "SSH_KNOWN_HOSTS": str(places.KNOWN_HOSTS),
+        "DEPLOY_KEY_FILE": str(places.DEPLOY_KEY),
+        # The build, where PyTorch's index does not answer.
+        **({"PIP_CONF": str(pip_conf)} if pip_conf.exists() else {}),
+    }
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, pointed at the rehearsal. Raises Failed."""
+    mine = {k: v for k, v in os.environ.items() if k not in NOT_FOR_A_REHEARSAL}
+    return {"VERB_SUFFIX": " TARGET=rehearsal"} | mine | settings()

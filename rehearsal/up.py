@@ -1,0 +1,70 @@
+"""Start the local DigitalOcean: images, keys, API. The second call changes nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+from pathlib import Path
+
+from ops import say
+from ops.docker import need_compose, need_engine
+from ops.errors import Failed
+from ops.programs import need
+from ops.settings import ROOT
+from rehearsal import api_process, places, terraform_root
+from rehearsal.commands import need_packages, output
+from rehearsal.offline import build, docker_plugins, provider_package
+from rehearsal.offline.base_images import BaseImages
+
+
+def up() -> None:
+    """Start it, unless it stands. Raises Failed."""
+    _check()
+    if url := api_process.url():
+        terraform_root.make(places.TERRAFORM)
+        # The answer to "what am I talking to?" belongs in every log.
+        say.line(f"Rehearsal: the local DigitalOcean at {url} stands in for the real one.")
+        return
+    say.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
+    places.STATE.mkdir(mode=0o700, exist_ok=True)
+    BaseImages().provide_all()
+    provider_package.install(places.PROVIDER)
+    build.pip_settings(places.BUILD)
+    terraform_root.make(places.TERRAFORM)
+    _make_keys()
+    url = api_process.start()
+    say.line(f"The local DigitalOcean answers at {url}; its log is {_shown(places.API_LOG)}.")
+
+
+def _check() -> None:
+    if platform.system() != "Linux":
+        raise Failed(
+            "The rehearsal needs Linux: its droplet is a container with systemd inside.",
+            "On macOS or Windows use a Linux virtual machine, or deploy for real: make deploy",
+        )
+    need_packages({"docker": "docker.io", "iptables": "iptables", "ssh-keygen": "openssh-client"})
+    need_engine()
+    try:
+        need_compose()
+    except Failed:
+        if not Path("/etc/debian_version").exists():
+            raise
+        # Debian 12 has no compose for today's docker; Debian 13's serves.
+        docker_plugins.install()
+    need("terraform")
+
+
+def _make_keys() -> None:
+    """The token that the API knows, and the key that opens the droplet."""
+    if not places.TOKEN.exists():
+        places.TOKEN.touch(mode=0o600)
+        places.TOKEN.write_text(f"rehearsal_{secrets.token_hex(16)}\n")
+    if not places.SSH_KEY.exists():
+        comment = ("-C", "digits rehearsal")
+        output("ssh-keygen", "-q", "-t", "ed25519", "-N", "", *comment, "-f", places.SSH_KEY)
+
+
+def _shown(file: Path) -> str:
+    """A file as a person finds it from here."""
+    return os.path.relpath(file, ROOT)

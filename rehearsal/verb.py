@@ -1,0 +1,34 @@
+"""Run a verb of the Makefile against the local DigitalOcean: the tools know no difference."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+from ops.errors import SaidAlready
+from ops.settings import ROOT
+
+from .down import down
+from .settings import environment
+from .up import up
+
+
+def run(verb: str, arguments: list[str]) -> int:
+    """Start the rehearsal if it does not stand, and run the verb; its exit status.
+
+    Raises Failed. After a `destroy` that succeeded the rehearsal is over.
+    """
+    up()
+    if subprocess.run([ROOT / "scripts/venv", "ops"], check=False).returncode != 0:
+        raise SaidAlready
+    command = [str(ROOT / ".venv/ops/bin/python"), "-m", "ops", verb, *arguments]
+    os.chdir(ROOT)
+    if verb != "destroy":
+        os.execve(command[0], command, environment())  # noqa: S606 - no shell on purpose
+    # Ctrl-C is for the verb, which takes back what it began; we wait for its end.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    status = subprocess.run(command, env=environment(), check=False).returncode
+    if status == 0:
+        down()
+    return status if status >= 0 else 128 - status
