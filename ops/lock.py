@@ -27,6 +27,7 @@ from ops.errors import Failed
 ROOT = Path(__file__).resolve().parents[1]
 # Dependabot reads the options out of the header, and makes its locks with the same.
 OPTIONS = ("--universal", "--python-version=3.11")
+BIN = Path(sys.executable).parent  # uv is installed beside Python
 HEADER = f"make lock   (uv pip compile {' '.join(OPTIONS)})"
 
 
@@ -70,57 +71,54 @@ def index_of_pip() -> dict[str, str]:
     return settings
 
 
-def lock(file: Path, target: Path, *upgrade: str) -> None:
-    """Write the lock of one list; versions in `target` stay. Raises Failed."""
-    done = subprocess.run(
-        [
-            "uv", "pip", "compile", "--quiet", *OPTIONS,
-            # What has to be built would need build tools that no lock pins.
-            "--only-binary=:all:",
-            # One version for all Pythons, wherever there is one.
-            "--fork-strategy=fewest",
-            f"--custom-compile-command={HEADER}",
-            *upgrade, f"--output-file={target}", file.name,
-        ],
-        cwd=(ROOT / file).parent,
-        env=index_of_pip() | {
-            **os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
-        },
-        check=False,
-    )  # fmt: skip
-    if done.returncode:
+def locked(file: Path, *upgrade: str) -> str:
+    """The lock of one list, its versions kept but for those to `upgrade`. Raises Failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "requirements.txt"
+        if (ROOT / file.with_suffix(".txt")).exists():
+            shutil.copy(ROOT / file.with_suffix(".txt"), target)
+        done = subprocess.run(
+            [
+                "uv", "pip", "compile", "--quiet", *OPTIONS,
+                # What has to be built would need build tools that no lock pins.
+                "--only-binary=:all:",
+                # One version for all Pythons, wherever there is one.
+                "--fork-strategy=fewest",
+                f"--custom-compile-command={HEADER}",
+                *upgrade, f"--output-file={target}", file.name,
+            ],
+            cwd=(ROOT / file).parent,
+            env=index_of_pip() | {**os.environ, "PATH": f"{BIN}:{os.environ.get('PATH', '')}"},
+            check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise Failed(
+                f"{file} could not be locked; uv's reason is above.",
+                "If it is the network, run the same command again. If the versions exclude each"
+                f" other, change what {file} asks for.",
+            )
+        text = target.read_text()
+    if local := re.findall(r"^\S+==\S*\+\S*", text, re.MULTILINE):
         raise Failed(
-            f"{file} could not be locked; uv's reason is above.",
-            "If it is the network, run the same command again. If the versions exclude each"
-            f" other, change what {file} asks for.",
-        )
-    if local := re.findall(r"^\S+==\S*\+\S*", target.read_text(), re.MULTILINE):
-        raise Failed(
-            f"{file} was locked to a build that other package indexes do not have: {local[0]}.",
+            f"{file} was not locked: it would name a build that not every package index has,"
+            f" {local[0]}.",
             "Set pip's index-url to one that has PyPI's packages, then run the same command again.",
         )
+    return text
 
 
-def pins(locked: Path) -> list[str]:
+def pins(text: str) -> list[str]:
     """The lines of a lock that count: a package, its version, and where it is needed."""
-    if not locked.exists():
-        return []
-    return [line for line in locked.read_text().splitlines() if not line.lstrip().startswith("#")]
+    return [line for line in text.splitlines() if not line.lstrip().startswith("#")]
 
 
 def check() -> None:
     """Raise Failed if a lock is not what its list asks for."""
     stale = []
-    with tempfile.TemporaryDirectory() as folder:
-        for file in lists():
-            target = Path(folder) / file.with_suffix(".txt").name
-            locked = ROOT / file.with_suffix(".txt")
-            target.unlink(missing_ok=True)
-            if locked.exists():
-                shutil.copy(locked, target)
-            lock(file, target)
-            if pins(target) != pins(locked):
-                stale.append(str(locked.relative_to(ROOT)))
+    for file in lists():
+        lock = ROOT / file.with_suffix(".txt")
+        if not lock.exists() or pins(lock.read_text()) != pins(locked(file)):
+            stale.append(str(file.with_suffix(".txt")))
     if stale:
         raise Failed(
             f"Not what the list beside it asks for: {', '.join(stale)}.",
@@ -141,7 +139,7 @@ def main() -> None:
             print("Every lock is what its list asks for.")
             return
         for file in lists():
-            lock(file, ROOT / file.with_suffix(".txt"), *upgrade)
+            (ROOT / file.with_suffix(".txt")).write_text(locked(file, *upgrade))
             print(f"{file.with_suffix('.txt')} is locked.")
     except Failed as failed:
         sys.exit("\n".join(failed.lines()))

@@ -141,21 +141,6 @@ def test_the_runs_page_on_github_says_what_was_done_and_how_long_it_took(whole: 
     ]
 
 
-def test_an_environment_of_another_python_is_made_anew(whole: Project) -> None:
-    """Such as one from a cache, after the machine has got a newer Python."""
-    (whole.folder / ".venv").unlink()
-    requirements = whole.folder / "requirements.txt"
-    requirements.write_text("")
-    made = whole.run("scripts/venv", "small", "requirements.txt")
-    assert "Making the Python environment .venv/small" in made.stdout
-    assert whole.run("scripts/venv", "small", "requirements.txt").stdout == ""
-    [library] = (whole.folder / ".venv/small/lib").iterdir()
-    library.rename(library.with_name("python3.99"))
-    again = whole.run("scripts/venv", "small", "requirements.txt")
-    assert "Making the Python environment .venv/small" in again.stdout
-    assert library.exists()
-
-
 def test_every_message_that_names_a_verb_gives_it_the_rehearsals_ending() -> None:
     """In a rehearsal plain `make deploy` is the real one, which costs money."""
     found = []
