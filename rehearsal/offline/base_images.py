@@ -40,13 +40,13 @@ def python() -> str:
 
 def postgres() -> str:
     """The database's image, as docker-compose.yml names it."""
-    found = re.search(r"postgres:[\w.-]+", (ROOT / "docker-compose.yml").read_text())
+    found = re.search(r"image: (postgres:[\w.-]+)", (ROOT / "docker-compose.yml").read_text())
     if not found:
         raise Failed(
             "docker-compose.yml names no image of PostgreSQL, so none can be provided.",
-            "Name it there, as in: image: ${POSTGRES_IMAGE:-postgres:17-trixie}",
+            "Name it there, as in: image: postgres:17-trixie",
         )
-    return found[0]
+    return found[1]
 
 
 def stands_in(image: str) -> bool:

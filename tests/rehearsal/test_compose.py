@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page
 
+from rehearsal.offline import base_images
 from tests.browser.page import DigitsPage
 from tests.pen import drawing
 from tests.rehearsal.deployment import clean_environment
@@ -66,7 +68,7 @@ def clone(folder: Path) -> Path:
     """Make this folder one that `make up` works in."""
     for file in ("Makefile", "docker-compose.yml"):
         shutil.copy(ROOT / file, folder)
-    for part in ("app", "scripts", "rehearsal"):
+    for part in ("app", "ops", "scripts"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".venv").symlink_to(ROOT / ".venv")
     return folder
@@ -251,6 +253,10 @@ def test_a_port_that_is_taken_is_named(stack: Stack) -> None:
 
 def test_a_container_that_stops_shows_its_last_words(stack: Stack) -> None:
     stack.run("make", "down")
-    done = stack.started("make", "up", POSTGRES_IMAGE="python:3.11-slim-bookworm")
+    file = stack.folder / "docker-compose.yml"
+    text = file.read_text()
+    file.write_text(re.sub(r"image: postgres:\S+", f"image: {base_images.python()}", text))
+    done = stack.started("make", "up")
+    file.write_text(text)
     assert done.returncode != 0
     assert "The two containers did not come up; Docker's reason and their last" in done.stderr

@@ -5,76 +5,76 @@
 set -euo pipefail
 
 fail() {
-    printf 'postgres stand-in: %s\n' "$*" >&2
-    exit 1
+  printf 'postgres stand-in: %s\n' "$*" >&2
+  exit 1
 }
 
 # from_file NAME: the value of NAME, or the content of the file NAME_FILE names.
 from_file() {
-    local name=$1 file_name="$1_FILE"
-    if [[ -n ${!name:-} && -n ${!file_name:-} ]]; then
-        fail "$name and $file_name are both set; set one of them"
-    fi
-    if [[ -n ${!file_name:-} ]]; then
-        cat -- "${!file_name}"
-    else
-        printf '%s' "${!name:-}"
-    fi
+  local name=$1 file_name="$1_FILE"
+  if [[ -n ${!name:-} && -n ${!file_name:-} ]]; then
+    fail "$name and $file_name are both set; set one of them"
+  fi
+  if [[ -n ${!file_name:-} ]]; then
+    cat -- "${!file_name}"
+  else
+    printf '%s' "${!name:-}"
+  fi
 }
 
 make_cluster() {
-    local user password database
-    user=$(from_file POSTGRES_USER)
-    password=$(from_file POSTGRES_PASSWORD)
-    database=$(from_file POSTGRES_DB)
-    user=${user:-postgres}
-    database=${database:-$user}
-    if [[ -z $password ]]; then
-        fail "there is no database yet and no password for its superuser; set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE"
-    fi
+  local user password database
+  user=$(from_file POSTGRES_USER)
+  password=$(from_file POSTGRES_PASSWORD)
+  database=$(from_file POSTGRES_DB)
+  user=${user:-postgres}
+  database=${database:-$user}
+  if [[ -z $password ]]; then
+    fail "there is no database yet and no password for its superuser; set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE"
+  fi
 
-    # --pwfile takes a file, never the command line, where ps would show it.
-    initdb --username="$user" --pwfile=<(printf '%s\n' "$password") \
-        --auth-local=trust --auth-host=trust --encoding=UTF8 --data-checksums
-    printf '\nhost all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
+  # --pwfile takes a file, never the command line, where ps would show it.
+  initdb --username="$user" --pwfile=<(printf '%s\n' "$password") \
+    --auth-local=trust --auth-host=trust --encoding=UTF8 --data-checksums
+  printf '\nhost all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
 
-    # Reachable by nobody else until it is complete.
-    pg_ctl --silent --wait --options="-c listen_addresses=''" start
-    local sql=(psql --no-password --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$user")
-    if [[ $database != postgres ]]; then
-        "${sql[@]}" --dbname postgres --set name="$database" <<<'CREATE DATABASE :"name";'
-    fi
-    local script
-    for script in /docker-entrypoint-initdb.d/*; do
-        case $script in
-            *.sh)
-                # shellcheck source=/dev/null
-                . "$script"
-                ;;
-            *.sql) "${sql[@]}" --dbname "$database" --file "$script" ;;
-        esac
-    done
-    pg_ctl --silent --wait --mode=fast stop
-    printf 'PostgreSQL init process complete; ready for start up.\n'
+  # Reachable by nobody else until it is complete.
+  pg_ctl --silent --wait --options="-c listen_addresses=''" start
+  local sql=(psql --no-password --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$user")
+  if [[ $database != postgres ]]; then
+    "${sql[@]}" --dbname postgres --set name="$database" <<<'CREATE DATABASE :"name";'
+  fi
+  local script
+  for script in /docker-entrypoint-initdb.d/*; do
+    case $script in
+    *.sh)
+      # shellcheck source=/dev/null
+      . "$script"
+      ;;
+    *.sql) "${sql[@]}" --dbname "$database" --file "$script" ;;
+    esac
+  done
+  pg_ctl --silent --wait --mode=fast stop
+  printf 'PostgreSQL init process complete; ready for start up.\n'
 }
 
 if [[ ${1:-} == -* ]]; then
-    set -- postgres "$@"
+  set -- postgres "$@"
 fi
 
 if [[ ${1:-} == postgres ]]; then
-    if [[ $(id -u) -eq 0 ]]; then
-        mkdir -p "$PGDATA" /var/run/postgresql
-        chmod 00700 "$PGDATA" || true
-        chmod 03775 /var/run/postgresql || true
-        find "$PGDATA" /var/run/postgresql \! -user postgres -exec chown postgres:postgres '{}' +
-        exec setpriv --reuid=postgres --regid=postgres --init-groups -- "$0" "$@"
-    fi
-    mkdir -p "$PGDATA"
+  if [[ $(id -u) -eq 0 ]]; then
+    mkdir -p "$PGDATA" /var/run/postgresql
     chmod 00700 "$PGDATA" || true
-    if [[ ! -s $PGDATA/PG_VERSION ]]; then
-        make_cluster
-    fi
+    chmod 03775 /var/run/postgresql || true
+    find "$PGDATA" /var/run/postgresql \! -user postgres -exec chown postgres:postgres '{}' +
+    exec setpriv --reuid=postgres --regid=postgres --init-groups -- "$0" "$@"
+  fi
+  mkdir -p "$PGDATA"
+  chmod 00700 "$PGDATA" || true
+  if [[ ! -s $PGDATA/PG_VERSION ]]; then
+    make_cluster
+  fi
 fi
 
 exec "$@"
