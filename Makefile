@@ -12,6 +12,8 @@ OPS := $(ops-for-$(TARGET))
 ifeq ($(OPS),)
 $(error TARGET=$(TARGET) is unknown. Use TARGET=digitalocean or TARGET=rehearsal)
 endif
+# Where a registry of images or packages cannot be reached, what stands in for it; else nothing.
+with-stand-ins := scripts/in rehearsal -m rehearsal.offline with
 # How a verb has to be typed, for messages that name the next one.
 export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
@@ -26,7 +28,7 @@ help: ## show this list
 run: ## the app without Docker: http://localhost:8501 (stop: Ctrl-C)
 	@scripts/in app -m ops run
 up: ## the app in its two containers, on http://localhost:8501
-	@scripts/in ops -m ops up
+	@$(with-stand-ins) scripts/in ops -m ops up
 down: ## stop the two containers (the logged answers stay)
 	@scripts/in ops -m ops down
 

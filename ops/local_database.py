@@ -61,10 +61,12 @@ def own_runtime_folder() -> None:
     Without one the embedded PostgreSQL takes a lock file in /tmp that belongs to whoever came
     first.
     """
-    if not os.environ.get("XDG_RUNTIME_DIR"):
-        folder = Path(tempfile.gettempdir()) / f"digits-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        os.environ["XDG_RUNTIME_DIR"] = str(folder)
+    folder = os.environ.get("XDG_RUNTIME_DIR")
+    if not folder:
+        folder = f"{tempfile.gettempdir()}/digits-{os.getuid()}"
+        os.environ["XDG_RUNTIME_DIR"] = folder
+    for private in (Path(folder), Path(folder) / "python_PostgresServer"):
+        private.mkdir(mode=0o700, exist_ok=True)
 
 
 def _embedded(data: Path) -> str:

@@ -13,6 +13,7 @@ GET = {
     "ssh": "sudo apt-get install openssh-client",
     "ssh-keygen": "sudo apt-get install openssh-client",
     "git": "sudo apt-get install git",
+    "npm": "sudo apt-get install npm",
     "docker": "sudo apt-get install docker.io, or https://docs.docker.com/engine/install/",
 }
 

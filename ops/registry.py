@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,21 +41,23 @@ class Registry:
     address: str
     held_open_by: int
 
-    def offer(self, images: Mapping[str, str]) -> None:
-        """Put images into it: by the name that the droplet pulls, the name here. Raises Failed."""
+    def offer(self, name: str, here: str) -> None:
+        """Put an image into it, by the name that the droplet pulls. Raises Failed.
+
+        `here` is its name on this machine.
+        """
         say.line("Putting it where the droplet can pull it from")
         quiet = [] if say.on_terminal() else ["--quiet"]  # on a terminal Docker draws how far it is
-        for name, here in images.items():
-            there = f"{self.address}/{name.partition('/')[2]}"
-            subprocess.run(["docker", "tag", here, there], check=True)
-            pushed = subprocess.run(["docker", "push", *quiet, there], check=False).returncode == 0
-            output_of("docker", "image", "rm", there)
-            if not pushed:
-                raise Failed(
-                    f"{name} could not be put into the registry on this machine; Docker's reason "
-                    "is above.",
-                    "See how full the disk is: df -h. Then run the same command again.",
-                )
+        there = f"{self.address}/{name.partition('/')[2]}"
+        subprocess.run(["docker", "tag", here, there], check=True)
+        pushed = subprocess.run(["docker", "push", *quiet, there], check=False).returncode == 0
+        output_of("docker", "image", "rm", there)
+        if not pushed:
+            raise Failed(
+                f"{name} could not be put into the registry on this machine; Docker's reason is "
+                "above.",
+                "See how full the disk is: df -h. Then run the same command again.",
+            )
 
 
 @contextmanager

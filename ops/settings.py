@@ -71,7 +71,6 @@ class Settings:
     registry_password: str = _setting(
         "REGISTRY_PASSWORD", "their password; the droplet keeps neither", secret=True
     )
-    postgres_image: str = _setting("POSTGRES_IMAGE", "another PostgreSQL image")
     healthy_within: str = _setting(
         "HEALTHY_WITHIN", "seconds that a new version has to get healthy in", "120"
     )

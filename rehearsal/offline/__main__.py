@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 from ops import say
-from ops.errors import Failed
+from ops.errors import Failed, SaidAlready
 
 from . import build, docker_plugins, provider_package
 from .base_images import BaseImages
@@ -29,6 +31,8 @@ def _arguments() -> argparse.Namespace:
     verbs.add_parser("plugins", help="docker compose and buildx for Debian 12")
     verbs.add_parser("env", help="what make up and a build need; prints their settings")
     verbs.add_parser("end", help="take away what `env` started")
+    around = verbs.add_parser("with", help="a command, with what it needs around it")
+    around.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
     return parser.parse_args()
 
 
@@ -38,6 +42,15 @@ def _print_settings() -> None:
         settings = build.prepare()
     for name, value in settings.items():
         print(f"export {name}={shlex.quote(value)}")
+
+
+def _run_with_stand_ins(command: list[str]) -> None:
+    """Run it; what was started for it ends with it. Raises SaidAlready if it fails."""
+    with build.prepared() as settings:
+        # Ctrl-C is for the command, too; its end is ours.
+        done = subprocess.run(command, env=os.environ | settings, check=False)
+    if done.returncode != 0:
+        raise SaidAlready
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -56,15 +69,21 @@ def _run(arguments: argparse.Namespace) -> None:
             _print_settings()
         case "end":
             build.end()
+        case "with":
+            _run_with_stand_ins(arguments.command)
 
 
 def main() -> int:
     """Run one; the exit status."""
     try:
         _run(_arguments())
+    except SaidAlready:
+        return 1
     except Failed as error:
         say.failure(error)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from digits.strokes import CANVAS
 from tests.conftest import need
 from tests.postgres import Database
 
@@ -63,7 +64,7 @@ def on_canvas() -> Callable[..., NDArray[np.uint8]]:
     """A function that puts grey levels (H, W) on a black canvas at a place, as RGBA."""
 
     def put(
-        digit: NDArray[np.uint8], side: int = 280, top: int = 0, left: int = 0
+        digit: NDArray[np.uint8], side: int = CANVAS, top: int = 0, left: int = 0
     ) -> NDArray[np.uint8]:
         canvas = np.zeros((side, side, 4), dtype=np.uint8)
         canvas[:, :, 3] = 255

@@ -1,13 +1,20 @@
-"""Draw docs/deployment.mmd, for light and for dark pages: scripts/diagram MERMAID.JS."""
+"""Draw docs/deployment.mmd, for light and for dark pages: `make pictures`.
+
+Mermaid comes from the npm registry, into .cache/.
+"""
 
 from __future__ import annotations
 
-import sys
+import subprocess
+import tarfile
 from pathlib import Path
 
+from ops.programs import need
 from tests.conftest import chromium
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+VERSION = "11.17.2"  # of Mermaid
+INSIDE = "package/dist/mermaid.min.js"
 FONT = "system-ui, 'Noto Sans', 'DejaVu Sans', sans-serif"
 # Blue for what is yours, on the two backgrounds that GitHub shows pictures on.
 LOOKS = {
@@ -22,6 +29,19 @@ LOOKS = {
         "lineColor": "#a7b3c5", "edgeLabelBackground": "#0d1117", "titleColor": "#f1f5f9",
     },
 }  # fmt: skip
+
+
+def mermaid_here() -> Path:
+    """Where mermaid.min.js is, once it has been fetched."""
+    folder = DOCS.parent / f".cache/mermaid-{VERSION}"
+    if not (folder / INSIDE).exists():
+        need("npm")
+        folder.mkdir(parents=True, exist_ok=True)
+        where = ("--pack-destination", folder)
+        subprocess.run(["npm", "pack", "--silent", *where, f"mermaid@{VERSION}"], check=True)
+        with tarfile.open(folder / f"mermaid-{VERSION}.tgz") as package:
+            package.extract(INSIDE, folder, filter="data")
+    return folder / INSIDE
 
 
 def main(mermaid: Path) -> None:
@@ -60,4 +80,4 @@ def main(mermaid: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(mermaid_here())

@@ -1,4 +1,4 @@
-"""Take the pictures of the page that the README shows: scripts/screenshots."""
+"""Take the pictures of the page that the README shows: `make pictures`."""
 
 from __future__ import annotations
 

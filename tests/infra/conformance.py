@@ -9,7 +9,6 @@ than its description, the exception is named in EXCEPTIONS with its reason.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,14 +19,11 @@ from openapi_core.datatypes import RequestParameters
 from openapi_core.validation.schemas.exceptions import InvalidSchemaValue
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
+from tests.infra.openapi import DESCRIPTION
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
-NAME = "digitalocean-openapi.json"
-HERE = ROOT / "data" / NAME
-BESIDE = ROOT.parent / "shared" / "data" / NAME
-DESCRIPTION = Path(os.environ.get("DIGITALOCEAN_OPENAPI") or (HERE if HERE.exists() else BESIDE))
 HOST = "https://api.digitalocean.com"
 
 

@@ -60,7 +60,16 @@ def test_make_alone_fits_a_terminal_and_says_what_to_do_first() -> None:
 
 def is_known(setting: str) -> bool:
     """Whether something that is no test reads this setting; pytest reads STANDING_REHEARSAL."""
-    places = ("Makefile", "scripts", "app", "infra", "rehearsal", "tests/**/conftest.py")
+    places = (
+        "Makefile",
+        "scripts",
+        "app",
+        "infra",
+        "ops",
+        "rehearsal",
+        "training",
+        "tests/**/conftest.py",
+    )
     texts = (file.read_text() for file in tracked(*places) if file.suffix not in (".png", ".pt"))
     return any(re.search(rf"\b{setting}\b", text) for text in texts)
 
@@ -74,7 +83,8 @@ def test_files_that_are_named_exist(page: Path) -> None:
         if link and not link.startswith("http"):
             assert (page.parent / link).exists(), link
     for path in re.findall(
-        r"`((?:app|infra|scripts|tests|rehearsal|docs|\.github)/[\w./-]+)`", text
+        r"`((?:app|benchmarks|infra|ops|scripts|tests|training|rehearsal|docs|\.github)/[\w./-]+)`",
+        text,
     ):
         assert (ROOT / path).exists() or is_ignored(path), path
 
@@ -94,7 +104,7 @@ def messages() -> list[str]:
 def test_a_message_is_printed_as_it_is_listed(message: str) -> None:
     sources = "\n".join(
         file.read_text()
-        for file in tracked("app", "infra", "scripts", "rehearsal", ".github")
+        for file in tracked("app", "infra", "ops", "scripts", "rehearsal", "training", ".github")
         if file.suffix not in (".png", ".pt")
     )
     # A long line of Python's may be broken into pieces.

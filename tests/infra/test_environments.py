@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import lock
+from ops import environment, lock
+from ops.errors import Failed
 from tests import packages
 from tests.conftest import need
 
@@ -89,7 +91,8 @@ def clone(tmp_path: Path, index: str) -> Clone:
     folder = tmp_path / "clone"
     for part in ("scripts", "ops", "rehearsal", "training", "app"):
         (folder / part).mkdir(parents=True)
-    for file in ("scripts/venv", "scripts/in", "ops/lock.py", "ops/errors.py"):
+    ops = ("__init__", "environment", "errors", "lock")
+    for file in ("scripts/venv", "scripts/in", *(f"ops/{name}.py" for name in ops)):
         shutil.copy(ROOT / file, folder / file)
     (folder / LIST).write_text("asked\n")
     (folder / LOCK).write_text("asked==1.0\nneeded==1.0\n")
@@ -175,11 +178,9 @@ def test_our_locks_are_what_their_lists_ask_for() -> None:
 
 
 def test_every_lock_is_of_an_environment_and_every_list_has_a_lock() -> None:
-    script = (ROOT / "scripts/venv").read_text()
-    for file in lock.lists():
-        locked = file.with_suffix(".txt")
-        assert (ROOT / locked).exists()
-        assert str(locked) in script
+    used = {name for locks in environment.LOCKS.values() for name in locks}
+    assert used == {str(file.with_suffix(".txt")) for file in lock.lists()}
+    for locked in used:
         pinned = [line.split(" ;")[0] for line in lock.pins((ROOT / locked).read_text())]
         assert [pin for pin in pinned if not re.fullmatch(r"[a-z0-9-]+==[a-z0-9.]+", pin)] == []
 
@@ -301,3 +302,28 @@ def test_without_that_index_it_comes_from_where_pip_has_it(clone: Clone) -> None
     said = clone.venv("training", TORCH_INDEX=f"{clone.settings['INDEX']}/nowhere")
     assert "PyTorch's CPU index does not answer; torch comes from pip's configured sources." in said
     assert clone.packages("training") == ["nvidia_thing==1.0", "torch==1.0"]
+
+
+def test_without_python_it_says_how_to_get_it(clone: Clone, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for program in ("bash", "dirname"):
+        (tmp_path / "bin" / program).symlink_to(shutil.which(program) or "")
+    said = clone.venv(status=1, PATH=str(tmp_path / "bin"))
+    assert "python3 is not installed, and everything here needs it." in said
+    assert "sudo apt-get install python3 python3-venv" in said
+
+
+def test_a_python_that_is_too_old_is_said() -> None:
+    with pytest.raises(Failed, match=r"python3 is 3\.9\.2; 3\.11 or newer is needed\."):
+        environment.need_python((3, 9, 2))
+
+
+def test_debians_python_without_its_venv_part_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Failed) as failed:
+        environment.need_venv_module()
+    assert "its venv part is not installed." in failed.value.lines()[0]
+    assert failed.value.lines()[-1] == "Install it:  sudo apt-get install python3-venv"

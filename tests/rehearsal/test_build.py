@@ -23,16 +23,16 @@ from tests.rehearsal.deployment import ROOT, clean_environment
 
 pytestmark = pytest.mark.timeout(600)
 
-INVENTORY = 'print(\'{"_meta": {"hostvars": {"digits": {"ansible_host": "192.0.2.1"}}}}\')\n'
-# Takes the place of scripts/on-droplet: what it is asked happens on this machine. The pull goes
-# where ssh would have forwarded it, once there is a file "go".
-DROPLET = r"""#!/bin/bash
-case $* in
-cat*) exec scripts/fingerprint ;;
-"docker version"*) echo "${PLATFORM:-linux/amd64}" && exit ;;
-"bash -s"*)
-  script=$(sed "s|/opt/digits|$DROPLET|; s|docker image inspect|$HAS|")
-  exec bash -c "$script" "${@:3}" ;;
+# Takes the place of ssh: what the droplet is asked happens on this machine. The pull goes where
+# ssh would have forwarded it, once there is a file "go".
+SSH = r"""#!/bin/bash
+command=${*: -1}
+case $command in
+*"cat /opt/digits/fingerprint"*)
+  exec .venv/ops/bin/python -c 'from ops import ansible; print(ansible.fingerprint())' ;;
+*"docker version"*) echo "${PLATFORM:-linux/amd64}" && exit ;;
+*"docker image inspect"*)
+  exec bash -c "$(sed "s|/opt/digits|$DROPLET|; s|docker image inspect|$HAS|" <<<"$command")" ;;
 esac
 exec 9>"$DROPLET/lock"
 flock --nonblock 9 || { echo "Another release is running: $(cat "$DROPLET/lock.holder")."; exit 1; }
@@ -40,12 +40,16 @@ echo "me, since noon" >"$DROPLET/lock.holder"
 echo "$*" >"$DROPLET/started"
 until [ -e "$DROPLET/go" ]; do sleep 0.1; done
 [[ $* != *NO_PULL=yes* ]] || exit 0
-name=$(grep -oE 'digits:[0-9a-f]{12} ' <<<"$*")
-here=${SSH_OPTIONS##*-R 127.0.0.1:$REGISTRY_PORT:}/${name% }
+name=$(grep -oE 'digits:[0-9a-f]{12} ' <<<"$command")
+registry=$(grep -oE -- "-R 127.0.0.1:$REGISTRY_PORT:[0-9.:]+" <<<"$*")
+here=${registry##*"$REGISTRY_PORT:"}/${name% }
 docker pull --quiet "$here"
 docker image inspect --format '{{.Os}}/{{.Architecture}}' "$here"
 docker image rm "$here" >/dev/null
 """
+
+
+RELEASE = (".venv/ops/bin/python", "-m", "ops", "release")
 
 
 def docker(*words: str | Path) -> str:
@@ -139,12 +143,14 @@ def laptop(tmp_path: Path, index: str, engine: None, offline: dict[str, str]) ->
     del engine
     folder = tmp_path / "project"
     left_out = shutil.ignore_patterns("__pycache__", "terraform*", ".terraform*")
-    for part in ("scripts", "rehearsal", "infra"):
+    for part in ("ops", "infra"):
         shutil.copytree(ROOT / part, folder / part, ignore=left_out)
     shutil.copy(ROOT / "docker-compose.yml", folder)
     (folder / ".venv").symlink_to(ROOT / ".venv")
-    (folder / "infra/ansible/inventory.py").write_text(INVENTORY)
-    (folder / "scripts/on-droplet").write_text(DROPLET)
+    ssh = folder / "bin/ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(SSH)
+    ssh.chmod(0o755)
     (tmp_path / "droplet").mkdir()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -154,6 +160,7 @@ def laptop(tmp_path: Path, index: str, engine: None, offline: dict[str, str]) ->
     settings |= offline | {
         "DROPLET": str(tmp_path / "droplet"),
         "DROPLET_IP": "192.0.2.1",
+        "PATH": f"{ssh.parent}:{os.environ['PATH']}",
         "HAS": "false",
         "REGISTRY_PORT": str(port),
         "RELEASED_BY": "me",
@@ -177,12 +184,12 @@ def laptop(tmp_path: Path, index: str, engine: None, offline: dict[str, str]) ->
 
 
 def test_two_at_once_the_second_is_refused_and_the_first_goes_on(laptop: Laptop) -> None:
-    first = laptop.start("scripts/release")
+    first = laptop.start(*RELEASE)
     wait_for((laptop.droplet / "started").exists)
     one = registries()
     assert len(one) == 1
     laptop.app("another digit")
-    said = laptop.run("scripts/release", status=1)
+    said = laptop.run(*RELEASE, status=1)
     assert "Another release is running: me, since noon." in said
     assert "connection" not in said
     assert registries() == one
@@ -195,7 +202,7 @@ def test_two_at_once_the_second_is_refused_and_the_first_goes_on(laptop: Laptop)
 
 @pytest.mark.parametrize("how", ["killed", "killed alone", "interrupted", "finished"])
 def test_the_registry_ends_with_its_release(laptop: Laptop, how: str) -> None:
-    process = laptop.start("scripts/release")
+    process = laptop.start(*RELEASE)
     wait_for((laptop.droplet / "started").exists)
     assert len(registries()) == 1
     match how:
@@ -223,7 +230,7 @@ def test_no_name_of_an_image_is_left_on_the_laptop(laptop: Laptop) -> None:
         docker("tag", "registry:2", name)
     try:
         before = set(docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())
-        laptop.run("scripts/release")
+        laptop.run(*RELEASE)
         after = set(docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())
         assert mine in after
         assert not after & set(killed)
@@ -236,7 +243,7 @@ def test_a_port_of_the_droplet_that_is_taken(laptop: Laptop) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(laptop.settings["REGISTRY_PORT"])))
         other.listen()
-        said = laptop.run("scripts/release", status=1, VERB_SUFFIX=" TARGET=rehearsal")
+        said = laptop.run(*RELEASE, status=1, VERB_SUFFIX=" TARGET=rehearsal")
         port = laptop.settings["REGISTRY_PORT"]
         assert (
             f"Port {port} of the droplet, which it would pull the image through, is taken." in said
@@ -246,7 +253,7 @@ def test_a_port_of_the_droplet_that_is_taken(laptop: Laptop) -> None:
         (laptop.droplet / "lock.holder").write_text("her@elsewhere, since noon\n")
         with (laptop.droplet / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            said = laptop.run("scripts/release", status=1)
+            said = laptop.run(*RELEASE, status=1)
         assert "Another release is running: her@elsewhere, since noon." in said
         assert not (laptop.droplet / "started").exists()
 
@@ -256,15 +263,15 @@ def test_what_the_droplet_has_is_neither_offered_nor_pulled(laptop: Laptop) -> N
     with socket.socket() as other:  # no port is needed then
         other.bind(("127.0.0.1", int(laptop.settings["REGISTRY_PORT"])))
         other.listen()
-        said = laptop.run("scripts/release", HAS="true")
+        said = laptop.run(*RELEASE, HAS="true")
     assert "The droplet has the image already." in said
     assert "NO_PULL=yes" in (laptop.droplet / "started").read_text()
 
 
 def test_it_is_built_for_the_droplets_kind_of_machine(laptop: Laptop) -> None:
     (laptop.droplet / "go").touch()
-    assert "linux/amd64" in laptop.run("scripts/release")
-    assert "linux/arm64" in laptop.run("scripts/release", PLATFORM="linux/arm64")
+    assert "linux/amd64" in laptop.run(*RELEASE)
+    assert "linux/arm64" in laptop.run(*RELEASE, PLATFORM="linux/arm64")
 
 
 def foreign_program() -> bytes:
@@ -302,7 +309,7 @@ def test_a_failed_build_names_its_cause(laptop: Laptop, cause: str) -> None:
     program = laptop.folder / "app/program"
     program.write_bytes(foreign_program())
     program.chmod(0o755)
-    said = laptop.run("scripts/build", status=1)
+    said = laptop.run(*RELEASE, status=1)
     assert "The image could not be built" in said
     assert says in said.splitlines()[-3 if cause == "processor" else -2]
 
@@ -315,18 +322,20 @@ def test_a_build_with_no_torch_anywhere_says_so_soon(laptop: Laptop) -> None:
         app = laptop.folder / "torchless"
         shutil.copytree(ROOT / "app", app)
         (app / "requirements.txt").write_text("torch==0.0.1\n")  # a version that nobody has
-        said = laptop.run("scripts/build", status=1, TORCH_INDEX=nowhere, APP_FOLDER=str(app))
+        said = laptop.run(*RELEASE, status=1, TORCH_INDEX=nowhere, APP_FOLDER=str(app))
     assert f"PyTorch's index {nowhere} does not answer" in said
     assert "The image could not be built: torch's CPU build cannot be had." in said
     assert time.monotonic() - began < 30, "the tries of an index that is not there took 47 s"
 
 
 @pytest.mark.parametrize(
-    ("pulls", "says"), [("true", "is as new as on Docker Hub"), ("false", "is here")]
+    ("pulls", "says"), [("true", "is as new as its registry has it"), ("false", "is here")]
 )
 def test_a_build_takes_the_newest_base_image_that_can_be_had(
     laptop: Laptop, tmp_path: Path, pulls: str, says: str
 ) -> None:
+    laptop.app("a digit", f"{BASE}COPY content /\n")
+    (laptop.droplet / "go").touch()
     programs = tmp_path / "programs"
     programs.mkdir()
     asked = tmp_path / "asked"
@@ -336,6 +345,7 @@ def test_a_build_takes_the_newest_base_image_that_can_be_had(
         f'exec {shutil.which("docker")} "$@"\n'
     )
     fake.chmod(0o755)
-    said = laptop.run("scripts/build", PATH=f"{programs}:{laptop.settings['PATH']}")
+    said = laptop.run(*RELEASE, HAS="true", PATH=f"{programs}:{laptop.settings['PATH']}")
     assert f"python:3.11-slim-bookworm {says}" in said
-    assert asked.read_text().split() == ["pull", "--quiet", "python:3.11-slim-bookworm"]
+    [pull] = asked.read_text().splitlines()
+    assert pull == "pull --quiet --platform linux/amd64 python:3.11-slim-bookworm"

@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import pytest
 
+from ops.docker import Build, build
+from ops.settings import Settings
 from tests.conftest import need
 from tests.rehearsal.deployment import ROOT, clean_environment
 
@@ -85,16 +87,18 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_the_same_build_is_the_same_image_with_the_name_that_the_droplet_gives_it(
-    engine: str, tmp_path: Path
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY content /\n")
     (tmp_path / "content").write_text(uuid4().hex)
-    here = {"DOCKER_HOST": engine, "APP_FOLDER": str(tmp_path), "TORCH_INDEX": "data:,"}
+    here = {"DOCKER_HOST": engine}
+    settings, wanted = Settings(app_folder=str(tmp_path)), Build(("digits-test:same",))
     ids, names = set(), set()
     for _ in range(3):
         time.sleep(1)  # a note of when it was built would have another second in it
-        run("scripts/build", "--tag", "digits-test:same", "--iidfile", tmp_path / "id", **here)
-        names.add((tmp_path / "id").read_text())
+        with monkeypatch.context() as there:
+            there.setenv("DOCKER_HOST", engine)
+            names.add(build(settings, wanted))
         ids.add(
             run("docker", "image", "inspect", "--format", "{{.Id}}", "digits-test:same", **here)
         )
@@ -102,7 +106,9 @@ def test_the_same_build_is_the_same_image_with_the_name_that_the_droplet_gives_i
     assert len(ids) == 1
     assert len(names) == 1
     # An engine with the older store, as the droplet's is, knows it by the name that releases use.
-    run("scripts/build", "--tag", "digits-test:same", **here)
+    with monkeypatch.context() as there:
+        there.setenv("DOCKER_HOST", engine)
+        build(settings, wanted)
     loaded = run(
         "bash", "-c", f"docker --host {engine} save digits-test:same | docker load --quiet"
     )

@@ -150,7 +150,6 @@ def test_a_wrong_token_is_called_a_wrong_token(deployment: Deployment) -> None:
         "deploy",
         DIGITALOCEAN_TOKEN="wrong",
         DIGITALOCEAN_API_URL=url,
-        DIGITALOCEAN_END_POINT=f"{url}/v2/",
     )
     assert done.returncode != 0
     assert "DigitalOcean does not know this token (401)" in done.stdout

@@ -408,10 +408,16 @@ def test_a_change_to_the_server_comes_with_a_release_and_cloud_init_is_not_in_th
     # What nginx would not take never gets in.
     broken = "echo nonsense >/etc/nginx/digits-upstream.conf; echo '# x' >>/etc/nginx/nginx.conf"
     kept = deployment.ssh("cat /etc/nginx/digits-upstream.conf")
+    fingerprint = deployment.ssh("cat /opt/digits/fingerprint")
     deployment.ssh(f"{broken}; echo other >/opt/digits/fingerprint")
     done = _second(deployment)
     assert done.returncode != 0
     assert "Nothing was released." in done.stdout
     assert deployment.ssh("tail -n 1 /etc/nginx/nginx.conf").strip() == "# x"
-    deployment.ssh(f"printf %s {shlex.quote(kept)} >/etc/nginx/digits-upstream.conf")
-    assert _second(deployment).returncode == 0
+    for file, content in (
+        ("/etc/nginx/digits-upstream.conf", kept),
+        ("/etc/nginx/nginx.conf", right),
+        ("/opt/digits/fingerprint", fingerprint),
+    ):
+        deployment.ssh(f"printf %s {shlex.quote(content)} >{file}")
+    deployment.ssh("nginx -t -q")

@@ -7,7 +7,7 @@ log=$folder/releases.log                 # one line for each version that went i
 settings=$folder/release.env             # the settings that docker compose reads for what serves
 upstream=/etc/nginx/digits-upstream.conf # the port that nginx sends visitors to
 backups=/var/backups/digits
-drain=${DRAIN:-5} # seconds that an old container gets to finish its requests, before it is stopped
+drain=${DRAIN:-5} # seconds at most that visitors get to leave an old container, before it is stopped
 export COMPOSE_PROJECT_NAME=digits
 
 # What the caller types behind a make command (" TARGET=rehearsal"), for messages that name one.
@@ -116,7 +116,7 @@ settle() {
       rm -f "$settings.new" "$log.new"
     fi
   fi
-  if nginx -t -q; then systemctl reload nginx; fi # the release may have been killed before it did
+  if nginx -t -q; then reload_nginx; fi # the release may have been killed before it did
   name_what_serves "$serving"
   for id in $(app_containers); do
     [ "$id" = "$serving" ] || retire "$id"
@@ -147,10 +147,28 @@ name_what_serves() {
   esac
 }
 
-# retire CONTAINER: give it time to finish its requests, then stop and remove it.
+# reload_nginx: have it read the port anew. It starts new worker processes; the old ones take no new
+# connection, and end when the last one that they have is closed.
+old_workers=''
+reload_nginx() {
+  old_workers=$(pgrep --full '^nginx: worker process' | paste --serial --delimiters ' ') || :
+  systemctl reload nginx
+}
+
+# wait_for_old_workers: until they have ended: then nobody is at an old container any more. An open
+# page is a connection that stays, so the wait has an end.
+wait_for_old_workers() {
+  local deadline=$((SECONDS + drain))
+  # shellcheck disable=SC2086 # a list of process ids; kill -0 asks whether any of them is there
+  while [ -n "$old_workers" ] && kill -0 $old_workers 2>/dev/null && [ $SECONDS -le $deadline ]; do
+    sleep 0.2 9>&-
+  done
+}
+
+# retire CONTAINER: give visitors time to leave it, then stop and remove it.
 retire() {
   if [ "$(docker container inspect --format '{{.State.Status}}' "$1")" = running ]; then
-    sleep "$drain" 9>&-
+    wait_for_old_workers
     docker stop --time 10 "$1" >/dev/null
   fi
   docker rm --force --volumes "$1" >/dev/null

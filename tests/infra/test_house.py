@@ -1,0 +1,99 @@
+"""The house rules of the code: where things are, how long they may be, how they speak."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ops.settings import Settings
+from ops.verbs import settings as listed
+from tests.infra.conftest import PYTHON
+
+ROOT = Path(__file__).resolve().parents[2]
+HOUSES = ("app", "benchmarks", "ops", "rehearsal", "tests", "training")
+OPS = sorted((ROOT / "ops").rglob("*.py"))
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """The project's files, those that are new included."""
+    command = ("git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in done.stdout.splitlines() if (ROOT / name).exists()]
+
+
+def named(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def test_python_has_its_houses() -> None:
+    strangers = {
+        named(file) for file in tracked("*.py") if file.relative_to(ROOT).parts[0] not in HOUSES
+    }
+    assert strangers == {"infra/ansible/inventory.py"}
+    assert len((ROOT / "infra/ansible/inventory.py").read_text().splitlines()) <= 12
+
+
+def test_bash_is_short_but_on_the_droplet() -> None:
+    own = ("infra/ansible/roles", "rehearsal/offline/images", "rehearsal/droplet", "tests")
+    lines = {
+        named(file): len(file.read_text().splitlines())
+        for file in tracked()
+        if file.is_file() and re.match(rb"#!.*\b(ba)?sh\b", file.read_bytes()[:64])
+        if not named(file).startswith(own)
+    }
+    assert sum(lines.values()) < 250, lines
+
+
+def test_nobody_sets_pythons_path_by_hand() -> None:
+    text = {
+        named(f): f.read_text() for f in tracked("*.py", "scripts", "Makefile", ".github", ".ci")
+    }
+    assert [name for name, said in text.items() if "PYTHON" + "PATH" in said] == []
+
+
+@pytest.mark.parametrize("file", OPS, ids=named)
+def test_modules_and_functions_of_ops_are_short(file: Path) -> None:
+    text = file.read_text()
+    assert len(text.splitlines()) <= 300
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, functions):
+            assert (node.end_lineno or 0) - node.lineno < 40, node.name
+
+
+@pytest.mark.parametrize("file", [f for f in OPS if f.parent.name == "verbs"], ids=named)
+def test_a_verb_is_a_module_with_a_run(file: Path) -> None:
+    tree = ast.parse(file.read_text())
+    assert ast.get_docstring(tree)
+    if file.name != "__init__.py":
+        assert "run" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_setting_is_in_the_list() -> None:
+    """Whatever the environment is asked for, by name, outside of the tests' own machinery."""
+    known = {field.metadata["name"] for field in Settings.__dataclass_fields__.values()}
+    known |= {name for names, *_ in listed.OTHERS for name in names.split(", ")}
+    # What other programs give us, or are given by us.
+    known |= {"PATH", "HOME", "DATABASE_PASSWORD_FILE", "SSH_IS_IN", "STAND_IN", "STAND_IN_CACHE"}
+    asked = re.compile(
+        r"""environ(?:\.get\(|\.pop\(|\[)\s*["'](\w+)["'](?!\]\s*=)|getenv\(["'](\w+)["']"""
+    )
+    for file in tracked("app/*.py", "benchmarks/*.py", "ops/*.py", "training/*.py"):
+        for names in asked.findall(file.read_text()):
+            assert set(filter(None, names)) <= known, named(file)
+    for file in [ROOT / "Makefile", *tracked("scripts/*")]:
+        used = re.findall(r"\$\{([A-Z][A-Z_]+):?[-+]|\$\(([A-Z][A-Z_]+)\)", file.read_text())
+        names = {name for pair in used for name in pair if name}
+        assert names - {"OPS", "TARGET", "MAKEFILE_LIST"} <= known, named(file)
+
+
+def test_the_list_is_printed_whole() -> None:
+    command = (ROOT / PYTHON, "-m", "ops", "settings")
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for field in Settings.__dataclass_fields__.values():
+        assert f" {field.metadata['name']} " in printed
+        assert field.metadata["means"] in printed
