@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -36,6 +37,9 @@ RUN_SECONDS = 30  # for which a page's next message waits for the one before, at
 # Frames that are no message: pings, pongs, pieces. A browser sends two a minute.
 EXTRA_FRAMES = 1_000  # at once
 EXTRA_FRAMES_PER_SECOND = 10
+
+# The one name that leads here beside the address, if there is one.
+DOMAIN = os.environ.get("SITE_DOMAIN", "")
 
 STREAM = "/_stcore/stream"
 # All that a browser asks for, and the two health checks; the rest of Streamlit is shut.
@@ -75,7 +79,7 @@ class Gate:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not _is_own_name(_host(scope)):
-            refusal = PlainTextResponse("This site has no name, only an address.\n", 421)
+            refusal = PlainTextResponse("This site answers by its own address only.\n", 421)
             await refusal(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD") or not PATHS.fullmatch(scope["path"]):
             await PlainTextResponse("There is nothing here.\n", 404)(scope, receive, send)
@@ -247,8 +251,8 @@ def _hostname(address: str) -> str | None:
 
 
 def _is_own_name(host: str | None) -> bool:
-    """An address, or localhost: a page whose own name was made to point here is foreign."""
-    if host == "localhost":
+    """An address, localhost or the domain: a page whose name was made to point here is foreign."""
+    if host == "localhost" or (DOMAIN and host == DOMAIN):
         return True
     try:
         ipaddress.ip_address(host or "")

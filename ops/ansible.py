@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -16,17 +17,24 @@ from ops.settings import ROOT, Settings
 from ops.ssh import options
 
 FOLDER = ROOT / "infra/ansible"
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*\.[a-z][a-z0-9-]*[a-z0-9]")
 
 
-def play(settings: Settings, *failure: str) -> None:
-    """Bring the server to what infra/ansible says. Raises Failed with these lines."""
+def play(settings: Settings, *failure: str, keep: bool = False) -> None:
+    """Bring the server to what infra/ansible says. Raises Failed with these lines.
+
+    With `keep`, the site stays as the deployment was set: its domain, its authority.
+    """
     here = str(Path(sys.executable).parent)
     environment = settings.environment() | {
         "ANSIBLE_CONFIG": str(FOLDER / "ansible.cfg"),
         # Its programs, and the Python that its inventory runs with, are this environment's.
         "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}",
     }
-    done = subprocess.run(["ansible-playbook", FOLDER / "site.yml"], env=environment, check=False)
+    more = ["--extra-vars", json.dumps({"web_keep_settings": True})] if keep else []
+    command: list[str | Path] = ["ansible-playbook", *more, FOLDER / "site.yml"]
+    done = subprocess.run(command, env=environment, check=False)
     if done.returncode != 0:
         raise Failed(*failure)
 
@@ -45,6 +53,32 @@ def fingerprint() -> str:
     return whole.hexdigest()
 
 
+def site(settings: Settings) -> dict[str, str]:
+    """How the site is reached: its domain, and who certifies its address. Raises Failed."""
+    if settings.acme not in ("on", "off"):
+        raise Failed(f"ACME={settings.acme} is neither on nor off.", "Give one: ACME=off")
+    if settings.domain and not _DOMAIN.fullmatch(settings.domain):
+        raise Failed(
+            f"TF_VAR_domain={settings.domain} is no name that a certificate could be for.",
+            "Give one such as digits.example.org, without http:// and in small letters.",
+        )
+    root = ""
+    if settings.acme_root:
+        try:
+            root = (ROOT / settings.acme_root).read_text()
+        except OSError as error:
+            raise Failed(
+                f"The authority's root certificate cannot be read: {error}.",
+                "Name its file: ACME_ROOT=...",
+            ) from error
+    return {
+        "site_domain": settings.domain,
+        "web_acme": settings.acme,
+        "web_acme_server": settings.acme_server,
+        "web_acme_root": root,
+    }
+
+
 def inventory(settings: Settings) -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError and StateError."""
     found = deployment.find(settings)
@@ -55,6 +89,8 @@ def inventory(settings: Settings) -> dict[str, object]:
             "vars": {
                 "ansible_ssh_common_args": shlex.join(options(settings)),
                 "app_fingerprint": fingerprint(),
+                "site_address": found.ip if found else None,
+                **site(settings),
             },
         },
         "_meta": {"hostvars": hosts},

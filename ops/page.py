@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
 
-from ops import say
+from ops import say, site
 from ops.errors import Failed
 from ops.settings import Settings
 
@@ -15,18 +16,19 @@ SECONDS = 60
 TIMEOUT = 5.0
 
 
-def answer(url: str) -> str:
+def answer(url: str, trust: ssl.SSLContext | None = None) -> str:
     """The text that `url` answers with. Raises OSError if it does not answer with 200."""
     # look() has checked the scheme, so this can't be made to read a file.
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310
+    with urllib.request.urlopen(url, timeout=TIMEOUT, context=trust) as response:  # noqa: S310
         return str(response.read().decode(errors="replace"))
 
 
 def problem_at(settings: Settings, url: str) -> tuple[str, str] | None:
     """What is wrong there and the one thing to do; None if the app answers as it should."""
+    trust = site.trust(settings)
     try:
-        healthy = answer(f"{url}/_stcore/health").strip() == "ok"
-        if healthy and "streamlit" in answer(url).lower():
+        healthy = answer(f"{url}/_stcore/health", trust).strip() == "ok"
+        if healthy and "streamlit" in answer(url, trust).lower():
             return None
     except urllib.error.HTTPError as error:
         return _refusal(settings, error.code, error.reason)
@@ -65,6 +67,11 @@ def _silence(settings: Settings, reason: object) -> tuple[str, str]:
             f"there is no such name ({reason.strerror})",
             f"Look at the droplet's address: {settings.verb('url')}",
         )
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return (
+            f"a browser refuses its certificate ({reason.verify_message})",
+            f"See what the droplet has: {settings.verb('status')}",
+        )
     if isinstance(reason, ConnectionRefusedError):
         return (
             "the machine is there, and nothing listens on the port: nginx does not run",
@@ -93,3 +100,20 @@ def look(settings: Settings, url: str) -> None:
                 raise Failed(f"{url} does not show the app: {what}.", fix)
             time.sleep(1)
     say.line(f"{url} answers, and the app behind it is healthy.")
+    _look_at_the_certificate(settings, url)
+
+
+def _look_at_the_certificate(settings: Settings, url: str) -> None:
+    """Say until when it is valid. Raises Failed if it should have been renewed long ago."""
+    try:
+        found = site.certificate(settings, url)
+    except OSError as error:
+        raise Failed(f"{url} cannot be looked at any more: {error}.", "Look again.") from error
+    if found is None:
+        return
+    if found.is_low:
+        raise Failed(
+            f"Its certificate ends soon and was not renewed: {found}.",
+            f"See why: {settings.verb('status')}",
+        )
+    say.line(f"Its certificate is {found}.")

@@ -42,6 +42,18 @@ class Settings:
     confirm: str = _setting("CONFIRM", "the answer to the question of destroy or restore")
     backup: str = _setting("BACKUP", "no: go on without a last backup")
 
+    # How the site is reached
+    domain: str = _setting("TF_VAR_domain", "a name that leads to the site's address, beside it")
+    acme: str = _setting("ACME", "off: deploy without a certificate, over HTTP", "on")
+    acme_server: str = _setting(
+        "ACME_SERVER",
+        "another certificate authority than this",
+        "https://acme-v02.api.letsencrypt.org/directory",
+    )
+    acme_root: str = _setting(
+        "ACME_ROOT", "the file with its root certificate, where browsers do not know it"
+    )
+
     # ssh
     private_key: str = _setting(
         "ANSIBLE_PRIVATE_KEY_FILE", "the private key that opens the droplet; no other is offered"

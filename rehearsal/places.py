@@ -16,6 +16,8 @@ SSH_KEY = STATE / "ssh_key"
 SSH_SOCKETS = STATE / "ssh"
 KNOWN_HOSTS = STATE / "known_hosts"
 DEPLOY_KEY = STATE / "deploy_key"
+AUTHORITY_URL = STATE / "authority-url"
+AUTHORITY_ROOT = STATE / "authority.pem"
 TERRAFORM = STATE / "terraform"
 PROVIDER = STATE / "provider"
 

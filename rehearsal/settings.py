@@ -34,8 +34,19 @@ def settings() -> dict[str, str]:
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(places.SSH_SOCKETS),
         "SSH_KNOWN_HOSTS": str(places.KNOWN_HOSTS),
         "DEPLOY_KEY_FILE": str(places.DEPLOY_KEY),
+        # The certificate authority. Never the real one: it would be asked for nothing.
+        **_authority(),
         # The build, where PyTorch's index does not answer.
         **({"PIP_CONF": str(pip_conf)} if pip_conf.exists() else {}),
+    }
+
+
+def _authority() -> dict[str, str]:
+    if not places.AUTHORITY_URL.exists():
+        return {"ACME": "off"}
+    return {
+        "ACME_SERVER": places.AUTHORITY_URL.read_text().strip(),
+        "ACME_ROOT": str(places.AUTHORITY_ROOT),
     }
 
 

@@ -13,6 +13,7 @@ from ops.errors import Failed
 from ops.programs import need
 from ops.settings import ROOT
 from rehearsal import api_process, places, terraform_root
+from rehearsal.authority import pebble
 from rehearsal.commands import need_packages, output
 from rehearsal.offline import build, docker_plugins, provider_package
 from rehearsal.offline.base_images import BaseImages
@@ -25,6 +26,7 @@ def up() -> None:
         terraform_root.make(places.TERRAFORM)
         # The answer to "what am I talking to?" belongs in every log.
         say.line(f"Rehearsal: the local DigitalOcean at {url} stands in for the real one.")
+        _start_the_authority()
         return
     say.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
     places.STATE.mkdir(mode=0o700, exist_ok=True)
@@ -33,6 +35,7 @@ def up() -> None:
     build.pip_settings(places.BUILD)
     terraform_root.make(places.TERRAFORM)
     _make_keys()
+    _start_the_authority()
     url = api_process.start()
     say.line(f"The local DigitalOcean answers at {url}; its log is {_shown(places.API_LOG)}.")
 
@@ -53,6 +56,10 @@ def _check() -> None:
         # Debian 12 has no compose for today's docker; Debian 13's serves.
         docker_plugins.install()
     need("terraform")
+
+
+def _start_the_authority() -> None:
+    say.line(f"Rehearsal: pebble at {pebble.start()} stands in for Let's Encrypt.")
 
 
 def _make_keys() -> None:

@@ -11,6 +11,7 @@ import base64
 import http.client
 import json
 import socket
+import ssl
 import struct
 import time
 import zlib
@@ -382,7 +383,12 @@ def unused_endpoints(url: str) -> dict[str, int]:
 
 def answer(url: str, method: str, path: str, headers: dict[str, str] | None = None) -> int:
     """The status of one plain request; 0 if the connection was closed instead."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
+    parts = urlsplit(url)
+    kinds: dict[str, type[http.client.HTTPConnection]] = {
+        "http": http.client.HTTPConnection,
+        "https": http.client.HTTPSConnection,
+    }
+    connection = kinds[parts.scheme](parts.netloc, timeout=PATIENCE)
     try:
         connection.request(method, path, headers=headers or {})
         return connection.getresponse().status
@@ -399,7 +405,9 @@ def handshake(url: str, headers: dict[str, str]) -> int:
 
 async def _handshake(url: str, headers: dict[str, str]) -> int:
     parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+    reader, writer = await asyncio.open_connection(
+        parts.hostname, _port(url), ssl=parts.scheme == "https" or None
+    )
     lines = {
         "Host": parts.netloc,
         "Connection": "Upgrade",
@@ -422,7 +430,7 @@ async def _handshake(url: str, headers: dict[str, str]) -> int:
 def raw_page(url: str) -> Iterator[socket.socket]:
     """An open page as a plain socket."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname or "", parts.port or 80), PATIENCE) as page:
+    with _connection(url) as page:
         page.sendall(
             f"GET /_stcore/stream HTTP/1.1\r\nHost: {parts.netloc}\r\nOrigin: {url}\r\n"
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -434,6 +442,20 @@ def raw_page(url: str) -> Iterator[socket.socket]:
         if b" 101 " not in head:
             raise ConnectionError(head.decode(errors="replace").splitlines()[0])
         yield page
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or {"http": 80, "https": 443}[parts.scheme]
+
+
+def _connection(url: str) -> socket.socket:
+    """To where a page's requests go, through TLS if it is so."""
+    host = urlsplit(url).hostname or ""
+    plain = socket.create_connection((host, _port(url)), PATIENCE)
+    if urlsplit(url).scheme == "http":
+        return plain
+    return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
 
 
 def _close_code(page: socket.socket) -> str:

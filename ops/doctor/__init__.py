@@ -52,6 +52,7 @@ def everything(settings: Settings) -> None:
     patient.check("login", server.login)
     patient.check("room", server.room)
     patient.check("page", server.page)
+    patient.check("certificate", server.certificate)
     patient.check("secrets", pipeline.secrets)
     patient.check("pipeline", pipeline.knows_the_droplet)
     if patient.failures:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import urllib.request
 
-from ops import deployment, ssh
+from ops import deployment, site, ssh
 from ops.cloud import CONTROL_PANEL
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
@@ -87,9 +87,10 @@ def room(patient: Patient) -> str:
 
 def page(patient: Patient) -> str:
     """The app answers from outside."""
-    address = f"http://{patient.need_droplet()}/_stcore/health"
+    trust = site.trust(patient.settings)
+    address = f"{site.url(patient.need_droplet())}/_stcore/health"
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with urllib.request.urlopen(address, timeout=5, context=trust) as answer:  # noqa: S310
             said = answer.read(100).decode(errors="replace").strip()
     except OSError as error:
         said = str(getattr(error, "reason", error))
@@ -98,3 +99,24 @@ def page(patient: Patient) -> str:
             f"{address} does not answer as the app does: {said}", patient.settings.verb("deploy")
         )
     return f"{address} says ok"
+
+
+def certificate(patient: Patient) -> str:
+    """The certificate is one that a browser takes, and is renewed in time."""
+    where = site.url(patient.need_droplet())
+    see = f"See why: {patient.settings.verb('status')}"
+    try:
+        found = site.certificate(patient.settings, where)
+    except OSError as error:
+        raise Failed(f"A browser refuses the certificate of {where}: {error}", see) from error
+    if found and found.is_low:
+        raise Failed(f"It should have been renewed: {found}", see)
+    if found:
+        return str(found)
+    if not patient.reached:
+        raise Skipped("needs ssh")
+    said = ssh.Droplet(patient.settings, patient.need_droplet()).ask("digits-certificate status")
+    what, *why = said.strip().splitlines() or ["the droplet does not say"]
+    if "ACME=off" in what:
+        raise Skipped(what)
+    raise Failed(what, *(why or [see]))

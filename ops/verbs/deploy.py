@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops import ansible, backups, deployment, lockout, page, plan_guard, say
+from ops import ansible, backups, deployment, lockout, page, plan_guard, say, site
 from ops.cloud import Cloud, CloudError
 from ops.doctor import before_deploy
 from ops.errors import Failed
@@ -24,7 +24,6 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         lockout.refuse(settings, plan.data)
         _guard_the_droplet(settings, plan)
         terraform.apply(plan)
-    url = terraform.output("url")
 
     say.phase("Ansible: the server")
     ansible.play(
@@ -36,8 +35,10 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     release.run(settings, [])
 
     say.phase("Look at it from outside")
+    ip = terraform.output("ip")
+    url = site.url(ip)
     page.look(settings, url)
-    _say_what_there_is(settings, url, terraform.output("ip"))
+    _say_what_there_is(settings, url, ip)
     _say_if_the_pipeline_is_left_behind(settings)
 
 
@@ -75,6 +76,7 @@ def _say_what_there_is(settings: Settings, url: str, ip: str) -> None:
         "",
         f"  URL    {url}",
         f"  IP     {ip}",
+        f"  HTTPS  {site.in_words(settings, url)}",
         f"  Cost   {price} a month, until {verb('destroy')}",
         "",
         "What next:",

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops import say
+from ops import say, site
 from ops.errors import Failed
 from ops.settings import Settings
 
@@ -44,6 +44,8 @@ def _noted(settings: Settings, verb: str) -> Iterator[None]:
         if settings.summary:
             of = f" of `{settings.image}`" if settings.image else ""
             page = f". The page: {settings.url}" if settings.url else ""
+            if settings.url.startswith("https:"):
+                page += f"; its certificate: {site.in_words(settings, settings.url)}"
             with Path(settings.summary).open("a") as file:
                 file.write(f"- `make {verb}`{of}: {result}, {say.seconds()} s{page}\n")
 

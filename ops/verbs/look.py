@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ops import deployment, page
+from ops import deployment, page, site
 from ops.settings import Settings
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Look there. Raises Failed."""
-    page.look(settings, settings.url or f"http://{deployment.address(settings)}")
+    page.look(settings, settings.url or site.url(deployment.address(settings)))

@@ -56,6 +56,7 @@ def _set_up_what_changed(settings: Settings, droplet: Droplet) -> None:
         "The server is not as infra/ansible says; what Ansible could not do is above. Nothing "
         "was released.",
         "Mend it, then run the same command again.",
+        keep=True,
     )
 
 

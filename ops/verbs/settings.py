@@ -13,6 +13,7 @@ OTHERS = (
     ("TF_WORKSPACE, TF_DATA_DIR", "", "Terraform's own: where its state is"),
     ("STROKES, BOX", "", "evaluate: a file of pen strokes, and the side of their box"),
     ("MNIST_ROOT", "data", "train: where MNIST is"),
+    ("SITE_DOMAIN", "", "up: a name that leads to the page, beside localhost"),
     ("PART", "all", "bench: recogniser, app or deployment"),
     ("PACKAGE, UPGRADE", "", "lock: the newest of one package; yes: of all"),
     ("PYTEST_ARGS", "", "test: pytest's arguments, for a part of the tests"),

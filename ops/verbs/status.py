@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops import deployment, say
+from ops import deployment, say, site
 from ops.settings import Settings
 from ops.ssh import Droplet
 
@@ -10,5 +10,5 @@ from ops.ssh import Droplet
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
     ip = deployment.address(settings)
-    say.line(f"{'URL':<12} http://{ip}")
+    say.line(f"{'URL':<12} {site.url(ip)}")
     Droplet(settings, ip).show("digits-status")

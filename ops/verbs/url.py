@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ops import deployment, say
+from ops import deployment, say, site
 from ops.settings import Settings
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Print it. Raises Failed."""
-    say.line(f"http://{deployment.address(settings)}")
+    say.line(site.url(deployment.address(settings)))

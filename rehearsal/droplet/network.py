@@ -12,8 +12,9 @@ from .docker import DropletError, docker, run
 # Private ranges that few networks use; the first one that is free is taken.
 SUBNETS = [f"10.213.{number}.0/24" for number in range(16)]
 SUBNET_IPV6 = "fd5d:1917:{number:x}::/64"
-# Docker Hub's stand-in, where there is one; then the droplets.
+# Docker Hub's stand-in, where there is one; the certificate authority; then the droplets.
 HUB_ADDRESS = 5
+AUTHORITY_ADDRESS = 6
 FIRST_ADDRESS = 10
 
 
@@ -27,6 +28,10 @@ class Network:
     def hub_address(self) -> str:
         """The address for Docker Hub's stand-in."""
         return str(self._subnets()[4][HUB_ADDRESS])
+
+    def authority_address(self) -> str:
+        """The address for the certificate authority."""
+        return str(self._subnets()[4][AUTHORITY_ADDRESS])
 
     def _subnets(self) -> dict[int, ipaddress.IPv4Network | ipaddress.IPv6Network]:
         """Its address ranges, by the version of IP."""

@@ -26,7 +26,10 @@ from . import debian, pip_conf
 from .machine import certificates
 
 DROPLET = "digits-rehearsal-droplet:debian-13-x64"
+AUTHORITY = "digits-rehearsal-authority:pebble"
 _HERE = Path(__file__).parent
+# The rehearsal's own, which no registry has, and where their recipes are.
+_OWN = {DROPLET: _HERE.parent / "droplet", AUTHORITY: _HERE.parent / "authority"}
 _RECIPE = "digits.rehearsal.recipe"
 _APT = Path("/etc/apt")
 # Where apt fetches from, and how.
@@ -67,17 +70,17 @@ class BaseImages:
         self._hub_answers = True
 
     def provide_all(self) -> None:
-        """Every image of the project, the droplet's too. Raises Failed."""
+        """Every image of the project, the rehearsal's own too. Raises Failed."""
         need_engine()
-        for image in (python(), postgres(), REGISTRY, DROPLET):
+        for image in (python(), postgres(), REGISTRY, *_OWN):
             self.provide(image)
 
     def provide(self, image: str) -> None:
         """See to it that this one is here. Raises Failed."""
         began = time.monotonic()
         recipe = _recipe(image)
-        # A real image is right whatever the recipe says; the droplet's is always ours.
-        real = has_image(image) and not stands_in(image) and image != DROPLET
+        # A real image is right whatever the recipe says.
+        real = has_image(image) and not stands_in(image) and image not in _OWN
         if real or _label(image, _RECIPE) == recipe:
             say.line(f"images: {image} is here{'' if real else ' (stand-in)'}")
             return
@@ -87,7 +90,7 @@ class BaseImages:
 
     def _pulled(self, image: str) -> bool:
         """Whether Docker Hub gave it."""
-        if image == DROPLET or not self._hub_answers:
+        if image in _OWN or not self._hub_answers:
             return False
         say.line(f"images: pulling {image}")
         try:
@@ -118,7 +121,7 @@ class BaseImages:
             )
         base = _base(image)
         self.provide(base)
-        what = "DigitalOcean's Debian 13" if image == DROPLET else image
+        what = {DROPLET: "DigitalOcean's Debian 13", AUTHORITY: "Let's Encrypt"}.get(image, image)
         say.line(f"images: making a stand-in for {what} from Debian packages")
         with tempfile.TemporaryDirectory() as scratch:
             context = shutil.copytree(folder, Path(scratch, "context"))
@@ -143,8 +146,8 @@ def _label(image: str, name: str) -> str:
 
 def _folder(image: str) -> Path:
     """Where the recipe of what stands in for an image is."""
-    if image == DROPLET:
-        return _HERE.parent / "droplet"
+    if image in _OWN:
+        return _OWN[image]
     return _HERE / "images" / image.partition(":")[0]
 
 

@@ -14,8 +14,11 @@ from tests.conftest import need
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh visitor: no cookies, a desktop's window."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    """A fresh visitor: no cookies, a desktop's window.
+
+    Whether a browser takes the site's certificate, test_8_https.py sees.
+    """
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, ignore_https_errors=True)
     yield context.new_page()
     context.close()
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import ssl
 import subprocess
 import time
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".rehearsal"
@@ -34,10 +36,27 @@ RUN echo {b64encode(YES.encode()).decode()} | base64 -d >serve.py && echo >digit
 USER 10001"""
 
 
+# Where Python's TLS and requests look for the authorities to trust, and what was there before us.
+TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+_TRUSTED = {name: os.environ[name] for name in TRUST if name in os.environ}
+
+
 def clean_environment() -> dict[str, str]:
     """The environment with neither a real account's settings nor those of a make around us."""
-    others = ("DIGITALOCEAN_", "TF_VAR_", "MAKE", "MFLAGS")
-    return {k: v for k, v in os.environ.items() if not k.startswith(others)}
+    others = ("ACME", "DIGITALOCEAN_", "TF_VAR_", "MAKE", "MFLAGS", *TRUST)
+    return {k: v for k, v in os.environ.items() if not k.startswith(others)} | _TRUSTED
+
+
+def trust_the_authority(folder: Path) -> None:
+    """Let this process's own requests trust the rehearsal's certificate authority.
+
+    What the tests start does not: it has to be told by the rehearsal's settings.
+    """
+    known = _TRUSTED.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
+    bundle = folder / "authorities.pem"
+    texts = [Path(known).read_text()] if known else []
+    bundle.write_text("\n".join([*texts, (STATE / "authority.pem").read_text()]))
+    os.environ.update(dict.fromkeys(TRUST, str(bundle)))
 
 
 def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -66,7 +85,7 @@ def rehearsed(*command: str) -> subprocess.CompletedProcess[str]:
 
 def url_in(output: str) -> str:
     """The page's address, from the box that `make deploy` ends with."""
-    found = re.search(r"^\| +URL +(http://[0-9.]+) +\|$", output, re.MULTILINE)
+    found = re.search(r"^\| +URL +(https?://[0-9.]+) +\|$", output, re.MULTILINE)
     assert found, f"no URL at the end of make deploy:\n{output[-3000:]}"
     return found[1]
 
@@ -103,7 +122,7 @@ class Deployment:
 
     @property
     def ip(self) -> str:
-        return self.url.removeprefix("http://")
+        return urlsplit(self.url).hostname or ""
 
     def ssh(self, command: str) -> str:
         """Run a command on the droplet as root, which must succeed; return what it prints."""

@@ -42,8 +42,11 @@ class Load:
 
 
 def _asks(url: str, keep_alive: bool, load: Load, over: threading.Event) -> None:
-    host = urlsplit(url).netloc
-    connection = http.client.HTTPConnection(host, timeout=10)
+    kinds: dict[str, type[http.client.HTTPConnection]] = {
+        "http": http.client.HTTPConnection,
+        "https": http.client.HTTPSConnection,
+    }
+    connection = kinds[urlsplit(url).scheme](urlsplit(url).netloc, timeout=10)
     number = 0
     while not over.is_set():
         path = PATHS[number % len(PATHS)]

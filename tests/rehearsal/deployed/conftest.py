@@ -12,7 +12,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import need
-from tests.rehearsal.deployment import STATE, Deployment, leftovers, run, url_in
+from tests.rehearsal.deployment import (
+    STATE,
+    Deployment,
+    leftovers,
+    run,
+    trust_the_authority,
+    url_in,
+)
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +40,15 @@ def volumes_before() -> str:
 
 
 @pytest.fixture(scope="session")
-def deployment(volumes_before: str) -> Iterator[Deployment]:
+def deployment(
+    volumes_before: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
     """One `make deploy TARGET=rehearsal` from nothing; what is left of it is cleared away."""
     del volumes_before
     try:
         done = run("make", "deploy", "TARGET=rehearsal")
         assert done.returncode == 0, done.stdout[-3000:]
+        trust_the_authority(tmp_path_factory.mktemp("authority"))
         yield Deployment(done.stdout, url_in(done.stdout))
     finally:
         if STATE.exists() and not os.environ.get("STANDING_REHEARSAL"):

@@ -88,15 +88,15 @@ def open_ports(address: str, *options: str) -> list[str]:
     return re.findall(r"^(\d+)/tcp +open ", scan.stdout, re.MULTILINE)
 
 
-def test_nothing_but_22_and_80_answers_from_outside(deployment: Deployment) -> None:
+def test_nothing_but_22_80_and_443_answers_from_outside(deployment: Deployment) -> None:
     need(shutil.which("nmap") is not None, "nmap is not installed", "apt-get install nmap")
     # What must not answer is there: the test would notice if it did.
     assert re.search(r"127\.0\.0\.1:850[12]", deployment.ssh("ss --listening --tcp --numeric"))
-    assert open_ports(deployment.ip) == ["22", "80"]
+    assert open_ports(deployment.ip) == ["22", "80", "443"]
     # A droplet has an IPv6 address only where the machine that rehearses has IPv6.
     shown = deployment.ssh("ip -6 -oneline address show dev eth0 scope global")
     for address in re.findall(r"inet6 ([0-9a-f:]+)/", shown):
-        assert open_ports(address, "-6") == ["22", "80"]
+        assert open_ports(address, "-6") == ["22", "80", "443"]
 
 
 def test_the_database_password_is_known_to_the_droplet_only(deployment: Deployment) -> None:

@@ -127,7 +127,7 @@ def test_the_journal_is_bounded_in_size(deployment: Deployment) -> None:
 def test_only_an_address_leads_here(deployment: Deployment) -> None:
     for host, status in (
         ("evil.example", 421), ("203.0.113.7.evil.example", 421), ("", 400), ("x" * 300, 421),
-        ("203.0.113.7", 200), ("[2001:db8::1]", 200), ("localhost", 200), ("LOCALHOST:80", 200),
+        ("203.0.113.7", 302), ("[2001:db8::1]", 302), ("localhost", 200), ("LOCALHOST:80", 200),
     ):  # fmt: skip
         ask = "curl --silent --output /dev/null --write-out '%{http_code}' -H"
         said = deployment.ssh(
@@ -135,7 +135,7 @@ def test_only_an_address_leads_here(deployment: Deployment) -> None:
         )
         assert int(said) == status, host
     other = requests.get(deployment.url, headers={"Host": "evil.example"}, timeout=30)
-    assert "This site answers by its IP address only." in other.text
+    assert "This site answers by its own address only." in other.text
 
 
 def test_one_address_cannot_fill_the_site(deployment: Deployment) -> None:
@@ -256,6 +256,7 @@ def test_status_says_what_serves_and_how_it_is(deployment: Deployment) -> None:
         r"^app +Up .+\((healthy|health: starting)\), .+MiB",
         r"^database +Up .+\(healthy\), \d+ answers$",
         r"^nginx +active$",
+        r"^certificate +for [0-9.]+, valid until 20\S+ \S+ UTC, renewed from 20.+ on$",
         r"^memory +\d+ of \d+ MB available",
         r"^disk +\S+ of \S+ free$",
         r"^last backup +20.+\.dump$",

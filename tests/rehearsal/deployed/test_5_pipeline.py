@@ -54,7 +54,7 @@ def github(registry: str, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
     need(ACT.exists(), "act is not installed", "make test (it installs act)")
     folder = tmp_path_factory.mktemp("github")
     settings = rehearsed("env").stdout
-    kept = r"^((?:DIGITALOCEAN_API_URL|TORCH_INDEX|PIP_CONF)=.*)$"
+    kept = r"^((?:DIGITALOCEAN_API_URL|ACME_ROOT|TORCH_INDEX|PIP_CONF)=.*)$"
     env = dict(line.split("=", 1) for line in re.findall(kept, settings, re.MULTILINE))
     github = GitHub(
         folder,

@@ -30,7 +30,7 @@ docker() { setpriv --pdeathsig KILL docker "$@" 9>&-; }
 compose() {
   local file=$settings
   [ -e "$file" ] || file=/dev/null
-  docker compose --project-directory "$folder" --env-file "$file" "$@"
+  docker compose --project-directory "$folder" --env-file /etc/digits/site.env --env-file "$file" "$@"
 }
 
 # setting NAME: its value in release.env, or nothing.

@@ -1,0 +1,93 @@
+"""How the site is reached from outside: over HTTPS with a good certificate, else over HTTP.
+
+Certificates are judged as a browser does, by the roots that this machine trusts, and ACME_ROOT.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from ops.errors import Failed
+from ops.settings import ROOT, Settings
+
+SECONDS = 5.0
+LOW = timedelta(days=2)  # half of them are left when a certificate is renewed, at the latest
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the site shows a browser, which takes it."""
+
+    until: datetime
+
+    @property
+    def renewed_from(self) -> datetime:
+        """Half a certificate's six days before its end, or sooner if the authority says so."""
+        return self.until - timedelta(hours=80)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether it should have been renewed long ago."""
+        return self.until - datetime.now(UTC) < LOW
+
+    def __str__(self) -> str:
+        return f"valid until {self.until:%F %H:%M} UTC, renewed from {self.renewed_from:%F} on"
+
+
+def trust(settings: Settings) -> ssl.SSLContext:
+    """What a certificate is judged by. Raises Failed if ACME_ROOT is no certificate."""
+    context = ssl.create_default_context()
+    if settings.acme_root:
+        try:
+            context.load_verify_locations(ROOT / settings.acme_root)
+        except OSError as error:
+            raise Failed(
+                f"ACME_ROOT={settings.acme_root} holds no certificate to trust: {error}.",
+                "Name the file with the authority's root (PEM), or none.",
+            ) from error
+    return context
+
+
+def url(address: str) -> str:
+    """Where the site is: what its port 80 leads to, or that itself."""
+    connection = http.client.HTTPConnection(address, timeout=SECONDS)
+    try:
+        connection.request("HEAD", "/")
+        leads_to = urlsplit(connection.getresponse().getheader("Location") or "")
+    except (OSError, http.client.HTTPException):
+        return f"http://{address}"
+    finally:
+        connection.close()
+    return f"https://{leads_to.netloc}" if leads_to.scheme == "https" else f"http://{address}"
+
+
+def certificate(settings: Settings, where: str) -> Certificate | None:
+    """The certificate of a site; None over HTTP. Raises OSError if a browser would not take it."""
+    there = urlsplit(where)
+    if there.scheme != "https" or not there.hostname:
+        return None
+    end = (there.hostname, there.port or 443)
+    with (
+        socket.create_connection(end, timeout=SECONDS) as connection,
+        trust(settings).wrap_socket(connection, server_hostname=there.hostname) as tls,
+    ):
+        shown = tls.getpeercert() or {}
+    until = ssl.cert_time_to_seconds(str(shown["notAfter"]))
+    return Certificate(datetime.fromtimestamp(until, UTC))
+
+
+def in_words(settings: Settings, where: str) -> str:
+    """Its certificate, for a line of a report."""
+    try:
+        found = certificate(settings, where)
+    except OSError as error:
+        return f"a browser refuses it: {error}"
+    if found:
+        return str(found)
+    why = "as ACME=off wants it" if settings.acme == "off" else "the droplet tries again by itself"
+    return f"none, so the page is on HTTP; {why}"

@@ -1,0 +1,1 @@
+"""The rehearsal's certificate authority: pebble, which stands in for Let's Encrypt."""
