@@ -1,0 +1,407 @@
+"""HTTPS: a certificate from nothing, renewed under load, and whatever may go wrong with it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.browser.page import DigitsPage
+from tests.conftest import chromium, need
+from tests.pen import drawing
+from tests.rehearsal.deployment import STATE, Deployment, run, trust_the_authority
+from tests.rehearsal.load import under_load
+
+pytestmark = pytest.mark.timeout(900)
+
+AUTHORITY = "digits-rehearsal-authority"
+STATE_THERE = "/var/lib/digits/certificate"
+SERVED = "/etc/nginx/digits-certificate.pem"
+NAME = "digits.example.org"
+ON_HTTP = "none, so the site is on HTTP"
+
+
+def certificate(deployment: Deployment, word: str = "now") -> str:
+    """Run what the timer runs, on the droplet; what it says."""
+    return deployment.ssh(f"digits-certificate {word} 2>&1 || true")
+
+
+def serial(deployment: Deployment) -> str:
+    """The serial number of what is served, or nothing."""
+    return deployment.ssh(f"openssl x509 -noout -serial -in {SERVED} 2>/dev/null || true").strip()
+
+
+def forget(deployment: Deployment, *, all_of_it: bool = True) -> None:
+    """As before the first order; or only what was noted of orders, which bounds them."""
+    files = f"{STATE_THERE} {SERVED}" if all_of_it else f"{STATE_THERE}/orders"
+    deployment.ssh(f"rm -rf {files}")
+
+
+def scheme(deployment: Deployment) -> str:
+    """How a visitor who comes to port 80 is served; whatever it is, it is no error."""
+    answer = requests.get(f"http://{deployment.ip}/_stcore/health", timeout=30)
+    assert (answer.status_code, answer.text) == (200, "ok")
+    return answer.url.partition(":")[0]
+
+
+@contextmanager
+def wants_a_name(deployment: Deployment) -> Iterator[None]:
+    """While the site is to have one more name, which leads there: so it orders."""
+    line = f"{deployment.ip} {NAME}"
+    forget(deployment, all_of_it=False)
+    deployment.ssh(f"echo {line} >>/etc/hosts; {domain(NAME)}")
+    in_authority(f"echo {line} >>/etc/hosts")
+    try:
+        yield
+    finally:
+        # Docker has the file mounted, so it is written, not replaced.
+        away = f"grep -v {NAME} /etc/hosts >/tmp/hosts; cat /tmp/hosts >/etc/hosts"
+        in_authority(away)
+        deployment.ssh(f"{away}; {domain('')}")
+        forget(deployment, all_of_it=False)
+        certificate(deployment)
+        forget(deployment, all_of_it=False)
+    assert scheme(deployment) == "https"
+
+
+def domain(name: str) -> str:
+    """The command that sets it."""
+    return f"sed -i 's/^SITE_DOMAIN=.*/SITE_DOMAIN={name}/' /etc/digits/site.env"
+
+
+def in_authority(command: str) -> None:
+    subprocess.run(["docker", "exec", AUTHORITY, "sh", "-c", command], check=True)
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    """While the authority does not answer."""
+    subprocess.run(["docker", "pause", AUTHORITY], check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "unpause", AUTHORITY], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def trusting_home(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which Chromium finds the rehearsal's authority among those to trust."""
+    need(shutil.which("certutil"), "certutil is not installed", "apt-get install libnss3-tools")
+    del deployment
+    home = tmp_path_factory.mktemp("home")
+    store = home / ".pki/nssdb"
+    store.mkdir(parents=True)
+    parts = (STATE / "authority.pem").read_text().split("-----BEGIN CERTIFICATE-----")
+    root = home / "root.pem"
+    root.write_text("-----BEGIN CERTIFICATE-----" + parts[-1])
+    certutil = ["certutil", "-d", f"sql:{store}"]
+    subprocess.run([*certutil, "-N", "--empty-password"], check=True)
+    add = [*certutil, "-A", "-n", "rehearsal", "-t", "C,,", "-i", str(root)]
+    subprocess.run(add, check=True)
+    return home
+
+
+def test_a_browser_that_trusts_the_authority_is_at_home(
+    deployment: Deployment, trusting_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert deployment.url == f"https://{deployment.ip}"
+    before = len(deployment.rows())
+    monkeypatch.setenv("HOME", str(trusting_home))
+    with chromium() as browser:
+        page = browser.new_page()
+        sockets: list[str] = []
+        page.on("websocket", lambda socket: sockets.append(socket.url))
+        visitor = DigitsPage(page)
+        visitor.open(f"http://{deployment.ip}")
+        assert page.url.rstrip("/") == deployment.url
+        visitor.draw(drawing(7))
+        assert visitor.prediction()[0] == 7
+        visitor.press_correct()
+        visitor.wait_until_cleared()
+        assert page.evaluate("isSecureContext")
+        assert sockets
+        assert all(url.startswith("wss://") for url in sockets)
+    assert len(deployment.rows()) == before + 1
+
+
+def test_a_redirect_is_not_remembered_and_the_challenge_is_not_redirected(
+    deployment: Deployment,
+) -> None:
+    there = f"http://{deployment.ip}"
+    answer = requests.get(f"{there}/a?b=c", timeout=30, allow_redirects=False)
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == f"{deployment.url}/a?b=c"
+    challenge = requests.get(
+        f"{there}/.well-known/acme-challenge/none", timeout=30, allow_redirects=False
+    )
+    assert challenge.status_code == 404
+    # Browsers would ignore it for an address.
+    assert "Strict-Transport-Security" not in requests.get(deployment.url, timeout=30).headers
+
+
+def test_tls_is_modern(deployment: Deployment) -> None:
+    need(shutil.which("sslscan"), "sslscan is not installed", "apt-get install sslscan")
+    said = run("sslscan", "--no-colour", deployment.ip).stdout
+    protocols = dict(re.findall(r"^(SSLv\d|TLSv1\.\d) +(\w+)$", said, re.MULTILINE))
+    enabled = {name for name, state in protocols.items() if state == "enabled"}
+    assert enabled == {"TLSv1.2", "TLSv1.3"}
+    ciphers = re.findall(r"^(?:Preferred|Accepted) +(\S+) +(\d+) bits +(\S+)", said, re.MULTILINE)
+    assert ciphers
+    for protocol, bits, cipher in ciphers:
+        assert int(bits) >= 128
+        assert "GCM" in cipher or "CHACHA20" in cipher, cipher
+        assert protocol == "TLSv1.3" or cipher.startswith("ECDHE-"), cipher
+    assert re.search(rf"^Altnames: +IP Address:{re.escape(deployment.ip)}$", said, re.MULTILINE)
+    assert "not vulnerable to heartbleed" in said
+    asked = ("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_version}")
+    root = str(STATE / "authority.pem")
+    assert run(*asked, "--cacert", root, deployment.url).stdout == "2"
+
+
+def test_everybody_sees_its_state(deployment: Deployment) -> None:
+    until = r"valid until 20\S+ \S+ UTC, renewed from 20\S+"
+    assert re.search(rf"^\|   HTTPS  {until} on +\|$", deployment.output, re.MULTILINE)
+    for verb in ("status", "doctor", "look"):
+        said = run("make", verb, "TARGET=rehearsal")
+        assert re.search(until, said.stdout), verb
+        assert said.returncode == 0
+    assert run("make", "--silent", "url", "TARGET=rehearsal").stdout.endswith(f"{deployment.url}\n")
+    timer = deployment.ssh("systemctl list-timers digits-certificate.timer --no-pager")
+    assert "digits-certificate.service" in timer
+
+
+def test_keys_are_for_root_alone_and_nowhere_else(deployment: Deployment) -> None:
+    listed = deployment.ssh(f"find {STATE_THERE} {SERVED} -type f -printf '%m %u %p\\n'")
+    keys = [line.split() for line in listed.splitlines() if line.endswith((".key", ".pem"))]
+    assert len(keys) >= 3  # the account's, lego's, nginx's
+    assert {(mode, user) for mode, user, _ in keys} == {("600", "root")}
+    line = deployment.ssh(f"openssl pkey -in {SERVED} | sed -n 2p").strip()
+    there = f"grep -rlF {shlex.quote(line)} /var/backups /var/log /opt/digits /etc /tmp || true"
+    assert deployment.ssh(there).split() == [SERVED]
+    assert deployment.ssh(f"journalctl | grep -cF {shlex.quote(line)} || true").strip() == "0"
+    assert line not in deployment.output
+
+
+def test_a_second_deploy_orders_nothing(deployment: Deployment) -> None:
+    before = deployment.ssh(f"cat {STATE_THERE}/orders"), serial(deployment)
+    done = run("make", "deploy", "TARGET=rehearsal")
+    assert done.returncode == 0
+    assert set(re.findall(r"changed=(\d+)", done.stdout)) == {"0"}
+    assert (deployment.ssh(f"cat {STATE_THERE}/orders"), serial(deployment)) == before
+
+
+def test_a_new_certificate_is_not_noticed(deployment: Deployment) -> None:
+    before = serial(deployment)
+    with under_load(deployment.url, askers=4, stayers=10) as load, wants_a_name(deployment):
+        assert "A new certificate" in certificate(deployment)
+        time.sleep(2)
+    print(f"{load.requests} requests, {len(load.failed)} failed, {load.dropped} pages dropped")
+    assert serial(deployment) != before
+    assert load.failed == []
+    assert load.dropped == 0
+
+
+def test_the_authority_is_away_at_first(deployment: Deployment) -> None:
+    forget(deployment)
+    with away():
+        said = certificate(deployment)
+        assert "The certificate authority does not answer" in said
+        assert ON_HTTP in said
+        assert scheme(deployment) == "http"
+        doctor = run("make", "doctor", "TARGET=rehearsal")
+        assert doctor.returncode != 0
+        assert "FAIL  certificate" in doctor.stdout
+        assert "The certificate authority does not answer" in doctor.stdout
+        assert run("make", "look", "TARGET=rehearsal").returncode == 0  # the page answers
+    deployment.ssh("systemctl start digits-certificate")  # as the timer does
+    assert scheme(deployment) == "https"
+    assert "The certificate authority" not in certificate(deployment, "status")
+
+
+@pytest.mark.parametrize("what", ["ended", "not readable", "gone", "without its key"])
+def test_what_a_browser_would_refuse_is_not_served(deployment: Deployment, what: str) -> None:
+    spoil = {
+        "ended": "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj /"
+        " -not_before 20200101000000Z -not_after 20200107000000Z -keyout /tmp/k -out /tmp/c"
+        f" -addext subjectAltName=IP:{deployment.ip} 2>/dev/null && cat /tmp/c /tmp/k >{SERVED}",
+        "not readable": f"echo nothing >{SERVED}",
+        "gone": f"rm {SERVED}",
+        "without its key": f"openssl x509 -in {SERVED} -out /tmp/c && cat /tmp/c >{SERVED}",
+    }[what]
+    with away():
+        # Nor is there another one: the authority has been away until past the end.
+        deployment.ssh(f"rm -rf {STATE_THERE}/lego/certificates; {spoil}")
+        # nginx starts all the same, and the site is there.
+        deployment.ssh("systemctl restart nginx")
+        assert scheme(deployment) == "http"
+        assert ON_HTTP in certificate(deployment)
+        assert scheme(deployment) == "http"
+    forget(deployment, all_of_it=False)
+    certificate(deployment, "")
+    assert scheme(deployment) == "https"
+
+
+def test_port_80_is_closed(deployment: Deployment) -> None:
+    rule = "inet digits_rehearsal_firewall inbound tcp dport 80 drop"
+    with wants_a_name(deployment):
+        deployment.ssh(f"nft insert rule {rule}")
+        said = certificate(deployment)
+        deployment.ssh(
+            "nft -a list chain inet digits_rehearsal_firewall inbound"
+            " | sed -n 's/.*dport 80 drop # handle //p'"
+            " | xargs nft delete rule inet digits_rehearsal_firewall inbound handle"
+        )
+        assert "cannot reach the site on port 80" in said
+        assert "firewall.tf" in said
+        assert requests.get(f"{deployment.url}/_stcore/health", timeout=30).text == "ok"
+
+
+def test_the_challenge_is_answered_wrongly(deployment: Deployment) -> None:
+    file = "/etc/nginx/digits-challenge.conf"
+    with wants_a_name(deployment):
+        deployment.ssh(f"sed -i 's#/var/www/acme#/nowhere#' {file} && systemctl reload nginx")
+        said = certificate(deployment)
+        deployment.ssh(f"sed -i 's#/nowhere#/var/www/acme#' {file} && systemctl reload nginx")
+        assert "was answered wrongly on port 80" in said
+        assert scheme(deployment) == "https"
+
+
+def test_the_disk_is_full_while_it_is_written(deployment: Deployment) -> None:
+    there = f"{STATE_THERE}/lego/certificates"
+    with wants_a_name(deployment):
+        before = serial(deployment)
+        deployment.ssh(f"mount -t tmpfs -o size=4k full {there}")
+        said = certificate(deployment)
+        deployment.ssh(f"umount {there}")
+        assert "The droplet's disk is full" in said
+        assert serial(deployment) == before
+        assert scheme(deployment) == "https"
+
+
+def test_it_is_killed_half_way(deployment: Deployment) -> None:
+    with wants_a_name(deployment):
+        for instant in (0.2, 0.6, 1.2, 2.5, 4):
+            forget(deployment, all_of_it=False)
+            deployment.ssh(f"timeout --signal=KILL {instant} digits-certificate || true")
+            deployment.ssh("pkill -KILL lego || true; nginx -t -q")
+            assert scheme(deployment) == "https"
+        forget(deployment, all_of_it=False)
+        certificate(deployment)
+        assert NAME in certificate(deployment, "status")
+        assert deployment.ssh("ls /etc/nginx/digits-certificate.pem.* 2>/dev/null || true") == ""
+
+
+def test_two_at_once_order_once(deployment: Deployment) -> None:
+    with wants_a_name(deployment):
+        deployment.ssh("digits-certificate & digits-certificate now; wait")
+        orders = deployment.ssh(f"cat {STATE_THERE}/orders")
+        assert orders.count(" try ") == orders.count(" got ") == 1
+        assert NAME in certificate(deployment, "status")
+
+
+def test_orders_are_bounded(deployment: Deployment) -> None:
+    file = "/etc/nginx/digits-challenge.conf"
+    with wants_a_name(deployment):
+        deployment.ssh(f"sed -i 's#/var/www/acme#/nowhere#' {file} && systemctl reload nginx")
+        said = [certificate(deployment) for _ in range(6)]
+        deployment.ssh(f"sed -i 's#/nowhere#/var/www/acme#' {file} && systemctl reload nginx")
+        assert "Four orders failed within the last hour" in said[4]
+        assert deployment.ssh(f"grep -c ' try ' {STATE_THERE}/orders").strip() == "4"
+        deployment.ssh(
+            f"for n in 1 2 3 4; do echo $(date +%s) got {deployment.ip} {NAME};"
+            f" done >{STATE_THERE}/orders"
+        )
+        assert "Four certificates were ordered within a week" in certificate(deployment)
+
+
+def test_the_clock_is_a_day_wrong(deployment: Deployment) -> None:
+    deployment.ssh("DEBIAN_FRONTEND=noninteractive apt-get install -qq faketime >/dev/null")
+    with wants_a_name(deployment):
+        for off, word in (("+1 day", "ahead"), ("-1 day", "behind")):
+            said = deployment.ssh(f"faketime '{off}' digits-certificate now 2>&1 || true")
+            assert re.search(rf"The droplet's clock is 1\d\d\d minutes {word}", said), said
+            assert scheme(deployment) == "https"
+
+
+def test_a_renewal(deployment: Deployment, tmp_path: Path) -> None:
+    """The authority gives short ones, whose time to be renewed comes at once."""
+    validity = '"certificateValidityPeriod": '
+    set_to = f"sed -i 's/{validity}.*/{validity}%d/' /etc/pebble/pebble.json"
+
+    def start_anew(seconds: int) -> None:
+        in_authority(set_to % seconds)
+        subprocess.run(["docker", "restart", AUTHORITY], check=True, capture_output=True)
+        run("make", "url", "TARGET=rehearsal")  # fetches the new root
+        root = shlex.quote((STATE / "authority.pem").read_text())
+        deployment.ssh(f"printf %s {root} >/etc/digits/acme-root.pem")
+        trust_the_authority(tmp_path)
+
+    start_anew(2 * 86400)
+    try:
+        forget(deployment, all_of_it=False)
+        certificate(deployment)  # the account is not known any more
+        certificate(deployment)
+        first = serial(deployment)
+
+        forget(deployment, all_of_it=False)
+        deployment.ssh(f"touch -d '-13 hours' {STATE_THERE}/asked")
+        with under_load(deployment.url, askers=4, stayers=10) as load:
+            assert "A new certificate" in certificate(deployment, "")
+            time.sleep(2)
+        assert serial(deployment) != first
+        assert load.failed == []
+        assert load.dropped == 0
+    finally:
+        start_anew(576000)
+        forget(deployment)
+        certificate(deployment)
+    assert scheme(deployment) == "https"
+
+
+def test_a_domain(deployment: Deployment) -> None:
+    before = serial(deployment)
+    forget(deployment, all_of_it=False)
+    line = f"{deployment.ip} {NAME}"
+    named = {"TF_VAR_domain": NAME, "TARGET": "rehearsal"}
+    try:
+        # It does not lead here yet: that is said, and the site stays on what it has.
+        done = run("make", "deploy", **named)
+        assert done.returncode == 0
+        assert f"{NAME} leads to no address" in done.stdout
+        assert serial(deployment) == before
+        assert scheme(deployment) == "https"
+        deployment.ssh(f"echo {line} >>/etc/hosts")
+        in_authority(f"echo {line} >>/etc/hosts")
+        assert "A new certificate" in certificate(deployment)
+        root = str(STATE / "authority.pem")
+        ask = ("curl", "--silent", "--show-error", "--cacert", root, "--include")
+        to = ("--resolve", f"{NAME}:443:{deployment.ip}", "--resolve", f"{NAME}:80:{deployment.ip}")
+        by_name = run(*ask, *to, f"https://{NAME}/_stcore/health").stdout
+        assert "strict-transport-security: max-age=86400" in by_name
+        assert by_name.endswith("ok")
+        assert f"https://{NAME}/" in run(*ask, *to, f"http://{NAME}/").stdout
+        by_address = run(*ask, f"{deployment.url}/_stcore/health").stdout
+        assert "strict-transport-security" not in by_address
+        assert by_address.endswith("ok")
+    finally:
+        away = f"grep -v {NAME} /etc/hosts >/tmp/hosts; cat /tmp/hosts >/etc/hosts"
+        in_authority(away)
+        deployment.ssh(away)
+        forget(deployment, all_of_it=False)
+        assert run("make", "deploy", "TARGET=rehearsal").returncode == 0
+
+
+def test_off_is_http(deployment: Deployment) -> None:
+    assert run("make", "deploy", "TARGET=rehearsal", ACME="off").returncode == 0
+    assert scheme(deployment) == "http"
+    assert "ACME=off" in run("make", "status", "TARGET=rehearsal").stdout
+    assert run("make", "deploy", "TARGET=rehearsal").returncode == 0
+    assert scheme(deployment) == "https"
