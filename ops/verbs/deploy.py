@@ -77,6 +77,7 @@ def _say_what_there_is(settings: Settings, url: str, ip: str) -> None:
         f"  URL    {url}",
         f"  IP     {ip}",
         f"  HTTPS  {site.in_words(settings, url)}",
+        *_the_name(settings),
         f"  Cost   {price} a month, until {verb('destroy')}",
         "",
         "What next:",
@@ -84,6 +85,13 @@ def _say_what_there_is(settings: Settings, url: str, ip: str) -> None:
         f"  {verb('release')}   your next change into service",
         f"  {verb('destroy')}   remove it all, and see that nothing is left to pay for",
     )
+
+
+def _the_name(settings: Settings) -> list[str]:
+    if not settings.domain:
+        return []
+    there = f"https://{settings.domain}"
+    return [f"  Name   {there}: {site.in_words(settings, there)}"]
 
 
 def _say_if_the_pipeline_is_left_behind(settings: Settings) -> None:

@@ -332,7 +332,7 @@ def test_the_clock_is_a_day_wrong(deployment: Deployment) -> None:
 
 
 def test_a_renewal(deployment: Deployment, tmp_path: Path) -> None:
-    """The authority gives short ones, whose time to be renewed comes at once."""
+    """The authority gives short ones, whose time to be renewed has come."""
     validity = '"certificateValidityPeriod": '
     set_to = f"sed -i 's/{validity}.*/{validity}%d/' /etc/pebble/pebble.json"
 
@@ -344,18 +344,21 @@ def test_a_renewal(deployment: Deployment, tmp_path: Path) -> None:
         deployment.ssh(f"printf %s {root} >/etc/digits/acme-root.pem")
         trust_the_authority(tmp_path)
 
-    start_anew(2 * 86400)
+    start_anew(7200)
     try:
-        forget(deployment, all_of_it=False)
-        certificate(deployment)  # the account is not known any more
+        forget(deployment)
         certificate(deployment)
         first = serial(deployment)
-
-        forget(deployment, all_of_it=False)
-        deployment.ssh(f"touch -d '-13 hours' {STATE_THERE}/asked")
         with under_load(deployment.url, askers=4, stayers=10) as load:
-            assert "A new certificate" in certificate(deployment, "")
+            # The time to renew is drawn by lot, from a span that the authority names: half of it
+            # lies in the past.
+            for _ in range(40):
+                forget(deployment, all_of_it=False)
+                deployment.ssh(f"touch -d '-13 hours' {STATE_THERE}/asked")
+                if "A new certificate" in certificate(deployment, ""):
+                    break
             time.sleep(2)
+        print(f"{load.requests} requests, {len(load.failed)} failed, {load.dropped} pages dropped")
         assert serial(deployment) != first
         assert load.failed == []
         assert load.dropped == 0
