@@ -15,7 +15,15 @@ from pathlib import Path
 import requests
 
 from benchmarks.report import Line
-from tests.rehearsal.deployment import ROOT, STATE, Deployment, run, url_in
+from benchmarks.tls import the_cost_of_tls
+from tests.rehearsal.deployment import (
+    ROOT,
+    STATE,
+    Deployment,
+    run,
+    trust_the_authority,
+    url_in,
+)
 from tests.rehearsal.load import under_load
 
 MB = 1_000_000
@@ -138,16 +146,19 @@ def measure() -> Iterator[Line]:
         raise SystemExit("A rehearsal is standing. End it first: make destroy TARGET=rehearsal")
     run("scripts/in", "rehearsal", "-m", "rehearsal", "up")
     try:
-        yield from _measure()
+        with tempfile.TemporaryDirectory() as folder:
+            yield from _measure(Path(folder))
     finally:
         run("scripts/in", "rehearsal", "-m", "rehearsal", "down")
 
 
-def _measure() -> Iterator[Line]:
+def _measure(folder_for_trust: Path) -> Iterator[Line]:
     seconds, output = make("deploy")
+    trust_the_authority(folder_for_trust)
     deployment = Deployment(output, url_in(output))
     yield Line("first deploy, bare droplet to URL (image layers cached)", f"{seconds:.0f} s")
     yield from the_image()
+    yield from the_cost_of_tls(deployment)
 
     seconds, _ = make("deploy")
     yield Line("deploy again with nothing changed", f"{seconds:.0f} s")

@@ -20,6 +20,7 @@ from threading import Event, Thread
 import psutil
 import pytest
 
+import gate
 from gate import PAGES
 from tests import hostile
 from tests.app.conftest import ROOT
@@ -173,6 +174,15 @@ def test_its_own_addresses_are_not(app: App) -> None:
         name = host.rpartition(":")[0] if host.endswith(port) else host
         for origin in (f"http://{host}", f"http://{name}:8080", f"https://{name}"):
             assert hostile.handshake(app.url, {"Host": host, "Origin": origin}) == 101
+
+
+def test_its_domain_is_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "digits.example.org"
+    assert not gate._is_own_name(name)  # noqa: SLF001
+    monkeypatch.setattr(gate, "DOMAIN", name)
+    assert gate._is_own_name(name)  # noqa: SLF001
+    for other in ("", None, "example.org", f"{name}.evil.example"):
+        assert not gate._is_own_name(other)  # noqa: SLF001
 
 
 def test_what_the_page_does_not_need_is_shut(app: App) -> None:

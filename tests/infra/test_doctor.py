@@ -267,7 +267,7 @@ def test_nothing_deployed(project: Project) -> None:
     project.command("docker", "echo 28.0.0")
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
-        "state", "droplet", "login", "room", "page", "secrets", "pipeline",
+        "state", "droplet", "login", "room", "page", "certificate", "secrets", "pipeline",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
 

@@ -1,0 +1,155 @@
+"""The site from outside: HTTPS or HTTP, its certificate as a browser judges it, and how long."""
+
+from __future__ import annotations
+
+import http.server
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ops import ansible, page, site
+from ops.doctor import server as examined
+from ops.doctor.findings import Patient, Skipped
+from ops.errors import Failed
+from ops.settings import Settings
+from tests.conftest import need
+
+
+class App(http.server.BaseHTTPRequestHandler):
+    """Answers as the app does; on port 80 it would lead to HTTPS."""
+
+    leads_to = ""
+
+    def do_HEAD(self) -> None:
+        self.send_response(302 if self.leads_to else 200)
+        if self.leads_to:
+            self.send_header("Location", self.leads_to)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ok" if "health" in self.path else b"<title>Streamlit")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@contextmanager
+def serving(certificate: Path | None = None, leads_to: str = "") -> Iterator[str]:
+    """A site; its address and port."""
+    handler = type("Handler", (App,), {"leads_to": leads_to})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as here:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            here.socket = context.wrap_socket(here.socket, server_side=True)
+        threading.Thread(target=here.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{here.server_port}"
+        here.shutdown()
+
+
+def certificate(folder: Path, days: int, name: str = "IP:127.0.0.1") -> Path:
+    """A certificate that signs itself, and its key, in one file."""
+    need(shutil.which("openssl"), "openssl is not installed", "sudo apt-get install openssl")
+    file = folder / "certificate.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    make += ["-noenc", "-days", str(days), "-subj", "/CN=site", "-addext", f"subjectAltName={name}"]
+    made = subprocess.run(
+        [*make, "-keyout", "-", "-out", "-"], capture_output=True, text=True, check=True
+    )
+    file.write_text(made.stdout)
+    return file
+
+
+def test_where_it_is() -> None:
+    with serving(leads_to="https://203.0.113.7/") as address:
+        assert site.url(address) == "https://203.0.113.7"
+    with serving() as address:
+        assert site.url(address) == f"http://{address}"
+    assert site.url(address) == f"http://{address}", "nobody is there any more"
+
+
+def test_a_certificate_that_a_browser_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = certificate(tmp_path, days=6)
+    trusting = Settings(acme_root=str(made))
+    with serving(made) as address:
+        page.look(trusting, f"https://{address}")
+        assert "valid until" in site.in_words(trusting, f"https://{address}")
+        assert "a browser refuses it" in site.in_words(Settings(), f"https://{address}")
+    assert "Its certificate is valid until 20" in capsys.readouterr().out
+    assert site.in_words(Settings(), "http://203.0.113.7").startswith(
+        "none, so the page is on HTTP"
+    )
+
+
+@pytest.mark.parametrize("name", ["IP:127.0.0.2", "IP:127.0.0.1"])
+def test_one_that_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(page, "SECONDS", 0)
+    made = certificate(tmp_path, days=6, name=name)
+    trusting = Settings(acme_root=str(made) if name == "IP:127.0.0.2" else "")
+    with serving(made) as address, pytest.raises(Failed, match="a browser refuses its certif"):
+        page.look(trusting, f"https://{address}")
+
+
+def test_one_that_ends_soon_is_a_failure_with_its_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = certificate(tmp_path, days=1)
+    trusting = Settings(acme_root=str(made), verb_suffix=" TARGET=rehearsal")
+    patient = Patient(trusting)
+    monkeypatch.setattr(Patient, "need_droplet", lambda _patient: "127.0.0.1")
+    with serving(made) as address:
+        with pytest.raises(Failed, match="Its certificate ends soon") as caught:
+            page.look(trusting, f"https://{address}")
+        assert caught.value.then[-1] == "See why: make status TARGET=rehearsal"
+        monkeypatch.setattr(site, "url", lambda _address: f"https://{address}")
+        with pytest.raises(Failed, match="It should have been renewed"):
+            examined.certificate(patient)
+        patient.settings = Settings()
+        with pytest.raises(Failed, match="A browser refuses the certificate"):
+            examined.certificate(patient)
+        monkeypatch.setattr(site, "url", lambda _address: f"http://{address}")
+        with pytest.raises(Skipped, match="needs ssh"):
+            examined.certificate(patient)
+
+
+def test_a_root_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="holds no certificate to trust"):
+        site.trust(Settings(acme_root=str(tmp_path / "nothing.pem")))
+
+
+def test_what_ansible_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "root.pem"
+    root.write_text("a root\n")
+    told = ansible.site(Settings(domain="digits.example.org", acme_root=str(root)))
+    assert told == {
+        "site_domain": "digits.example.org",
+        "web_acme": "on",
+        "web_acme_server": "https://acme-v02.api.letsencrypt.org/directory",
+        "web_acme_root": "a root\n",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (Settings(domain="https://digits.example.org"), "is no name that a certificate"),
+        (Settings(domain="203.0.113.7"), "is no name that a certificate"),
+        (Settings(domain="localhost"), "is no name that a certificate"),
+        (Settings(domain="a.example.org\nACME=off"), "is no name that a certificate"),
+        (Settings(acme="no"), "ACME=no is neither on nor off"),
+        (Settings(acme_root="/nowhere.pem"), "root certificate cannot be read"),
+    ],
+)
+def test_what_it_is_not_told(settings: Settings, says: str) -> None:
+    with pytest.raises(Failed, match=says):
+        ansible.site(settings)
