@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from ops import ansible, backups, deployment, lockout, page, plan_guard, say, site
+from ops import (
+    ansible,
+    backups,
+    deployment,
+    kept_certificate,
+    lockout,
+    page,
+    plan_guard,
+    say,
+    site,
+)
 from ops.cloud import Cloud, CloudError
 from ops.doctor import before_deploy
 from ops.errors import Failed
@@ -22,7 +32,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     terraform.init()
     with terraform.plan() as plan:
         lockout.refuse(settings, plan.data)
-        _guard_the_droplet(settings, plan)
+        certificate = _guard_the_droplet(settings, plan)
         terraform.apply(plan)
 
     say.phase("Ansible: the server")
@@ -30,6 +40,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         settings,
         "The server is not set up yet; what Ansible could not do is above.",
         "Mend it, then run the same command again: it goes on where it stopped.",
+        certificate=certificate,
     )
 
     release.run(settings, [])
@@ -42,11 +53,14 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     _say_if_the_pipeline_is_left_behind(settings)
 
 
-def _guard_the_droplet(settings: Settings, plan: Plan) -> None:
-    """Refuse a plan that takes the droplet away; if it is wanted, save the answers first."""
+def _guard_the_droplet(settings: Settings, plan: Plan) -> str:
+    """Refuse a plan that takes the droplet away; if it is wanted, save the answers first.
+
+    Returns the certificate of a droplet that goes.
+    """
     losses = plan_guard.losses(plan.data)
     if not losses:
-        return
+        return ""
     say.line("\n\n".join(plan_guard.explain(Cloud(settings), loss) for loss in losses))
     if settings.replace != "yes":
         raise Failed(
@@ -61,7 +75,9 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> None:
         backups.fetch_last(settings, ip)
     else:
         backups.refuse_to_lose(settings)
+    certificate = kept_certificate.of(settings, ip)
     forget_host(settings, ip)
+    return certificate
 
 
 def _say_what_there_is(settings: Settings, url: str, ip: str) -> None:
