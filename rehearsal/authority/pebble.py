@@ -29,17 +29,20 @@ def start() -> str:
             AUTHORITY, address,
         )  # fmt: skip
     url = f"https://{address}:14000/dir"
-    _write(places.AUTHORITY_ROOT, _roots(address))
-    _write(places.AUTHORITY_URL, f"{url}\n")
+    started = output("docker", "inspect", "--format", "{{.State.StartedAt}}", NAME)
+    note = places.AUTHORITY_STARTED
+    if not note.exists() or note.read_text() != started:
+        _write(places.AUTHORITY_ROOT, _roots(address))
+        _write(places.AUTHORITY_URL, f"{url}\n")
+        _write(note, started)
     return url
 
 
 def _write(file: Path, text: str) -> None:
-    """Only if it is another, and in one step: a verb may be reading it."""
-    if not file.exists() or file.read_text() != text:
-        new = file.with_suffix(".new")
-        new.write_text(text)
-        new.replace(file)
+    """In one step: a verb may be reading it."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
 
 
 def _roots(address: str) -> str:
