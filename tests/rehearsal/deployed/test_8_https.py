@@ -54,11 +54,20 @@ def forget(deployment: Deployment, *, all_of_it: bool = True) -> None:
     deployment.ssh(f"rm -rf {files}")
 
 
-def scheme(deployment: Deployment) -> str:
-    """How a visitor who comes to port 80 is served; whatever it is, it is no error."""
-    answer = requests.get(f"http://{deployment.ip}/_stcore/health", timeout=30)
-    assert (answer.status_code, answer.text) == (200, "ok")
-    return answer.url.partition(":")[0]
+def is_on(deployment: Deployment, scheme: str) -> bool:
+    """Whether a visitor who comes to port 80 is served in this way; whatever it is, it is no error.
+
+    nginx has taken a new configuration a moment after it was told to.
+    """
+    deadline = time.monotonic() + 5
+    while True:
+        answer = requests.get(f"http://{deployment.ip}/_stcore/health", timeout=30)
+        assert (answer.status_code, answer.text) == (200, "ok")
+        if answer.url.startswith(f"{scheme}:"):
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
 
 
 @contextmanager
@@ -78,7 +87,7 @@ def wants_a_name(deployment: Deployment) -> Iterator[None]:
         forget(deployment, all_of_it=False)
         certificate(deployment)
         forget(deployment, all_of_it=False)
-    assert scheme(deployment) == "https"
+    assert is_on(deployment, "https")
 
 
 def domain(name: str) -> str:
@@ -225,14 +234,14 @@ def test_the_authority_is_away_at_first(deployment: Deployment) -> None:
         said = certificate(deployment)
         assert "The certificate authority does not answer" in said
         assert ON_HTTP in said
-        assert scheme(deployment) == "http"
+        assert is_on(deployment, "http")
         doctor = run("make", "doctor", "TARGET=rehearsal")
         assert doctor.returncode != 0
         assert "FAIL  certificate" in doctor.stdout
         assert "The certificate authority does not answer" in doctor.stdout
         assert run("make", "look", "TARGET=rehearsal").returncode == 0  # the page answers
     deployment.ssh("systemctl start digits-certificate")  # as the timer does
-    assert scheme(deployment) == "https"
+    assert is_on(deployment, "https")
     assert "The certificate authority" not in certificate(deployment, "status")
 
 
@@ -251,12 +260,12 @@ def test_what_a_browser_would_refuse_is_not_served(deployment: Deployment, what:
         deployment.ssh(f"rm -rf {STATE_THERE}/lego/certificates; {spoil}")
         # nginx starts all the same, and the site is there.
         deployment.ssh("systemctl restart nginx")
-        assert scheme(deployment) == "http"
+        assert is_on(deployment, "http")
         assert ON_HTTP in certificate(deployment)
-        assert scheme(deployment) == "http"
+        assert is_on(deployment, "http")
     forget(deployment, all_of_it=False)
     certificate(deployment)
-    assert scheme(deployment) == "https"
+    assert is_on(deployment, "https")
 
 
 def test_port_80_is_closed(deployment: Deployment) -> None:
@@ -281,7 +290,7 @@ def test_the_challenge_is_answered_wrongly(deployment: Deployment) -> None:
         said = certificate(deployment)
         deployment.ssh(f"sed -i 's#/nowhere#/var/www/acme#' {file} && systemctl reload nginx")
         assert "was answered wrongly on port 80" in said
-        assert scheme(deployment) == "https"
+        assert is_on(deployment, "https")
 
 
 def test_the_disk_is_full_while_it_is_written(deployment: Deployment) -> None:
@@ -293,7 +302,7 @@ def test_the_disk_is_full_while_it_is_written(deployment: Deployment) -> None:
         deployment.ssh(f"umount {there}")
         assert "The droplet's disk is full" in said
         assert serial(deployment) == before
-        assert scheme(deployment) == "https"
+        assert is_on(deployment, "https")
 
 
 def test_it_is_killed_half_way(deployment: Deployment) -> None:
@@ -302,7 +311,7 @@ def test_it_is_killed_half_way(deployment: Deployment) -> None:
             forget(deployment, all_of_it=False)
             deployment.ssh(f"timeout --signal=KILL {instant} digits-certificate || true")
             deployment.ssh("pkill -KILL lego || true; nginx -t -q")
-            assert scheme(deployment) == "https"
+            assert is_on(deployment, "https")
         forget(deployment, all_of_it=False)
         certificate(deployment)
         assert NAME in certificate(deployment, "status")
@@ -338,7 +347,7 @@ def test_the_clock_is_a_day_wrong(deployment: Deployment) -> None:
         for off, word in (("+1 day", "ahead"), ("-1 day", "behind")):
             said = deployment.ssh(f"faketime '{off}' digits-certificate now 2>&1 || true")
             assert re.search(rf"The droplet's clock is 1\d\d\d minutes {word}", said), said
-            assert scheme(deployment) == "https"
+            assert is_on(deployment, "https")
 
 
 def test_a_renewal(deployment: Deployment, tmp_path: Path) -> None:
@@ -376,7 +385,7 @@ def test_a_renewal(deployment: Deployment, tmp_path: Path) -> None:
         start_anew(576000)
         forget(deployment)
         certificate(deployment)
-    assert scheme(deployment) == "https"
+    assert is_on(deployment, "https")
 
 
 def test_a_domain(deployment: Deployment) -> None:
@@ -390,7 +399,7 @@ def test_a_domain(deployment: Deployment) -> None:
         assert done.returncode == 0
         assert f"{NAME} leads to no address" in done.stdout
         assert serial(deployment) == before
-        assert scheme(deployment) == "https"
+        assert is_on(deployment, "https")
         deployment.ssh(f"echo {line} >>/etc/hosts")
         in_authority(f"echo {line} >>/etc/hosts")
         assert "A new certificate" in certificate(deployment)
@@ -414,7 +423,7 @@ def test_a_domain(deployment: Deployment) -> None:
 
 def test_off_is_http(deployment: Deployment) -> None:
     assert run("make", "deploy", "TARGET=rehearsal", ACME="off").returncode == 0
-    assert scheme(deployment) == "http"
+    assert is_on(deployment, "http")
     assert "ACME=off" in run("make", "status", "TARGET=rehearsal").stdout
     assert run("make", "deploy", "TARGET=rehearsal").returncode == 0
-    assert scheme(deployment) == "https"
+    assert is_on(deployment, "https")
