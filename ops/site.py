@@ -85,8 +85,10 @@ def in_words(settings: Settings, where: str) -> str:
     """Its certificate, for a line of a report."""
     try:
         found = certificate(settings, where)
-    except OSError as error:
+    except ssl.SSLError as error:
         return f"a browser refuses it: {error}"
+    except OSError as error:
+        return f"nobody answers there: {error}"
     if found:
         return str(found)
     why = "as ACME=off wants it" if settings.acme == "off" else "the droplet tries again by itself"

@@ -85,6 +85,7 @@ def test_a_certificate_that_a_browser_takes(
         page.look(trusting, f"https://{address}")
         assert "valid until" in site.in_words(trusting, f"https://{address}")
         assert "a browser refuses it" in site.in_words(Settings(), f"https://{address}")
+    assert "nobody answers there" in site.in_words(Settings(), "https://digits.invalid")
     assert "Its certificate is valid until 20" in capsys.readouterr().out
     assert site.in_words(Settings(), "http://203.0.113.7").startswith(
         "none, so the page is on HTTP"
