@@ -48,7 +48,10 @@ def fingerprint() -> str:
 def inventory(settings: Settings) -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError and StateError."""
     found = deployment.find(settings)
-    hosts = {found.name: {"ansible_host": found.ip}} if found and found.ip else {}
+    hosts = {}
+    if found and found.ip:
+        site = deployment.site_address(settings, found, found.ip)
+        hosts[found.name] = {"ansible_host": found.ip, "site_address": site}
     return {
         "droplet": {
             "hosts": list(hosts),

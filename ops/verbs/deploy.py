@@ -37,7 +37,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
 
     say.phase("Look at it from outside")
     page.look(settings, url)
-    _say_what_there_is(settings, url, terraform.output("ip"))
+    _say_what_there_is(settings, url, terraform.output("droplet_ip"))
     _say_if_the_pipeline_is_left_behind(settings)
 
 
@@ -46,7 +46,7 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> None:
     losses = plan_guard.losses(plan.data)
     if not losses:
         return
-    say.line("\n\n".join(plan_guard.explain(Cloud(settings), loss) for loss in losses))
+    say.line("\n\n".join(plan_guard.explain(Cloud(settings), plan.data, loss) for loss in losses))
     if settings.replace != "yes":
         raise Failed(
             "Refused: the droplet would be lost. Nothing was changed.",
@@ -63,7 +63,7 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> None:
     forget_host(settings, ip)
 
 
-def _say_what_there_is(settings: Settings, url: str, ip: str) -> None:
+def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
     try:
         droplet = deployment.find(settings)
         price = f"${droplet.dollars_a_month:g}" if droplet else "$?"
@@ -73,9 +73,9 @@ def _say_what_there_is(settings: Settings, url: str, ip: str) -> None:
     say.box(
         f"The digit recogniser is on the internet, {say.seconds()} s after you asked.",
         "",
-        f"  URL    {url}",
-        f"  IP     {ip}",
-        f"  Cost   {price} a month, until {verb('destroy')}",
+        f"  URL      {url}",
+        f"  Droplet  {droplet_ip}",
+        f"  Cost     {price} a month, until {verb('destroy')}",
         "",
         "What next:",
         f"  {verb('status')}    what serves, and how the droplet is",

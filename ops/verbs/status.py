@@ -9,6 +9,5 @@ from ops.ssh import Droplet
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
-    ip = deployment.address(settings)
-    say.line(f"{'URL':<12} http://{ip}")
-    Droplet(settings, ip).show("digits-status")
+    say.line(f"{'URL':<12} {deployment.url(settings)}")
+    Droplet(settings, deployment.address(settings)).show("digits-status")

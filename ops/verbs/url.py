@@ -8,4 +8,4 @@ from ops.settings import Settings
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Print it. Raises Failed."""
-    say.line(f"http://{deployment.address(settings)}")
+    say.line(deployment.url(settings))

@@ -222,7 +222,7 @@ def test_too_few_scopes(
     patient.check("scopes", account.scopes)
     assert patient.failures == 1
     said = capsys.readouterr().out
-    assert "may not read firewall, project, ssh_key, tag (403)" in said
+    assert "may not read firewall, project, reserved_ip, ssh_key, tag (403)" in said
     assert said.count("Fix: ") == 1
 
 
@@ -267,7 +267,7 @@ def test_nothing_deployed(project: Project) -> None:
     project.command("docker", "echo 28.0.0")
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
-        "state", "droplet", "login", "room", "page", "secrets", "pipeline",
+        "state", "droplet", "address", "login", "room", "page", "secrets", "pipeline",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
 
