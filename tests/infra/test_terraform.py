@@ -226,9 +226,9 @@ def test_stand_in_never_leaves_this_machine(prepared: Terraform) -> None:
 def test_the_box_says_what_the_droplet_costs_now(project: Project) -> None:
     project.ssh_says("exit 0")
     project.without("ops/verbs/release.py")
-    assert "Cost   $6 a month, until make destroy" in project.verb("deploy").stdout
+    assert "Cost     $6 a month, until make destroy" in project.verb("deploy").stdout
     resized = project.verb("deploy", TF_VAR_size="s-1vcpu-2gb").stdout
-    assert "Cost   $12 a month, until make destroy" in resized
+    assert "Cost     $12 a month, until make destroy" in resized
     again = project.verb("deploy", TF_VAR_size="s-1vcpu-2gb").stdout
     assert "No changes. Your infrastructure matches the configuration." in again
-    assert "Cost   $12 a month, until make destroy" in again
+    assert "Cost     $12 a month, until make destroy" in again
