@@ -310,7 +310,7 @@ def test_state(project: Project) -> None:
     project.terraform("apply", "-auto-approve", "-input=false")
     status, text = examine(project)["state"]
     assert status == "ok"
-    assert "5 resources; the droplet is digits (id " in text
+    assert "7 resources; the droplet is digits (id " in text
     # A workspace that is not there has no state, and asking does not make it.
     assert examine(project, TF_WORKSPACE="another")["state"][0] == "skip"
     assert not (project.folder / "infra/terraform/terraform.tfstate.d").exists()
