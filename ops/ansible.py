@@ -48,16 +48,14 @@ def fingerprint() -> str:
 def inventory(settings: Settings) -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError and StateError."""
     found = deployment.find(settings)
-    hosts = {}
-    if found and found.ip:
-        site = deployment.site_address(settings, found, found.ip)
-        hosts[found.name] = {"ansible_host": found.ip, "site_address": site}
+    hosts = {found.name: {"ansible_host": found.ip}} if found and found.ip else {}
     return {
         "droplet": {
             "hosts": list(hosts),
             "vars": {
                 "ansible_ssh_common_args": shlex.join(options(settings)),
                 "app_fingerprint": fingerprint(),
+                "site_address": deployment.site_of(settings, found) if found else "",
             },
         },
         "_meta": {"hostvars": hosts},

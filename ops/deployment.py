@@ -65,17 +65,17 @@ def address(settings: Settings) -> str:
     return settings.droplet_ip or _running(settings)[1]
 
 
-def url(settings: Settings) -> str:
-    """Where the page is. Raises Failed if there is no droplet, or no telling which."""
-    return f"http://{settings.droplet_ip or site_address(settings, *_running(settings))}"
+def site_address(settings: Settings) -> str:
+    """The address in the URL. Raises Failed if there is no droplet, or no telling which."""
+    return settings.droplet_ip or site_of(settings, _running(settings)[0])
 
 
-def site_address(settings: Settings, droplet: Droplet, own: str) -> str:
-    """The droplet's reserved IP; its own where it has none yet. Raises CloudError."""
+def site_of(settings: Settings, droplet: Droplet) -> str:
+    """The droplet's reserved IP; its own address where it has none yet. Raises CloudError."""
     for reserved in Cloud(settings).reserved_ips():
         if reserved.droplet == droplet.key:
             return reserved.ip
-    return own
+    return droplet.ip or ""
 
 
 def _running(settings: Settings) -> tuple[Droplet, str]:

@@ -116,9 +116,9 @@ def room(patient: Patient) -> str:
 def page(patient: Patient) -> str:
     """The app answers from outside."""
     patient.need_droplet()
-    address = f"{deployment.url(patient.settings)}/_stcore/health"
+    address = f"http://{deployment.site_address(patient.settings)}/_stcore/health"
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - http
+        with urllib.request.urlopen(address, timeout=5) as answer:
             said = answer.read(100).decode(errors="replace").strip()
     except OSError as error:
         said = str(getattr(error, "reason", error))

@@ -9,5 +9,5 @@ from ops.ssh import Droplet
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
-    say.line(f"{'URL':<12} {deployment.url(settings)}")
+    say.line(f"{'URL':<12} http://{deployment.site_address(settings)}")
     Droplet(settings, deployment.address(settings)).show("digits-status")

@@ -8,4 +8,4 @@ from ops.settings import Settings
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Print it. Raises Failed."""
-    say.line(deployment.url(settings))
+    say.line(f"http://{deployment.site_address(settings)}")

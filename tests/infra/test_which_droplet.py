@@ -54,10 +54,15 @@ def url(project: Project, **settings: str | None) -> str:
 
 
 def hosts(project: Project) -> dict[str, Any]:
+    """Ansible's hosts: where ssh goes, and the site's address."""
     printed = project.run(PYTHON, "infra/ansible/inventory.py").stdout
     inventory = json.loads(printed)
     assert inventory["droplet"]["hosts"] == list(inventory["_meta"]["hostvars"])
-    return dict(inventory["_meta"]["hostvars"])
+    site = inventory["droplet"]["vars"]["site_address"]
+    return {
+        name: known | {"site_address": site}
+        for name, known in inventory["_meta"]["hostvars"].items()
+    }
 
 
 def test_of_two_and_no_state_none_is_chosen(whole: Project, api: Api) -> None:
