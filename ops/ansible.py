@@ -91,7 +91,7 @@ def inventory(settings: Settings) -> dict[str, object]:
             "vars": {
                 "ansible_ssh_common_args": shlex.join(options(settings)),
                 "app_fingerprint": fingerprint(),
-                "site_address": found.ip if found else None,
+                "site_address": deployment.site_of(settings, found) if found else "",
                 **site(settings),
             },
         },

@@ -6,17 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ops.cloud import Cloud
-from ops.state import Resource
+from ops.cloud import Cloud, own_address
+from ops.state import RESERVED_IP, Resource
 
 # Terraform's types, by what the account calls them.
 KINDS = {
     "digitalocean_droplet": "droplet",
+    "digitalocean_reserved_ip": "reserved ip",
     "digitalocean_project": "project",
     "digitalocean_firewall": "firewall",
     "digitalocean_ssh_key": "ssh key",
     "digitalocean_tag": "tag",
 }
+# What a project's list calls a reserved IP: its old name, and its new one.
+_RESERVED = ("floatingip", "reservedip")
 
 
 @dataclass(frozen=True)
@@ -30,19 +33,19 @@ class Belonging:
     billed: bool = False
 
     def __str__(self) -> str:
-        return f"{self.kind:<9} {self.name}{'  ' if self.note else ''}{self.note}"
+        return f"{self.kind:<11} {self.name}{'  ' if self.note else ''}{self.note}"
 
     @property
-    def urn(self) -> str:
-        """Its name in a project's list."""
-        return f"do:{self.kind}:{self.key}"
+    def identity(self) -> tuple[str, str]:
+        """What tells it from everything else in the account."""
+        return self.kind, self.key
 
 
 def _of_droplet(droplet: dict[str, Any]) -> list[Belonging]:
     """A droplet and what hangs on it."""
-    public = [net["ip_address"] for net in droplet["networks"]["v4"] if net["type"] == "public"]
+    own = own_address(droplet["networks"])
     facts = [
-        *public,
+        *([own] if own else []),
         f"{droplet['size_slug']} in {droplet['region']['slug']}",
         f"${droplet['size']['price_monthly']:g} a month",
     ]
@@ -62,6 +65,7 @@ def _in_project(cloud: Cloud, project: dict[str, Any]) -> list[Belonging]:
     found = []
     for resource in cloud.listed(f"projects/{project['id']}/resources", "resources"):
         _, kind, key = resource["urn"].split(":", 2)
+        kind = "reserved ip" if kind in _RESERVED else kind
         # A domain in a project costs nothing; all else there is may.
         note = f"in the project {project['name']}"
         found.append(Belonging(kind, key, key, note, billed=kind != "domain"))
@@ -80,8 +84,29 @@ def _free_of_charge(cloud: Cloud, name: str, projects: list[dict[str, Any]]) -> 
     ]
 
 
-def of(cloud: Cloud, name: str) -> list[Belonging]:
-    """What the account has of the deployment `name`, found by tag and by project.
+def _addresses(cloud: Cloud, droplets: set[str], state: list[Resource]) -> list[Belonging]:
+    """The reserved IPs on these droplets, and those that Terraform made, on none or another."""
+    made = {one.key for one in state if one.kind == RESERVED_IP}
+    return [
+        Belonging(
+            "reserved ip",
+            reserved.ip,
+            reserved.ip,
+            "the site's address" if reserved.droplet in droplets else "on none of these droplets",
+            billed=True,
+        )
+        for reserved in cloud.reserved_ips()
+        if reserved.droplet in droplets or reserved.ip in made
+    ]
+
+
+def idle_addresses(cloud: Cloud) -> list[str]:
+    """Reserved IPs on no droplet, which cost money; whose they were, nothing says."""
+    return [reserved.ip for reserved in cloud.reserved_ips() if reserved.droplet is None]
+
+
+def of(cloud: Cloud, name: str, state: list[Resource] | None = None) -> list[Belonging]:
+    """What the account has of the deployment `name`, found by tag, by project and by state.
 
     What is free of charge comes last. Raises CloudError.
     """
@@ -92,15 +117,24 @@ def of(cloud: Cloud, name: str) -> list[Belonging]:
         for belonging in _of_droplet(droplet)
     ]
     grouped = [belonging for project in projects for belonging in _in_project(cloud, project)]
-    known = {belonging.urn for belonging in tagged}
-    # The list of a project may lag behind and still name a droplet that is gone.
-    alive = {str(droplet["id"]) for droplet in cloud.listed("droplets", "droplets")}
+    tagged += _addresses(cloud, {one.key for one in tagged if one.kind == "droplet"}, state or [])
+    known = {belonging.identity for belonging in tagged}
+    # The list of a project may lag behind and still name what is gone.
+    alive = _alive(cloud)
     billed = tagged + [
         belonging
         for belonging in grouped
-        if belonging.urn not in known and (belonging.kind != "droplet" or belonging.key in alive)
+        if belonging.identity not in known
+        and (belonging.kind not in ("droplet", "reserved ip") or belonging.identity in alive)
     ]
     return billed + _free_of_charge(cloud, name, projects)
+
+
+def _alive(cloud: Cloud) -> set[tuple[str, str]]:
+    """Every droplet and reserved IP of the account."""
+    return {("droplet", str(one["id"])) for one in cloud.listed("droplets", "droplets")} | {
+        ("reserved ip", reserved.ip) for reserved in cloud.reserved_ips()
+    }
 
 
 def still_there(cloud: Cloud, belongings: Iterable[Belonging]) -> list[Belonging]:
@@ -110,18 +144,18 @@ def still_there(cloud: Cloud, belongings: Iterable[Belonging]) -> list[Belonging
     the project alone would not find it.
     """
     billed = [belonging for belonging in belongings if belonging.billed]
-    alive = {f"do:droplet:{droplet['id']}" for droplet in cloud.listed("droplets", "droplets")}
-    if any(belonging.kind not in ("droplet", "snapshot") for belonging in billed):
+    alive = _alive(cloud)
+    if any(belonging.kind not in ("droplet", "reserved ip", "snapshot") for belonging in billed):
         alive |= {
-            belonging.urn
+            belonging.identity
             for project in cloud.listed("projects", "projects")
             for belonging in _in_project(cloud, project)
-            if belonging.kind != "droplet"
+            if belonging.kind not in ("droplet", "reserved ip")
         }
     if any(belonging.kind == "snapshot" for belonging in billed):
         images = cloud.listed("images", "images", private="true")
-        alive |= {f"do:snapshot:{image['id']}" for image in images}
-    return [belonging for belonging in billed if belonging.urn in alive]
+        alive |= {("snapshot", str(image["id"])) for image in images}
+    return [belonging for belonging in billed if belonging.identity in alive]
 
 
 def unknown_to(state: list[Resource], belongings: Iterable[Belonging]) -> list[Belonging]:

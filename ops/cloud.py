@@ -1,4 +1,4 @@
-"""The account at DigitalOcean: droplets, keys, regions, sizes.
+"""The account at DigitalOcean: droplets, reserved IPs, keys, regions, sizes.
 
 The only module that talks to python-digitalocean. What can go wrong becomes one exception,
 `CloudError`, whose text a person can act on.
@@ -47,7 +47,7 @@ class Droplet:
     """One droplet, as the API has it."""
 
     name: str
-    ip: str | None  # the public IPv4 address, once it has one
+    ip: str | None  # its own public IPv4 address, once it has one
     status: str
     key: str
     region: str
@@ -58,6 +58,14 @@ class Droplet:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.ip or 'no address yet'}, id {self.key}, made {self.created})"
+
+
+@dataclass(frozen=True)
+class ReservedIp:
+    """An address of the account's own, and the number of the droplet that it is on."""
+
+    ip: str
+    droplet: str | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ def _explain(error: Exception) -> CloudError:
         return CloudError(
             "The token may not do this (403): it was made with too few scopes.",
             "Make one with Full Access, or with read and write on droplet, firewall, "
-            "project, ssh_key and tag.",
+            "project, reserved_ip, ssh_key and tag.",
             TOKEN_HELP,
             status=403,
         )
@@ -107,10 +115,19 @@ def _explain(error: Exception) -> CloudError:
     )
 
 
+def own_address(networks: dict[str, Any]) -> str | None:
+    """A droplet's own address among all of its public ones: the first, as for Terraform.
+
+    A reserved IP is one more; the library would take the last.
+    """
+    public = (net["ip_address"] for net in networks["v4"] if net["type"] == "public")
+    return next(public, None)
+
+
 def _droplet(found: digitalocean.Droplet) -> Droplet:
     return Droplet(
         found.name,
-        found.ip_address,
+        own_address(found.networks),
         found.status,
         str(found.id),
         found.region["slug"],
@@ -184,6 +201,14 @@ class Cloud:
             return None
         except _TROUBLE as error:
             raise _explain(error) from error
+
+    def reserved_ips(self) -> list[ReservedIp]:
+        """Every reserved IP of the account."""
+        listed = self.listed("reserved_ips", "reserved_ips")
+        return [
+            ReservedIp(one["ip"], str(one["droplet"]["id"]) if one.get("droplet") else None)
+            for one in listed
+        ]
 
     def keys(self) -> dict[str, str]:
         """The account's SSH keys: name by the key itself (base64)."""

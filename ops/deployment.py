@@ -1,7 +1,8 @@
-"""Which droplet is this deployment's: the one rule that every verb goes by.
+"""Which droplet is this deployment's, and where its site is: the one rule of every verb.
 
 It is the droplet that Terraform's state holds. Where there is no state (in the pipeline, in
-another clone) it is the one that carries the tag; of several, none is chosen.
+another clone) it is the one that carries the tag; of several, none is chosen. The site's address
+is the reserved IP that the droplet has; the droplet's own is for ssh.
 """
 
 from __future__ import annotations
@@ -60,15 +61,31 @@ def find(settings: Settings) -> Droplet | None:
 
 
 def address(settings: Settings) -> str:
-    """The address of the droplet. Raises Failed if there is none, or it cannot be told which."""
-    if settings.droplet_ip:
-        return settings.droplet_ip
+    """The droplet's own address. Raises Failed if there is no droplet, or no telling which."""
+    return settings.droplet_ip or _running(settings)[1]
+
+
+def site_address(settings: Settings) -> str:
+    """The address in the URL. Raises Failed if there is no droplet, or no telling which."""
+    return settings.droplet_ip or site_of(settings, _running(settings)[0])
+
+
+def site_of(settings: Settings, droplet: Droplet) -> str:
+    """The droplet's reserved IP; its own address where it has none yet. Raises CloudError."""
+    for reserved in Cloud(settings).reserved_ips():
+        if reserved.droplet == droplet.key:
+            return reserved.ip
+    return droplet.ip or ""
+
+
+def _running(settings: Settings) -> tuple[Droplet, str]:
+    """The droplet, and its own address."""
     droplet = find(settings)
     if droplet is None or not droplet.ip:
         raise Failed(
             "No droplet carries the deployment's tag.", f"Make one: {settings.verb('deploy')}"
         )
-    return droplet.ip
+    return droplet, droplet.ip
 
 
 def _ambiguous(settings: Settings, problem: str, there: list[Droplet]) -> Ambiguous:

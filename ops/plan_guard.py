@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ops.cloud import Cloud, CloudError
+from ops.state import RESERVED_IP
 
 # Terraform's words for why, where no attribute forces it.
 REASONS = {
@@ -27,6 +28,16 @@ def losses(plan: dict[str, Any]) -> list[dict[str, Any]]:
         for change in plan.get("resource_changes") or []
         if change["type"] == "digitalocean_droplet" and "delete" in change["change"]["actions"]
     ]
+
+
+def keeps_the_address(plan: dict[str, Any]) -> bool:
+    """Whether the site's address, a reserved IP, is there before the plan and after it."""
+    addresses = [
+        change["change"]["actions"]
+        for change in plan.get("resource_changes") or []
+        if change["type"] == RESERVED_IP
+    ]
+    return any(actions in (["update"], ["no-op"]) for actions in addresses)
 
 
 def _shown(change: dict[str, Any], side: str, path: list[Any]) -> str:
@@ -79,20 +90,23 @@ def price(cloud: Cloud, loss: dict[str, Any]) -> str:
     return f"the price is {dollars(old)} now and {dollars(new)} afterwards"
 
 
-def explain(cloud: Cloud, loss: dict[str, Any]) -> str:
+def explain(cloud: Cloud, plan: dict[str, Any], loss: dict[str, Any]) -> str:
     """All that a person has to know before saying yes."""
     before = loss["change"].get("before") or {}
     replaced = "create" in loss["change"]["actions"]
     droplet = f"{before.get('name', loss['address'])} ({before.get('ipv4_address', 'no address')})"
+    address = (
+        "  - its own IP address changes; the page keeps its URL, a reserved IP's"
+        if keeps_the_address(plan)
+        else "  - its IP address changes, and with it the page's URL"
+    )
     lines = [
         f"This plan {'replaces' if replaced else 'deletes'} the droplet {droplet}.",
         "Because:",
         *(f"  - {cause}" for cause in causes(loss)),
         "What that costs:",
         "  - all data on it is lost, and with it the logged answers",
-        "  - its IP address changes, and with it the page's URL"
-        if replaced
-        else "  - its IP address goes, and with it the page",
+        address if replaced else "  - its IP address goes, and with it the page",
         *(["  - the page is down until the new droplet is set up"] if replaced else []),
         f"  - {price(cloud, loss)}",
     ]

@@ -104,7 +104,9 @@ class Settings:
         "DEPLOY_KEY_FILE", "the pipeline's private key on this laptop", "infra/ansible/deploy_key"
     )
     pipeline_token: str = _setting(
-        "PIPELINE_TOKEN", "pipeline: an API token that may only read droplets", secret=True
+        "PIPELINE_TOKEN",
+        "pipeline: an API token that may only read droplets and reserved IPs",
+        secret=True,
     )
     deploy_key: str = _setting("DEPLOY_KEY", "in the pipeline: its private key", secret=True)
     droplet_host_key: str = _setting("DROPLET_HOST_KEY", "in the pipeline: the droplet's host key")

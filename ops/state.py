@@ -18,6 +18,7 @@ from ops.programs import GET
 from ops.settings import Settings
 
 DROPLET = "digitalocean_droplet"
+RESERVED_IP = "digitalocean_reserved_ip"
 
 
 class StateError(Failed):

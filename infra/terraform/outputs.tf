@@ -1,11 +1,16 @@
-output "ip" {
-  description = "The droplet's public IPv4 address."
-  value       = digitalocean_droplet.app.ipv4_address
-}
-
 output "url" {
   description = "Where the app answers once it is deployed."
-  value       = "http://${digitalocean_droplet.app.ipv4_address}"
+  value       = "http://${digitalocean_reserved_ip.app.ip_address}"
+}
+
+output "ip" {
+  description = "The site's IPv4 address, which stays when the droplet is replaced."
+  value       = digitalocean_reserved_ip.app.ip_address
+}
+
+output "droplet_ip" {
+  description = "The droplet's own public IPv4 address, for ssh."
+  value       = digitalocean_droplet.app.ipv4_address
 }
 
 output "droplet_name" {

@@ -4,5 +4,11 @@ resource "digitalocean_project" "app" {
   description = "Recognises handwritten digits"
   purpose     = "Web Application"
   environment = "Production"
-  resources   = [digitalocean_droplet.app.urn]
+}
+
+# Beside the project and not in it: a list in there would be all that it may hold,
+# and the reserved IP, which follows the droplet by itself, would be thrown out.
+resource "digitalocean_project_resources" "app" {
+  project   = digitalocean_project.app.id
+  resources = [digitalocean_droplet.app.urn]
 }

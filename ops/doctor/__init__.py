@@ -49,6 +49,7 @@ def everything(settings: Settings) -> None:
     patient.check("size", account.size)
     patient.check("state", server.terraforms_state)
     patient.check("droplet", server.droplet)
+    patient.check("address", server.address)
     patient.check("login", server.login)
     patient.check("room", server.room)
     patient.check("page", server.page)

@@ -19,6 +19,7 @@ LISTS = {
     "droplets": "droplet",
     "firewalls": "firewall",
     "projects": "project",
+    "reserved_ips": "reserved_ip",
     "account/keys": "ssh_key",
     "tags": "tag",
 }
@@ -28,6 +29,7 @@ ADDRESSES = {
     "droplet": "digitalocean_droplet.app",
     "firewall": "digitalocean_firewall.app",
     "project": "digitalocean_project.app",
+    "reserved ip": "digitalocean_reserved_ip.app",
     "ssh key": "digitalocean_ssh_key.deploy",
 }
 

@@ -9,7 +9,7 @@ from ops import deployment, site, ssh
 from ops.cloud import CONTROL_PANEL
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
-from ops.state import DROPLET, resources
+from ops.state import DROPLET, RESERVED_IP, resources
 
 DISK_MB, MEMORY_MB = 1024, 50  # less free than this is trouble soon
 
@@ -53,6 +53,34 @@ def droplet(patient: Patient) -> str:
     return f"{found.name} ({found.ip}) is {found.status}"
 
 
+def address(patient: Patient) -> str:
+    """The site's reserved IP is on the droplet."""
+    patient.need_droplet()
+    settings, there = patient.settings, patient.cloud.reserved_ips()
+    on_it = [one.ip for one in there if patient.droplet and one.droplet == patient.droplet.key]
+    made = [one.key for one in resources(settings) if one.kind == RESERVED_IP]
+    if lost := [ip for ip in made if ip not in on_it]:
+        if lost[0] in [one.ip for one in there]:
+            raise Failed(
+                f"The site's address, the reserved IP {lost[0]}, is not on the droplet: nobody "
+                "reaches the page there, and on no droplet it costs money.",
+                f"Assign it to the droplet again: {CONTROL_PANEL}/networking/reserved_ips",
+            )
+        raise Failed(
+            f"The site's address, the reserved IP {lost[0]}, was given back and is not yours "
+            "any more.",
+            f"Take another one: {settings.verb('deploy')}",
+        )
+    if not on_it:
+        raise Skipped(
+            "the droplet has no reserved IP, so the URL would change with the droplet: "
+            f"{settings.verb('deploy')}"
+        )
+    idle = ", ".join(one.ip for one in there if one.droplet is None)
+    also = f"; on no droplet, and so paid for: {idle}" if idle else ""
+    return f"{on_it[0]}, a reserved IP, stays when the droplet is replaced{also}"
+
+
 def login(patient: Patient) -> str:
     """The droplet lets us in, and is the one that it was."""
     ip = patient.need_droplet()
@@ -87,8 +115,9 @@ def room(patient: Patient) -> str:
 
 def page(patient: Patient) -> str:
     """The app answers from outside."""
+    patient.need_droplet()
     trust = site.trust(patient.settings)
-    address = f"{site.url(patient.need_droplet())}/_stcore/health"
+    address = f"{site.url(deployment.site_address(patient.settings))}/_stcore/health"
     try:
         with urllib.request.urlopen(address, timeout=5, context=trust) as answer:  # noqa: S310
             said = answer.read(100).decode(errors="replace").strip()
@@ -103,7 +132,8 @@ def page(patient: Patient) -> str:
 
 def certificate(patient: Patient) -> str:
     """The certificate is one that a browser takes, and is renewed in time."""
-    where = site.url(patient.need_droplet())
+    patient.need_droplet()
+    where = site.url(deployment.site_address(patient.settings))
     see = f"See why: {patient.settings.verb('status')}"
     try:
         found = site.certificate(patient.settings, where)

@@ -49,7 +49,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     ip = terraform.output("ip")
     url = site.url(ip)
     page.look(settings, url)
-    _say_what_there_is(settings, url, ip)
+    _say_what_there_is(settings, url, terraform.output("droplet_ip"))
     _say_if_the_pipeline_is_left_behind(settings)
 
 
@@ -61,7 +61,7 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> str:
     losses = plan_guard.losses(plan.data)
     if not losses:
         return ""
-    say.line("\n\n".join(plan_guard.explain(Cloud(settings), loss) for loss in losses))
+    say.line("\n\n".join(plan_guard.explain(Cloud(settings), plan.data, loss) for loss in losses))
     if settings.replace != "yes":
         raise Failed(
             "Refused: the droplet would be lost. Nothing was changed.",
@@ -80,7 +80,7 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> str:
     return certificate
 
 
-def _say_what_there_is(settings: Settings, url: str, ip: str) -> None:
+def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
     try:
         droplet = deployment.find(settings)
         price = f"${droplet.dollars_a_month:g}" if droplet else "$?"
@@ -90,11 +90,11 @@ def _say_what_there_is(settings: Settings, url: str, ip: str) -> None:
     say.box(
         f"The digit recogniser is on the internet, {say.seconds()} s after you asked.",
         "",
-        f"  URL    {url}",
-        f"  IP     {ip}",
-        f"  HTTPS  {site.in_words(settings, url)}",
+        f"  URL      {url}",
+        f"  Droplet  {droplet_ip}",
+        f"  HTTPS    {site.in_words(settings, url)}",
         *_the_name(settings),
-        f"  Cost   {price} a month, until {verb('destroy')}",
+        f"  Cost     {price} a month, until {verb('destroy')}",
         "",
         "What next:",
         f"  {verb('status')}    what serves, and how the droplet is",
@@ -107,7 +107,7 @@ def _the_name(settings: Settings) -> list[str]:
     if not settings.domain:
         return []
     there = f"https://{settings.domain}"
-    return [f"  Name   {there}: {site.in_words(settings, there)}"]
+    return [f"  Name     {there}: {site.in_words(settings, there)}"]
 
 
 def _say_if_the_pipeline_is_left_behind(settings: Settings) -> None:

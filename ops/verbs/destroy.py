@@ -79,7 +79,7 @@ def _what_will_go(settings: Settings, terraform: Terraform) -> Going | None:
     state = resources(settings)
     # What Terraform will remove may have been made under another name than is set now.
     name = deployment.name(settings)
-    there = belongings.of(Cloud(settings), name)
+    there = belongings.of(Cloud(settings), name, state)
     others = belongings.unknown_to(state, there)
     _listed(
         f"DigitalOcean has of {name}, and it will go:",
@@ -139,6 +139,12 @@ def _look_what_is_left(settings: Settings, going: Going) -> bool:
     _listed("Left, and free of charge:", [thing for thing in once if not thing.billed])
     if not billed:
         say.line(f"Nothing that costs money is left of {going.name}.")
+        if idle := belongings.idle_addresses(cloud):
+            say.line(
+                "Your account pays for reserved IPs that are on no droplet, whosever they were: "
+                f"{', '.join(idle)}. What nobody needs, give back: "
+                f"{CONTROL_PANEL}/networking/reserved_ips"
+            )
         return True
     _listed("Left, and paid for until it is removed:", billed)
     say.line(f"Remove it by hand: {CONTROL_PANEL}/projects")

@@ -79,7 +79,8 @@ def _tell_github(settings: Settings, name: str, host_key: str) -> None:
     github.set_secret("DIGITALOCEAN_TOKEN", settings.pipeline_token or settings.token)
     if not settings.pipeline_token:
         say.line(
-            "The pipeline got your own token. One that may only read droplets is enough: "
+            "The pipeline got your own token. One that may only read droplets and reserved IPs is "
+            "enough: "
             f"{settings.verb('pipeline PIPELINE_TOKEN=...')}"
         )
     # The workflows look for this name, and for "digits" without one.
@@ -98,7 +99,7 @@ With it, run {settings.verb("pipeline")} again; or run these, on any machine tha
 
   {github.LIMIT_TO_MAIN}
   gh secret set DEPLOY_KEY --env production < {settings.pipeline_key}
-  gh secret set DIGITALOCEAN_TOKEN --env production   # it asks; a token that may read droplets is enough{another}
+  gh secret set DIGITALOCEAN_TOKEN --env production   # it asks; one that may read droplets and reserved IPs is enough{another}
   gh variable set DROPLET_HOST_KEY --body '{host_key}'
 
 Or by hand, on GitHub: Settings > Environments > New environment "production" (the two

@@ -9,6 +9,5 @@ from ops.ssh import Droplet
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
-    ip = deployment.address(settings)
-    say.line(f"{'URL':<12} {site.url(ip)}")
-    Droplet(settings, ip).show("digits-status")
+    say.line(f"{'URL':<12} {site.url(deployment.site_address(settings))}")
+    Droplet(settings, deployment.address(settings)).show("digits-status")

@@ -13,6 +13,7 @@ from .clock import now
 from .errors import not_found, server_error
 from .firewall_state import inbound_rules
 from .project_state import add_default_project
+from .reserved_ip_state import leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -159,6 +160,22 @@ class Cloud:
             with self.store.change() as state:
                 self.apply_firewalls(state)
 
+    def map(self, action_id: int, reserved_ips: dict[int, str | None]) -> None:
+        """Let each droplet answer at a reserved IP, or at none, in the background."""
+        self._work.submit(self._map, action_id, reserved_ips)
+
+    def _map(self, action_id: int, reserved_ips: dict[int, str | None]) -> None:
+        status = "completed"
+        for droplet_id, address in reserved_ips.items():
+            with self._turn(droplet_id):
+                try:
+                    self.driver.answer_at(droplet_id, address)
+                except Exception as error:  # noqa: BLE001 - whatever it was, the action failed
+                    log(f"droplet {droplet_id}: its reserved IP could not be set: {error}")
+                    status = "errored"
+        with self.store.change() as state:
+            state["actions"][str(action_id)] |= {"status": status, "completed_at": now()}
+
     def _end_actions(self, state: State, droplet_id: int, status: str) -> None:
         for action in state["actions"].values():
             if action["resource_id"] == droplet_id and action["status"] == "in-progress":
@@ -180,6 +197,7 @@ class Cloud:
                 raise server_error(f"Droplet {droplet_id} is still there: {error}") from error
             with self.store.change() as state:
                 del state["droplets"][str(droplet_id)]
+                leave(state, droplet_id)
                 for project in state["projects"].values():
                     project["resources"].pop(f"do:droplet:{droplet_id}", None)
                 for firewall in state["firewalls"].values():

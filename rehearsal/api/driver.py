@@ -45,6 +45,15 @@ class Driver(Protocol):
         let in. An empty list means that nothing is. Ports "0" means all.
         """
 
+    def reserved_ip(self, taken: set[str]) -> str:
+        """An address for the account, on no machine yet and none of these."""
+
+    def answer_at(self, droplet_id: int, address: str | None) -> None:
+        """Let the machine answer at this reserved IP as at its own address; at none if None.
+
+        Holds on a machine that is off, too, and nothing happens if there is none.
+        """
+
     def power_off(self, droplet_id: int) -> None:
         """Stop the machine, keeping its disk."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, request
 
@@ -19,6 +19,9 @@ from .store import State, next_id
 from .tags import add_tag
 from .vpcs import default_vpc
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 routes = Blueprint("droplets", __name__)
 
 
@@ -26,19 +29,28 @@ def _gateway(address: str, prefix: int) -> str:
     return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address + 1)
 
 
-def _networks(droplet: dict[str, Any]) -> dict[str, Any]:
-    v4, v6 = [], []
-    for kind, prefix in (("public", 20), ("private", 20)):
+def _addresses(state: State, droplet: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Its IPv4 addresses and their kinds: its own first, a reserved IP as one more public one."""
+    for kind in ("public", "private"):
         if address := droplet[f"{kind}_ipv4"]:
-            network = ipaddress.ip_network(f"{address}/{prefix}", strict=False)
-            v4.append(
-                {
-                    "ip_address": address,
-                    "netmask": str(network.netmask),
-                    "gateway": _gateway(address, prefix) if kind == "public" else "",
-                    "type": kind,
-                }
-            )
+            yield kind, address
+    for reserved in state["reserved_ips"].values():
+        if reserved["droplet_id"] == droplet["id"]:
+            yield "public", reserved["ip"]
+
+
+def _networks(state: State, droplet: dict[str, Any]) -> dict[str, Any]:
+    v4, v6, prefix = [], [], 20
+    for kind, address in _addresses(state, droplet):
+        network = ipaddress.ip_network(f"{address}/{prefix}", strict=False)
+        v4.append(
+            {
+                "ip_address": address,
+                "netmask": str(network.netmask),
+                "gateway": _gateway(address, prefix) if kind == "public" else "",
+                "type": kind,
+            }
+        )
     if "ipv6" in droplet["features"] and (address := droplet["public_ipv6"]):
         v6.append(
             {
@@ -51,7 +63,7 @@ def _networks(droplet: dict[str, Any]) -> dict[str, Any]:
     return {"v4": v4, "v6": v6}
 
 
-def view(droplet: dict[str, Any]) -> dict[str, Any]:
+def view(state: State, droplet: dict[str, Any]) -> dict[str, Any]:
     """A droplet as the API answers it."""
     size = SIZES[droplet["size_slug"]]
     kept = ("id", "name", "memory", "vcpus", "disk", "locked", "status", "created_at")
@@ -64,7 +76,7 @@ def view(droplet: dict[str, Any]) -> dict[str, Any]:
         "volume_ids": [],
         "size": size,
         "size_slug": droplet["size_slug"],
-        "networks": _networks(droplet),
+        "networks": _networks(state, droplet),
         "region": REGIONS[droplet["region_slug"]],
         "tags": droplet["tags"],
         "vpc_uuid": droplet["vpc_uuid"],
@@ -77,7 +89,7 @@ def list_droplets() -> Answer:
     tag, name = query("tag_name"), query("name")
     with cloud().store.read() as state:
         droplets = [
-            view(droplet)
+            view(state, droplet)
             for droplet in state["droplets"].values()
             if (tag is None or tag in droplet["tags"]) and (name is None or name == droplet["name"])
         ]
@@ -157,7 +169,7 @@ def create_droplet() -> Answer:
     with cloud().store.change() as state:
         droplet = _add(state, wanted, values)
         action = new_action(state, droplet, "create")
-        answer = view(droplet)
+        answer = view(state, droplet)
     cloud().boot(droplet["id"])
     href = f"{request.host_url}v2/actions/{action['id']}"
     links = {"actions": [{"id": action["id"], "rel": "create", "href": href}]}
@@ -167,7 +179,7 @@ def create_droplet() -> Answer:
 @routes.get("/v2/droplets/<int:droplet_id>")
 def get_droplet(droplet_id: int) -> Answer:
     with cloud().store.read() as state:
-        return {"droplet": view(known(state, droplet_id))}, 200
+        return {"droplet": view(state, known(state, droplet_id))}, 200
 
 
 @routes.delete("/v2/droplets/<int:droplet_id>")

@@ -47,6 +47,13 @@ class FakeDriver:
         # Into the server's log, where tests in another process can see it.
         print(f"rules {droplet_id} {json.dumps(inbound_rules)}", file=sys.stderr, flush=True)
 
+    def reserved_ip(self, taken: set[str]) -> str:
+        return next(ip for ip in (f"198.51.100.{n}" for n in range(1, 255)) if ip not in taken)
+
+    def answer_at(self, droplet_id: int, address: str | None) -> None:
+        self.calls.append(("answer_at", droplet_id))
+        print(f"reserved IP {droplet_id} {address}", file=sys.stderr, flush=True)
+
     def power_off(self, droplet_id: int) -> None:
         self.calls.append(("power_off", droplet_id))
 

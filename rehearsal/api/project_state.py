@@ -37,6 +37,14 @@ def add_default_project(state: State) -> None:
         }
 
 
+def project_of(state: State, urn: str) -> dict[str, Any]:
+    """The project that holds a resource."""
+    project: dict[str, Any] = next(
+        project for project in state["projects"].values() if urn in project["resources"]
+    )
+    return project
+
+
 def default_project(state: State) -> dict[str, Any]:
     """The project that takes what is in no other."""
     project: dict[str, Any] = next(

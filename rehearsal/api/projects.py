@@ -11,6 +11,7 @@ from .clock import now
 from .endpoint import NO_CONTENT, Answer, body, cloud, page_of, strings, text
 from .errors import conflict, not_found, precondition_failed, unprocessable
 from .project_state import default_project, new_project
+from .reserved_ip_state import follow
 
 if TYPE_CHECKING:
     from .store import State
@@ -127,9 +128,7 @@ def assign_resources(project_id: str) -> Answer:
             if urn in project["resources"]:
                 status = "already_assigned"
             elif _exists(state, urn):
-                for other in state["projects"].values():
-                    other["resources"].pop(urn, None)
-                project["resources"][urn] = now()
+                _move(state, urn, project)
                 status = "assigned"
             else:
                 status = "not_found"
@@ -139,4 +138,19 @@ def assign_resources(project_id: str) -> Answer:
 
 def _exists(state: State, urn: str) -> bool:
     _, kind, key = urn.split(":")
-    return kind == "droplet" and key in state["droplets"]
+    lists = {"droplet": "droplets", "floatingip": "reserved_ips"}
+    return kind in lists and key in state[lists[kind]]
+
+
+def _move(state: State, urn: str, project: dict[str, Any]) -> None:
+    """Put a resource into this project; a droplet takes its reserved IP along."""
+    _, kind, key = urn.split(":")
+    if kind == "floatingip" and state["reserved_ips"][key]["droplet_id"]:
+        raise precondition_failed(
+            "Cannot move a Reserved IP with an associated Droplet. Move the Droplet instead"
+        )
+    for other in state["projects"].values():
+        other["resources"].pop(urn, None)
+    project["resources"][urn] = now()
+    if kind == "droplet":
+        follow(state, int(key))

@@ -17,6 +17,7 @@ from . import (
     firewalls,
     not_rehearsed,
     projects,
+    reserved_ips,
     tags,
     vpcs,
 )
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 
 ENDPOINTS = (
-    account, actions, catalog, droplets, firewalls, not_rehearsed, projects, tags, vpcs,
+    account, actions, catalog, droplets, firewalls, not_rehearsed, projects, reserved_ips, tags,
+    vpcs,
 )  # fmt: skip
 
 

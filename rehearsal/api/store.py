@@ -23,6 +23,7 @@ def _empty() -> State:
         "account_uuid": str(uuid.uuid4()),
         "keys": {},
         "droplets": {},
+        "reserved_ips": {},
         "actions": {},
         "tags": [],
         "firewalls": {},
@@ -41,7 +42,8 @@ class Store:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
-        self._state = json.loads(file.read_text()) if file.exists() else _empty()
+        # A state from before a kind of resource was known has none of it.
+        self._state = _empty() | (json.loads(file.read_text()) if file.exists() else {})
 
     @contextmanager
     def read(self) -> Iterator[State]:

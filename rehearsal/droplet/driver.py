@@ -72,6 +72,10 @@ LIKE_A_SERVER = (
     *("--restart", "unless-stopped"),
 )
 
+# Where the droplet keeps what gives it its reserved IP, to be run before systemd starts.
+RESERVED_IP = "/etc/digits-rehearsal/reserved-ip"
+RESERVED_LABEL = "eth0:reserved"
+
 # systemd gets this long to stop its services, as before a real power-off.
 STOP_SECONDS = 30
 
@@ -151,6 +155,29 @@ class DockerDriver:
         self._write(container, {firewall.PATH: rules})
         if self._running(container):
             docker("exec", "--interactive", container, "nft", "-f", "-", stdin=rules.encode())
+
+    def reserved_ip(self, taken: set[str]) -> str:
+        """An address of the droplets' network that no droplet has as its own."""
+        return self._network.free_reserved(taken)
+
+    def answer_at(self, droplet_id: int, address: str | None) -> None:
+        """Let the droplet answer at a reserved IP, now and after every boot; None takes it away.
+
+        DigitalOcean maps it to an address of the droplet's on the way there; here the droplet
+        has it itself, beside its own, which what it sends of itself goes on coming from.
+        """
+        container = self._container(droplet_id)
+        if run("inspect", container).returncode:
+            return
+        take = f"address add {address}/32 dev eth0 label {RESERVED_LABEL}\n" if address else ""
+        self._write(container, {RESERVED_IP: take})
+        if not self._running(container):
+            return
+        docker("exec", container, "ip", "address", "flush", "dev", "eth0", "label", RESERVED_LABEL)
+        if address:
+            docker("exec", container, "ip", "-batch", RESERVED_IP)
+            # Whoever has just talked to another droplet there hears of it at once.
+            run("exec", container, "arping", "-q", "-U", "-c", "1", "-I", "eth0", address)
 
     def power_off(self, droplet_id: int) -> None:
         """Stop the droplet, keeping its disk and addresses."""

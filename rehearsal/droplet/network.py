@@ -16,6 +16,8 @@ SUBNET_IPV6 = "fd5d:1917:{number:x}::/64"
 HUB_ADDRESS = 5
 AUTHORITY_ADDRESS = 6
 FIRST_ADDRESS = 10
+# From here on: reserved IPs, which no container is given as its own.
+FIRST_RESERVED = 200
 
 
 class Network:
@@ -49,12 +51,20 @@ class Network:
                 here = container["NetworkSettings"]["Networks"].get(self.project) or {}
                 taken.add((here.get("IPAMConfig") or {}).get("IPv4Address"))
         ipv4, ipv6 = subnets[4], subnets.get(6)
-        span = 254 - FIRST_ADDRESS
+        span = FIRST_RESERVED - FIRST_ADDRESS
         for offset in range(span):
             host = FIRST_ADDRESS + (droplet_id + offset) % span
             if str(ipv4[host]) not in taken:
                 return str(ipv4[host]), str(ipv6[host]) if ipv6 else None
         raise DropletError(f"All {span} addresses of the rehearsal's network are taken.")
+
+    def free_reserved(self, taken: set[str]) -> str:
+        """A reserved IP that is none of these."""
+        ipv4 = self._subnets()[4]
+        for host in range(FIRST_RESERVED, 255):
+            if (address := str(ipv4[host])) not in taken:
+                return address
+        raise DropletError("All reserved IPs of the rehearsal's network are taken.")
 
     def _made(self) -> dict[str, Any]:
         """The project's network, made if there is none."""

@@ -255,6 +255,107 @@ def test_project_with_resources_stays(checked: Api) -> None:
     assert checked.call("DELETE", path).status_code == 204
 
 
+def reserved(api: Api, ip: str) -> dict[str, Any]:
+    answer: dict[str, Any] = api.call("GET", f"reserved_ips/{ip}").json()["reserved_ip"]
+    return answer
+
+
+def map_ip(api: Api, ip: str, kind: str, **more: Any) -> dict[str, Any]:
+    """Assign or unassign a reserved IP; the reserved IP once that is done."""
+    answer = api.call("POST", f"reserved_ips/{ip}/actions", {"type": kind, **more})
+    assert answer.status_code == 201, answer.text
+    path = f"reserved_ips/{ip}/actions/{answer.json()['action']['id']}"
+    deadline = time.monotonic() + 30
+    while (action := api.call("GET", path).json()["action"])["completed_at"] is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert action["status"] == "completed"
+    return reserved(api, ip)
+
+
+def told(api: Api) -> list[str]:
+    """At which reserved IP each machine was told to answer."""
+    log = (api.folder / "log").read_text().splitlines()
+    return [line.removeprefix("reserved IP ") for line in log if line.startswith("reserved IP ")]
+
+
+def test_a_reserved_ip_moves_from_droplet_to_droplet(checked: Api) -> None:
+    one, two = make_droplet(checked), make_droplet(checked, name="two")
+    made = checked.call("POST", "reserved_ips", {"region": "fra1"})
+    assert made.status_code == 202
+    ip = made.json()["reserved_ip"]["ip"]
+    assert made.json()["reserved_ip"]["droplet"] is None
+    assert map_ip(checked, ip, "assign", droplet_id=one["id"])["droplet"]["id"] == one["id"]
+    own, *others = [n["ip_address"] for n in wait(checked, one["id"])["networks"]["v4"]]
+    assert own == one["networks"]["v4"][0]["ip_address"]
+    assert ip in others, "the service lists it as one more address of the droplet"
+    # Straight to another one, as Terraform does; then nowhere.
+    assert map_ip(checked, ip, "assign", droplet_id=two["id"])["droplet"]["id"] == two["id"]
+    assert ip not in str(wait(checked, one["id"])["networks"])
+    assert map_ip(checked, ip, "unassign")["droplet"] is None
+    ids = (one["id"], two["id"])
+    assert told(checked) == [f"{ids[0]} {ip}", f"{ids[0]} None", f"{ids[1]} {ip}", f"{ids[1]} None"]
+    assert checked.call("GET", f"reserved_ips/{ip}/actions").json()["meta"]["total"] == 3
+    assert checked.call("DELETE", f"reserved_ips/{ip}").status_code == 204
+    assert checked.call("GET", "reserved_ips").json()["meta"]["total"] == 0
+
+
+def test_a_reserved_ip_outlives_its_droplet_and_the_server(checked: Api) -> None:
+    droplet = make_droplet(checked)
+    made = checked.call("POST", "reserved_ips", {"droplet_id": droplet["id"]})
+    ip = made.json()["reserved_ip"]["ip"]
+    assert reserved(checked, ip)["droplet"]["id"] == droplet["id"]
+    before = reserved(checked, ip)
+    assert checked.stop() == 0
+    checked.start()
+    assert reserved(checked, ip) == before
+    checked.call("DELETE", f"droplets/{droplet['id']}")
+    assert reserved(checked, ip)["droplet"] is None
+
+
+def test_a_reserved_ip_follows_its_droplet_into_a_project(checked: Api) -> None:
+    droplet = make_droplet(checked)
+    made = checked.call("POST", "reserved_ips", {"droplet_id": droplet["id"]})
+    ip = made.json()["reserved_ip"]["ip"]
+    values = {"name": "digits", "purpose": "Trying"}
+    project = checked.call("POST", "projects", values).json()["project"]["id"]
+    path = f"projects/{project}/resources"
+    alone = checked.call("POST", path, {"resources": [f"do:floatingip:{ip}"]})
+    assert alone.status_code == 412
+    assert "Move the Droplet instead" in alone.json()["message"]
+    assert checked.call("POST", path, {"resources": [f"do:droplet:{droplet['id']}"]}).ok
+    assert reserved(checked, ip)["project_id"] == project
+    map_ip(checked, ip, "unassign")
+    default = checked.call("GET", "projects/default").json()["project"]["id"]
+    moved = checked.call(
+        "POST", f"projects/{default}/resources", {"resources": [f"do:floatingip:{ip}"]}
+    )
+    assert moved.json()["resources"][0]["status"] == "assigned"
+
+
+def test_reserved_ips_that_are_refused(checked: Api) -> None:
+    droplet = make_droplet(checked)
+    first, second, far = (
+        checked.call("POST", "reserved_ips", {"region": region}).json()["reserved_ip"]["ip"]
+        for region in ("fra1", "fra1", "nyc3")
+    )
+    map_ip(checked, first, "assign", droplet_id=droplet["id"])
+
+    def refused(method: str, path: str, body: Any = None) -> str:
+        answer = checked.call(method, path, body)
+        assert answer.status_code == 422, answer.text
+        return str(answer.json()["message"])
+
+    assign = {"type": "assign", "droplet_id": droplet["id"]}
+    assert "already has" in refused("POST", f"reserved_ips/{second}/actions", assign)
+    assert "not assigned" in refused("POST", f"reserved_ips/{second}/actions", {"type": "unassign"})
+    assert "is assigned" in refused("DELETE", f"reserved_ips/{first}")
+    map_ip(checked, first, "unassign")
+    assert "same region" in refused("POST", f"reserved_ips/{far}/actions", assign)
+    assert "invalid region" in refused("POST", "reserved_ips", {"region": "mars1"})
+    assert checked.call("GET", "reserved_ips/192.0.2.1").status_code == 404
+
+
 def test_nothing_billable(checked: Api) -> None:
     """What a check after a destroy asks for is all there, and empty."""
     for path in (

@@ -38,14 +38,16 @@ def test_from_question_to_nothing_left(project: Project, api: Api) -> None:
     project.terraform(*APPLY)
     [droplet] = api.call("GET", "droplets").json()["droplets"]
     ip = droplet["networks"]["v4"][0]["ip_address"]
+    reserved = api.call("GET", "reserved_ips").json()["reserved_ips"][0]["ip"]
     remember_host(project, ip)
 
     # With nobody to ask, it shows what would go and refuses.
     done = destroy(project)
     assert done.returncode == 1
-    assert f"droplet   digits  {ip}, s-1vcpu-1gb in fra1, $6 a month" in done.stdout
+    assert f"droplet     digits  {ip}, s-1vcpu-1gb in fra1, $6 a month" in done.stdout
+    assert f"reserved ip {reserved}  the site's address" in done.stdout
     for kind in ("project", "firewall", "ssh key", "tag"):
-        assert f"{kind:<9} digits" in done.stdout
+        assert f"{kind:<11} digits" in done.stdout
     assert "digitalocean_droplet.app" in done.stdout
     assert "no terminal" in done.stdout
     assert "the same command with CONFIRM=digits" in done.stdout
@@ -65,9 +67,9 @@ def test_from_question_to_nothing_left(project: Project, api: Api) -> None:
     done = destroy(project, CONFIRM="digits")
     assert done.returncode == 0
     assert done.stdout.index("Backed up to backups/1.dump") < done.stdout.index("Destroying...")
-    assert "Destroy complete! Resources: 5 destroyed." in done.stdout
+    assert "Destroy complete! Resources: 7 destroyed." in done.stdout
     assert "Nothing that costs money is left of digits." in done.stdout
-    for kind in ("droplets", "firewalls", "tags", "account/keys"):
+    for kind in ("droplets", "reserved_ips", "firewalls", "tags", "account/keys"):
         assert total(api, kind) == 0, kind
     assert total(api, "projects") == 1  # the account's own
     known = (project.folder / "known_hosts").read_text()
@@ -136,7 +138,7 @@ def test_what_terraform_did_not_make_is_listed(project: Project, api: Api) -> No
     done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
     shown, left = done.stdout.split("What is left")
-    assert "it stays:\n  droplet   stray" in shown
+    assert "it stays:\n  droplet     stray" in shown
     assert "paid for until it is removed" in left
     assert "stray" in left
     assert "cloud.digitalocean.com" in left
@@ -150,7 +152,7 @@ def test_state_is_elsewhere(project: Project, api: Api) -> None:
     api.call("POST", "droplets", {**DROPLET, "tags": ["digits"]})
     done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
-    assert "droplet   digits" in done.stdout
+    assert "droplet     digits" in done.stdout
     assert "Run make destroy TARGET=rehearsal where make deploy TARGET=rehearsal ran" in done.stdout
     assert total(api, "droplets") == 1
 
@@ -167,9 +169,46 @@ def test_terraform_fails(project: Project, api: Api) -> None:
     )
     done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
-    assert "Left, and paid for until it is removed:\n  droplet   digits" in done.stdout
+    assert "Left, and paid for until it is removed:\n  droplet     digits" in done.stdout
     assert "Not everything is gone" in done.stdout
     assert total(api, "droplets") == 1
+
+
+def test_a_reserved_ip_that_stays_is_named(project: Project, api: Api) -> None:
+    """On no droplet it costs money: whether Terraform made it, or nobody knows who."""
+    project.terraform(*APPLY)
+    [ours] = (one["ip"] for one in api.call("GET", "reserved_ips").json()["reserved_ips"])
+    stray = api.call("POST", "reserved_ips", {"region": "fra1"}).json()["reserved_ip"]["ip"]
+    # All is gone but the reserved IP: the provider did not get to the end.
+    real = subprocess.run(["which", "terraform"], capture_output=True, text=True, check=True)
+    keeps = f'{real.stdout.strip()} "$@" -target=digitalocean_droplet.app'
+    project.command(
+        "terraform",
+        f'case "$*" in *" destroy "*) terraform() {{ {real.stdout.strip()} "$@"; }}; '
+        "terraform -chdir=infra/terraform state rm digitalocean_reserved_ip.app; "
+        f'{keeps}; exit 1 ;; *) exec {real.stdout.strip()} "$@" ;; esac',
+    )
+    done = destroy(project, CONFIRM="digits", BACKUP="no")
+    assert done.returncode == 1
+    assert f"Left, and paid for until it is removed:\n  reserved ip {ours}" in done.stdout
+    assert total(api, "droplets") == 0
+
+    (project.folder / "bin/terraform").unlink()
+    api.call("DELETE", f"reserved_ips/{ours}")
+    done = destroy(project, CONFIRM="digits", BACKUP="no")
+    assert done.returncode == 0
+    assert "Nothing that costs money is left of digits." in done.stdout
+    assert f"reserved IPs that are on no droplet, whosever they were: {stray}." in done.stdout
+
+
+def test_an_address_that_was_taken_off_the_droplet_goes_too(project: Project, api: Api) -> None:
+    project.terraform(*APPLY)
+    [ours] = (one["ip"] for one in api.call("GET", "reserved_ips").json()["reserved_ips"])
+    api.call("POST", f"reserved_ips/{ours}/actions", {"type": "unassign"})
+    done = destroy(project, CONFIRM="digits", BACKUP="no")
+    assert done.returncode == 0
+    assert f"reserved ip {ours}  on none of these droplets" in done.stdout
+    assert total(api, "reserved_ips") == 0
 
 
 def test_wrong_token(project: Project) -> None:

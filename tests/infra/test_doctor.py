@@ -222,7 +222,7 @@ def test_too_few_scopes(
     patient.check("scopes", account.scopes)
     assert patient.failures == 1
     said = capsys.readouterr().out
-    assert "may not read firewall, project, ssh_key, tag (403)" in said
+    assert "may not read firewall, project, reserved_ip, ssh_key, tag (403)" in said
     assert said.count("Fix: ") == 1
 
 
@@ -267,7 +267,8 @@ def test_nothing_deployed(project: Project) -> None:
     project.command("docker", "echo 28.0.0")
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
-        "state", "droplet", "login", "room", "page", "certificate", "secrets", "pipeline",
+        "state", "droplet", "address", "login", "room", "page", "certificate", "secrets",
+        "pipeline",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
 
@@ -310,7 +311,7 @@ def test_state(project: Project) -> None:
     project.terraform("apply", "-auto-approve", "-input=false")
     status, text = examine(project)["state"]
     assert status == "ok"
-    assert "5 resources; the droplet is digits (id " in text
+    assert "7 resources; the droplet is digits (id " in text
     # A workspace that is not there has no state, and asking does not make it.
     assert examine(project, TF_WORKSPACE="another")["state"][0] == "skip"
     assert not (project.folder / "infra/terraform/terraform.tfstate.d").exists()

@@ -48,7 +48,7 @@ def judge(planned: dict[str, Any]) -> str:
     """What is said about a plan that takes the droplet away; nothing about another."""
     read = read_plan(json.dumps(planned))
     cloud = Cloud(Settings())
-    return "\n".join(plan_guard.explain(cloud, loss) for loss in plan_guard.losses(read))
+    return "\n".join(plan_guard.explain(cloud, read, loss) for loss in plan_guard.losses(read))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,22 @@ def test_replaced(order: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> No
     assert "$6 a month now and $12 a month afterwards" in said
 
 
+@pytest.mark.parametrize(
+    ("actions", "said"),
+    [
+        (["update"], "its own IP address changes; the page keeps its URL"),
+        (["delete", "create"], "its IP address changes, and with it the page's URL"),
+        (["create"], "its IP address changes, and with it the page's URL"),
+    ],
+)
+def test_what_becomes_of_the_url(actions: list[str], said: str) -> None:
+    planned = plan("delete", "create", after=BEFORE)
+    planned["resource_changes"].append(
+        {"address": "x", "type": "digitalocean_reserved_ip", "change": {"actions": actions}}
+    )
+    assert said in judge(planned)
+
+
 def test_price_unknown() -> None:
     planned = plan("delete", "create", after={**BEFORE, "size": "s-2vcpu-2gb"})
     assert "$6 a month now and an unknown price afterwards" in judge(planned)
@@ -123,7 +139,7 @@ def the_droplet(api: Api) -> dict[str, Any]:
 
 def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) -> None:
     first = project.verb("deploy")
-    assert "Apply complete! Resources: 5 added" in first.stdout
+    assert "Apply complete! Resources: 7 added" in first.stdout
     before = the_droplet(api)
 
     again = project.verb("deploy")

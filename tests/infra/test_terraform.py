@@ -62,7 +62,10 @@ def test_life_of_a_deployment(terraform: Terraform, api: Api) -> None:
     output = json.loads(terraform.good("output", "-json"))
     values = {name: entry["value"] for name, entry in output.items()}
     [droplet] = api.call("GET", "droplets?tag_name=digits").json()["droplets"]
-    assert values["ip"] == droplet["networks"]["v4"][0]["ip_address"]
+    assert values["droplet_ip"] == droplet["networks"]["v4"][0]["ip_address"]
+    [reserved] = api.call("GET", "reserved_ips").json()["reserved_ips"]
+    assert (reserved["ip"], reserved["droplet"]["id"]) == (values["ip"], droplet["id"])
+    assert values["ip"] != values["droplet_ip"]
     assert values["url"] == f"http://{values['ip']}"
     assert "monthly_price" not in values, (
         "the state may hold an old price; the API has the right one"
@@ -75,7 +78,12 @@ def test_life_of_a_deployment(terraform: Terraform, api: Api) -> None:
     inbound = {(rule["protocol"], rule["ports"]) for rule in firewall["inbound_rules"]}
     assert inbound == {("tcp", "22"), ("tcp", "80"), ("tcp", "443"), ("icmp", "0")}
 
-    # Again: nothing to do. -detailed-exitcode says 2 when there is.
+    # Again: nothing to do, though the reserved IP has come into the project with its droplet.
+    # -detailed-exitcode says 2 when there is.
+    [project] = [p for p in api.call("GET", "projects").json()["projects"] if not p["is_default"]]
+    held = api.call("GET", f"projects/{project['id']}/resources").json()["resources"]
+    urns = {resource["urn"] for resource in held}
+    assert urns == {f"do:droplet:{droplet['id']}", f"do:floatingip:{values['ip']}"}
     assert "No changes" in terraform.good("plan", "-detailed-exitcode", "-input=false")
 
     # A narrower firewall and another name: the droplet stays.
@@ -93,19 +101,81 @@ def test_life_of_a_deployment(terraform: Terraform, api: Api) -> None:
     planned = terraform.good("plan", "-input=false", *change, "-var", "image=debian-12-x64")
     assert "No changes" in planned
 
-    # Somebody removes the droplet behind Terraform's back: it makes a new one.
+    # Somebody removes the droplet behind Terraform's back: it makes a new one, at the same address.
     assert api.call("DELETE", f"droplets/{droplet['id']}").status_code == 204
     terraform.good(*APPLY, *change)
     [new] = api.call("GET", "droplets?tag_name=numbers").json()["droplets"]
     assert new["id"] != droplet["id"]
+    assert terraform.good("output", "-raw", "url") == values["url"]
+    [reserved] = api.call("GET", "reserved_ips").json()["reserved_ips"]
+    assert (reserved["ip"], reserved["droplet"]["id"]) == (values["ip"], new["id"])
 
     terraform.good("destroy", "-auto-approve", "-input=false", *change)
     assert terraform.good("state", "list") == ""
-    for kind in ("droplets", "firewalls", "tags", "account/keys"):
+    for kind in ("droplets", "reserved_ips", "firewalls", "tags", "account/keys"):
         assert api.call("GET", kind).json()["meta"]["total"] == 0, kind
     assert api.call("GET", "projects").json()["meta"]["total"] == 1  # the account's own
 
     assert conformance.check(api.journal) == []
+
+
+def test_the_address_outlives_the_droplet(terraform: Terraform, api: Api) -> None:
+    terraform.good(*APPLY)
+    url = terraform.good("output", "-raw", "url")
+    [before] = api.call("GET", "droplets").json()["droplets"]
+    planned = terraform.good("plan", "-input=false", "-replace=digitalocean_droplet.app")
+    assert "digitalocean_reserved_ip.app will be updated in-place" in planned
+    terraform.good(*APPLY, "-replace=digitalocean_droplet.app")
+    [after] = api.call("GET", "droplets").json()["droplets"]
+    assert before["id"] != after["id"]
+    assert terraform.good("output", "-raw", "url") == url
+    [reserved] = api.call("GET", "reserved_ips").json()["reserved_ips"]
+    assert f"http://{reserved['ip']}" == url
+    assert reserved["droplet"]["id"] == after["id"]
+    # The droplet's own address is still the first, and the one for ssh.
+    own = after["networks"]["v4"][0]["ip_address"]
+    assert terraform.good("output", "-raw", "droplet_ip") == own
+    assert "No changes" in terraform.good("plan", "-detailed-exitcode", "-input=false")
+    # A reserved IP belongs to its region, so in another one it is another.
+    terraform.good(*APPLY, "-var", "region=ams3")
+    [moved] = api.call("GET", "reserved_ips").json()["reserved_ips"]
+    assert moved["region"]["slug"] == "ams3"
+    assert conformance.check(api.journal) == []
+
+
+def test_a_deployment_from_before_gets_a_reserved_ip(terraform: Terraform, api: Api) -> None:
+    """Its project has the droplet in a list of its own, and there is no reserved IP."""
+    new, own = terraform.folder / "reserved_ip.tf", terraform.folder / "project.tf"
+    outputs = terraform.folder / "outputs.tf"
+    kept = {file: file.read_text() for file in (new, own, outputs)}
+    new.unlink()
+    outputs.write_text("")
+    lists = "  resources = [digitalocean_droplet.app.urn]\n}\n"
+    own.write_text(own.read_text().split("\n}\n")[0] + "\n" + lists)
+    terraform.good(*APPLY)
+    [before] = api.call("GET", "droplets").json()["droplets"]
+    for file, text in kept.items():
+        file.write_text(text)
+    done = terraform.good(*APPLY)
+    assert "Resources: 2 added, 0 changed, 0 destroyed" in done
+    [after] = api.call("GET", "droplets").json()["droplets"]
+    assert before["id"] == after["id"]
+    assert "No changes" in terraform.good("plan", "-detailed-exitcode", "-input=false")
+    terraform.good("destroy", "-auto-approve", "-input=false")
+    assert api.call("GET", "reserved_ips").json()["meta"]["total"] == 0
+    assert conformance.check(api.journal) == []
+
+
+def test_a_reserved_ip_is_imported_with_its_assignment(terraform: Terraform, api: Api) -> None:
+    terraform.good(*APPLY)
+    [reserved] = api.call("GET", "reserved_ips").json()["reserved_ips"]
+    terraform.good("state", "rm", "digitalocean_reserved_ip.app")
+    terraform.good("import", "-input=false", "digitalocean_reserved_ip.app", reserved["ip"])
+    assert "No changes" in terraform.good("plan", "-detailed-exitcode", "-input=false")
+    # Given back by hand: it is made anew, and the droplet stays.
+    api.call("POST", f"reserved_ips/{reserved['ip']}/actions", {"type": "unassign"})
+    api.call("DELETE", f"reserved_ips/{reserved['ip']}")
+    assert "Resources: 1 added, 0 changed, 0 destroyed" in terraform.good(*APPLY)
 
 
 def test_bigger_size_keeps_the_droplet(terraform: Terraform, api: Api) -> None:
@@ -156,9 +226,9 @@ def test_stand_in_never_leaves_this_machine(prepared: Terraform) -> None:
 def test_the_box_says_what_the_droplet_costs_now(project: Project) -> None:
     project.ssh_says("exit 0")
     project.without("ops/verbs/release.py")
-    assert "Cost   $6 a month, until make destroy" in project.verb("deploy").stdout
+    assert "Cost     $6 a month, until make destroy" in project.verb("deploy").stdout
     resized = project.verb("deploy", TF_VAR_size="s-1vcpu-2gb").stdout
-    assert "Cost   $12 a month, until make destroy" in resized
+    assert "Cost     $12 a month, until make destroy" in resized
     again = project.verb("deploy", TF_VAR_size="s-1vcpu-2gb").stdout
     assert "No changes. Your infrastructure matches the configuration." in again
-    assert "Cost   $12 a month, until make destroy" in again
+    assert "Cost     $12 a month, until make destroy" in again

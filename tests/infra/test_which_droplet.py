@@ -33,6 +33,12 @@ def address(droplet: dict[str, Any]) -> str:
     return str(droplet["networks"]["v4"][0]["ip_address"])
 
 
+def reserved(api: Api) -> str:
+    """The only reserved IP."""
+    [one] = api.call("GET", "reserved_ips").json()["reserved_ips"]
+    return str(one["ip"])
+
+
 def made_by_terraform(project: Project, api: Api, *settings: str) -> dict[str, Any]:
     before = {droplet["id"] for droplet in api.call("GET", "droplets").json()["droplets"]}
     project.terraform(*APPLY, *settings)
@@ -48,10 +54,15 @@ def url(project: Project, **settings: str | None) -> str:
 
 
 def hosts(project: Project) -> dict[str, Any]:
+    """Ansible's hosts: where ssh goes, and the site's address."""
     printed = project.run(PYTHON, "infra/ansible/inventory.py").stdout
     inventory = json.loads(printed)
     assert inventory["droplet"]["hosts"] == list(inventory["_meta"]["hostvars"])
-    return dict(inventory["_meta"]["hostvars"])
+    site = inventory["droplet"]["vars"]["site_address"]
+    return {
+        name: known | {"site_address": site}
+        for name, known in inventory["_meta"]["hostvars"].items()
+    }
 
 
 def test_of_two_and_no_state_none_is_chosen(whole: Project, api: Api) -> None:
@@ -87,8 +98,9 @@ def test_the_one_that_terraform_made_is_meant_whatever_else_is_there(
     mine = made_by_terraform(project, api)
     after = another(api)
     assert len({before["id"], mine["id"], after["id"]}) == 3
-    assert url(project) == f"http://{address(mine)}"
-    assert hosts(project) == {"digits": {"ansible_host": address(mine)}}
+    site = reserved(api)
+    assert url(project) == f"http://{site}"
+    assert hosts(project) == {"digits": {"ansible_host": address(mine), "site_address": site}}
     status, text = examine(project)["droplet"]
     assert status == "FAIL"
     assert f"Yours is digits ({address(mine)}, id {mine['id']}" in text
@@ -97,7 +109,7 @@ def test_the_one_that_terraform_made_is_meant_whatever_else_is_there(
 
     # Where Terraform is not installed, its state still tells.
     project.command("terraform", "exit 127")
-    assert url(project) == f"http://{address(mine)}"
+    assert url(project) == f"http://{site}"
     (project.folder / "bin/terraform").unlink()
 
     # Its tag taken away, or its name changed, by hand: it is still the one.
@@ -106,9 +118,9 @@ def test_the_one_that_terraform_made_is_meant_whatever_else_is_there(
     resource = {"resources": [{"resource_id": str(mine["id"]), "resource_type": "droplet"}]}
     api.call("DELETE", "tags/digits/resources", resource)
     api.call("POST", f"droplets/{mine['id']}/actions", {"type": "rename", "name": "mine"})
-    assert url(project) == f"http://{address(mine)}"
+    assert url(project) == f"http://{site}"
     assert "does not carry the tag digits" in examine(project)["droplet"][1]
-    assert hosts(project) == {"mine": {"ansible_host": address(mine)}}
+    assert hosts(project) == {"mine": {"ansible_host": address(mine), "site_address": site}}
 
     # Gone by hand: then it is the one that carries the tag, if there is just one.
     api.call("DELETE", f"droplets/{mine['id']}")
@@ -120,11 +132,11 @@ def test_the_one_that_terraform_made_is_meant_whatever_else_is_there(
 def test_a_name_that_is_another_deployments(project: Project, api: Api) -> None:
     mine = made_by_terraform(project, api, "-var", "name=numbers")
     # The name is set in one shell and forgotten in the next.
-    assert url(project) == f"http://{address(mine)}"
-    assert url(project, TF_VAR_name="numbers") == f"http://{address(mine)}"
+    assert url(project) == f"http://{reserved(api)}"
+    assert url(project, TF_VAR_name="numbers") == f"http://{reserved(api)}"
     assert examine(project)["droplet"][0] == "ok"
     other = another(api)
-    assert url(project, TF_VAR_name="numbers") == f"http://{address(mine)}"
+    assert url(project, TF_VAR_name="numbers") == f"http://{reserved(api)}"
     done = project.verb("url")
     assert done.returncode == 1
     assert "Terraform made numbers from here" in done.stdout
@@ -188,7 +200,7 @@ def test_a_clone_without_state_makes_no_second_deployment(project: Project, api:
     assert "bring its state from there: infra/terraform/terraform.tfstate" in text
     assert "export TF_VAR_name=digits-2" in text
     # The verbs that need no state find it.
-    assert url(project) == f"http://{address(mine)}"
+    assert url(project) == f"http://{reserved(api)}"
     # As it says: with the state it goes on; under another name there is room.
     state.write_text(kept)
     assert examine(project, "--before-deploy")["account"][0] == "ok"
@@ -217,8 +229,57 @@ def test_a_stray_of_the_name(project: Project, api: Api) -> None:
     assert examine(project, "--before-deploy")["account"][0] == "ok"
 
 
+def test_the_site_is_at_the_reserved_ip_and_ssh_at_the_droplets_own(
+    project: Project, api: Api
+) -> None:
+    """With no state, as in the pipeline, it is the API that knows both."""
+    droplet = another(api)
+    assert url(project) == f"http://{address(droplet)}"
+    assert hosts(project)["digits"]["site_address"] == address(droplet)
+    assert examine(project)["address"][0] == "skip"
+
+    api.call("POST", "reserved_ips", {"droplet_id": droplet["id"]})
+    api.call("POST", "reserved_ips", {"region": "fra1"})
+    site, idle = (one["ip"] for one in api.call("GET", "reserved_ips").json()["reserved_ips"])
+    assert url(project) == f"http://{site}"
+    assert hosts(project)["digits"] == {"ansible_host": address(droplet), "site_address": site}
+    status, text = examine(project)["address"]
+    assert status == "ok"
+    assert text.startswith(f"{site}, a reserved IP, stays when the droplet is replaced")
+    assert f"on no droplet, and so paid for: {idle}" in text
+    project.ssh_says('echo "$*"')
+    status = project.verb("status").stdout
+    assert f"URL          http://{site}" in status
+    assert f"root@{address(droplet)}" in status
+    assert url(project, DROPLET_IP="203.0.113.200") == "http://203.0.113.200"
+
+
+def test_an_address_that_is_not_on_the_droplet_is_named(project: Project, api: Api) -> None:
+    mine = made_by_terraform(project, api)
+    site = reserved(api)
+    assert examine(project)["address"][0] == "ok"
+    api.call("POST", f"reserved_ips/{site}/actions", {"type": "unassign"})
+    status, text = examine(project)["address"]
+    assert status == "FAIL"
+    assert f"the reserved IP {site}, is not on the droplet" in text
+    assert "Assign it to the droplet again: https://cloud.digitalocean.com" in text
+    # There is no other place, so the page is still found.
+    assert url(project) == f"http://{address(mine)}"
+    api.call("DELETE", f"reserved_ips/{site}")
+    status, text = examine(project)["address"]
+    assert status == "FAIL"
+    assert "was given back" in text
+    assert "Take another one: make deploy" in text
+
+
 @pytest.mark.parametrize(
-    "lost", ["digitalocean_droplet.app", "digitalocean_firewall.app", "digitalocean_project.app"]
+    "lost",
+    [
+        "digitalocean_droplet.app",
+        "digitalocean_firewall.app",
+        "digitalocean_project.app",
+        "digitalocean_reserved_ip.app",
+    ],
 )
 def test_a_deploy_that_was_killed_goes_on(project: Project, api: Api, lost: str) -> None:
     """Between making a thing and noting it in the state: it is told how to note it."""
@@ -237,7 +298,7 @@ def test_a_deploy_that_was_killed_goes_on(project: Project, api: Api, lost: str)
 def test_a_deploy_that_was_interrupted_goes_on(project: Project, api: Api) -> None:
     project.terraform(*APPLY, "-target=digitalocean_droplet.app")
     assert examine(project, "--before-deploy")["account"][0] == "ok"
-    assert "Resources: 2 added" in project.verb("deploy").stdout
+    assert "Resources: 4 added" in project.verb("deploy").stdout
     assert api.call("GET", "droplets").json()["meta"]["total"] == 1
 
 

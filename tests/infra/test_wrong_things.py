@@ -96,7 +96,7 @@ def test_a_token_with_too_few_scopes(whole: Project, verb: str) -> None:
     with answering(403) as address:
         told = said(whole, verb, DIGITALOCEAN_API_URL=address)
     assert "The token may not do this (403)" in told
-    assert "droplet, firewall, project, ssh_key and tag" in told
+    assert "droplet, firewall, project, reserved_ip, ssh_key and tag" in told
 
 
 @pytest.mark.parametrize("verb", ["status", "deploy", "destroy"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -121,8 +122,15 @@ class Deployment:
     url: str
 
     @property
-    def ip(self) -> str:
+    def site_address(self) -> str:
+        """The page's address, a reserved IP."""
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def ip(self) -> str:
+        """The droplet's own address: another one once it has been replaced."""
+        state = json.loads((STATE / "terraform/terraform.tfstate").read_text())
+        return str(state["outputs"]["droplet_ip"]["value"])
 
     def ssh(self, command: str) -> str:
         """Run a command on the droplet as root, which must succeed; return what it prints."""

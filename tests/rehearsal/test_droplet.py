@@ -230,6 +230,31 @@ def test_a_reboot_from_inside_comes_back(server: Server) -> None:
     )
 
 
+def test_it_answers_at_its_reserved_ip_after_a_reboot_too(server: Server) -> None:
+    driver, droplet_id = server.driver, server.droplet_id
+    first = driver.reserved_ip(set())
+    second = driver.reserved_ip({first})
+    assert server.address not in (first, second)
+    assert not answers(first, 22)
+    driver.answer_at(droplet_id, first)
+    wait_until(lambda: answers(first, 22), 10, "the reserved IP")
+    assert answers(server.address, 22)
+    # What the droplet sends of itself still comes from its own address.
+    assert f"src {server.address}" in server.run("ip route get 192.0.2.1")
+    driver.answer_at(droplet_id, second)
+    wait_until(lambda: answers(second, 22), 10, "the other reserved IP")
+    assert not answers(first, 22)
+    driver.reboot(droplet_id)
+    server.wait_for_ssh()
+    assert answers(second, 22)
+    driver.apply_firewall(droplet_id, [])
+    assert not answers(second, 22)
+    driver.apply_firewall(droplet_id, None)
+    driver.answer_at(droplet_id, None)
+    assert not answers(second, 22)
+    driver.answer_at(999, first)  # no such droplet: nothing is left to do
+
+
 def test_off_changed_in_size_and_on_again(server: Server) -> None:
     server.driver.power_off(server.droplet_id)
     assert not answers(server.address, 22)

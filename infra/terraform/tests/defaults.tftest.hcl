@@ -8,6 +8,11 @@ mock_provider "digitalocean" {
       ipv4_address = "203.0.113.10"
     }
   }
+  mock_resource "digitalocean_reserved_ip" {
+    defaults = {
+      ip_address = "198.51.100.1"
+    }
+  }
 }
 
 variables {
@@ -68,8 +73,12 @@ run "defaults" {
   }
 
   assert {
-    condition     = digitalocean_project.app.resources == toset(["do:droplet:1001"])
-    error_message = "The project should hold the droplet."
+    condition     = digitalocean_project_resources.app.resources == toset(["do:droplet:1001"])
+    error_message = "The project should be given the droplet, which its reserved IP follows by itself."
+  }
+  assert {
+    condition     = digitalocean_project_resources.app.project == digitalocean_project.app.id
+    error_message = "The droplet should be put into the deployment's own project."
   }
   assert {
     condition     = digitalocean_project.app.environment == "Production" && digitalocean_project.app.purpose == "Web Application"
@@ -77,8 +86,16 @@ run "defaults" {
   }
 
   assert {
-    condition     = output.ip == "203.0.113.10" && output.url == "http://203.0.113.10"
-    error_message = "The URL should be the droplet's address over HTTP."
+    condition     = digitalocean_reserved_ip.app.droplet_id == 1001 && digitalocean_reserved_ip.app.region == "fra1"
+    error_message = "The reserved IP should be the droplet's, in the same region."
+  }
+  assert {
+    condition     = output.ip == "198.51.100.1" && output.url == "http://198.51.100.1"
+    error_message = "The URL should be the reserved IP over HTTP."
+  }
+  assert {
+    condition     = output.droplet_ip == "203.0.113.10"
+    error_message = "The droplet's own address should be told, too."
   }
   assert {
     condition     = output.droplet_name == "digits" && output.droplet_id == "1001" && output.tag == "digits"

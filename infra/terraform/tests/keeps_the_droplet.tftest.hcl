@@ -1,4 +1,5 @@
-# What would silently replace a droplet that exists is ignored.
+# What would silently replace a droplet that exists is ignored, and one that is
+# replaced leaves the site its address.
 
 mock_provider "digitalocean" {
   mock_resource "digitalocean_droplet" {
@@ -46,5 +47,17 @@ run "another_key" {
   assert {
     condition     = digitalocean_droplet.app.id == "1001"
     error_message = "Another SSH key should not touch the droplet."
+  }
+}
+
+run "another_droplet" {
+  command = plan
+  plan_options {
+    replace = [digitalocean_droplet.app]
+  }
+  assert {
+    # An address about to be replaced would not be known yet, and this would fail.
+    condition     = digitalocean_reserved_ip.app.ip_address == run.first_deploy.ip
+    error_message = "The site's address should outlive the droplet."
   }
 }

@@ -101,6 +101,7 @@ class Droplet(SdkResource):
         networks = droplet["networks"]
 
         def address(family: str, kind: str) -> str:
+            # The first one: a reserved IP is one more, after the droplet's own.
             for network in networks[family]:
                 if network["type"] == kind:
                     return str(network["ip_address"]).lower()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .client import ApiError
 from .fields import State, computed, not_empty, one_of, optional, required
 from .resource import SdkResource
+
+if TYPE_CHECKING:
+    from .client import Client
 
 _SECONDS_TO_BECOME_EMPTY = 180.0
 
@@ -43,7 +46,7 @@ class Project(SdkResource):
         project = self.client.post("projects", values)["project"]
         if planned["resources"]:
             try:
-                self._assign(project["id"], planned["resources"])
+                assign(self.client, project["id"], planned["resources"])
             except ApiError:
                 self.client.delete(f"projects/{project['id']}")
                 raise
@@ -71,7 +74,7 @@ class Project(SdkResource):
                 )
             },
             "purpose": purpose.removeprefix("Other: "),
-            "resources": self._urns(project["id"]),
+            "resources": urns_of(self.client, project["id"]),
         }
 
     def do_update(self, current: State, planned: State) -> State:
@@ -80,14 +83,14 @@ class Project(SdkResource):
         self.client.patch(f"projects/{current['id']}", values)
         old, new = set(current["resources"] or []), set(planned["resources"] or [])
         if old - new:
-            self._give_to_default(sorted(old - new))
+            give_to_default(self.client, sorted(old - new))
         if new - old:
-            self._assign(current["id"], sorted(new - old))
+            assign(self.client, current["id"], sorted(new - old))
         return self.do_read(planned)
 
     def do_delete(self, state: State) -> None:
         if state["resources"]:
-            self._give_to_default(state["resources"])
+            give_to_default(self.client, state["resources"])
         # The real API moves resources in the background.
         deadline = time.monotonic() + _SECONDS_TO_BECOME_EMPTY
         while True:
@@ -100,20 +103,26 @@ class Project(SdkResource):
             else:
                 return
 
-    def _give_to_default(self, urns: list[str]) -> None:
-        self._assign(self.client.get("projects/default")["project"]["id"], urns)
 
-    def _assign(self, project_id: str, urns: list[str]) -> None:
-        self.client.post(f"projects/{project_id}/resources", {"resources": urns})
+def give_to_default(client: Client, urns: list[str]) -> None:
+    """Put resources into the account's default project: in none they cannot be."""
+    assign(client, client.get("projects/default")["project"]["id"], urns)
 
-    def _urns(self, project_id: str) -> list[str]:
-        urns: list[str] = []
-        page = 1
-        while True:
-            answer: dict[str, Any] = self.client.get(
-                f"projects/{project_id}/resources?page={page}&per_page=200"
-            )
-            urns += [resource["urn"] for resource in answer["resources"]]
-            if not answer.get("links", {}).get("pages", {}).get("next"):
-                return urns
-            page += 1
+
+def assign(client: Client, project_id: str, urns: list[str]) -> None:
+    """Put resources into a project."""
+    client.post(f"projects/{project_id}/resources", {"resources": urns})
+
+
+def urns_of(client: Client, project_id: str) -> list[str]:
+    """What a project holds."""
+    urns: list[str] = []
+    page = 1
+    while True:
+        answer: dict[str, Any] = client.get(
+            f"projects/{project_id}/resources?page={page}&per_page=200"
+        )
+        urns += [resource["urn"] for resource in answer["resources"]]
+        if not answer.get("links", {}).get("pages", {}).get("next"):
+            return urns
+        page += 1

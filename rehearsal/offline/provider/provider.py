@@ -12,6 +12,8 @@ from .client import ApiError, Client
 from .droplet import Droplet
 from .firewall import Firewall
 from .project import Project
+from .project_resources import ProjectResources
+from .reserved_ip import ReservedIp
 from .ssh_key import SshKey
 from .tag import Tag
 
@@ -47,7 +49,7 @@ class DigitalOcean(Provider):  # type: ignore[misc]
             diags.add_error("A stand-in cannot deploy to DigitalOcean", str(error))
 
     def get_resources(self) -> list[type[Resource]]:
-        return [Droplet, Firewall, Project, SshKey, Tag]
+        return [Droplet, Firewall, Project, ProjectResources, ReservedIp, SshKey, Tag]
 
     def get_data_sources(self) -> list[type[DataSource]]:
         return []

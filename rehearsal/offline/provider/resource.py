@@ -86,6 +86,10 @@ class SdkResource(Resource):  # type: ignore[misc]
     def do_delete(self, state: State) -> None:
         """Remove it."""
 
+    def do_import(self, state: State) -> State:
+        """Ask for what has only an id so far."""
+        return self.do_read(state)
+
     def check(self, planned: State) -> str | None:
         """What is wrong with the plan as a whole."""
         return None
@@ -144,7 +148,7 @@ class SdkResource(Resource):  # type: ignore[misc]
         empty = {a.name: None for a in self.get_schema().attributes}
         blocks: State = {block: [] for block in self.blocks}
         try:
-            return self.do_read({**empty, **blocks, "id": id})
+            return self.do_import({**empty, **blocks, "id": id})
         except ApiError as error:
             self._report(ctx.diagnostics, "read", error)
             return None

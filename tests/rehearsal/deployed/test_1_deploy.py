@@ -29,12 +29,13 @@ def test_deploy_shows_what_it_does_and_ends_with_the_url(deployment: Deployment)
         "Release",
         "Look at it from outside",
     ]
-    assert "Apply complete! Resources: 5 added" in deployment.output
+    assert "Apply complete! Resources: 7 added" in deployment.output
     # And ends with all that a person wants to know, and the next verbs as they must be typed.
     box = deployment.output[deployment.output.rindex("The digit recogniser is on") :]
-    assert f"URL    {deployment.url} " in box
-    assert f"IP     {deployment.ip} " in box
-    assert "Cost   $6 a month" in box
+    assert f"URL      {deployment.url} " in box
+    assert f"Droplet  {deployment.ip} " in box
+    assert deployment.ip != deployment.site_address
+    assert "Cost     $6 a month" in box
     for verb in ("status", "release", "destroy"):
         assert f"make {verb} TARGET=rehearsal " in box
     # Ansible sees the droplet as a server like any other.
@@ -93,6 +94,7 @@ def test_nothing_but_22_80_and_443_answers_from_outside(deployment: Deployment) 
     # What must not answer is there: the test would notice if it did.
     assert re.search(r"127\.0\.0\.1:850[12]", deployment.ssh("ss --listening --tcp --numeric"))
     assert open_ports(deployment.ip) == ["22", "80", "443"]
+    assert open_ports(deployment.site_address) == ["22", "80", "443"]
     # A droplet has an IPv6 address only where the machine that rehearses has IPv6.
     shown = deployment.ssh("ip -6 -oneline address show dev eth0 scope global")
     for address in re.findall(r"inet6 ([0-9a-f:]+)/", shown):

@@ -49,7 +49,7 @@ def test_destroy_leaves_nothing(
     assert backup
     last["droplet"] = (rows, ROOT / backup[1])
     assert "Nothing that costs money is left of digits." in done.stdout
-    assert "Destroy complete! Resources: 5 destroyed." in done.stdout
+    assert "Destroy complete! Resources: 7 destroyed." in done.stdout
     found = leftovers()
     assert found.pop("volumes") == volumes_before
     assert not any(found.values()), found
