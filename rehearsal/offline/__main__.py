@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -29,19 +27,9 @@ def _arguments() -> argparse.Namespace:
     provider = verbs.add_parser("provider", help="Terraform's provider, into a folder")
     provider.add_argument("folder", type=Path)
     verbs.add_parser("plugins", help="docker compose and buildx for Debian 12")
-    verbs.add_parser("env", help="what make up and a build need; prints their settings")
-    verbs.add_parser("end", help="take away what `env` started")
-    around = verbs.add_parser("with", help="a command, with what it needs around it")
+    around = verbs.add_parser("with", help="a command, with what a build of the image needs")
     around.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
     return parser.parse_args()
-
-
-def _print_settings() -> None:
-    """The settings as a shell reads them, and on the error output what was done for them."""
-    with contextlib.redirect_stdout(sys.stderr):
-        settings = build.prepare()
-    for name, value in settings.items():
-        print(f"export {name}={shlex.quote(value)}")
 
 
 def _run_with_stand_ins(command: list[str]) -> None:
@@ -65,10 +53,6 @@ def _run(arguments: argparse.Namespace) -> None:
             provider_package.install(arguments.folder)
         case "plugins":
             docker_plugins.install()
-        case "env":
-            _print_settings()
-        case "end":
-            build.end()
         case "with":
             _run_with_stand_ins(arguments.command)
 

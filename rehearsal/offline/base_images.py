@@ -35,7 +35,13 @@ _APT_LINE = re.compile(r"deb|URIs|Suites|\s*Acquire::(https?::Proxy|Check-|Force
 
 def python() -> str:
     """The app's base image, as app/Dockerfile names it."""
-    return next(name for name in base_images(ROOT / "app/Dockerfile") if name.startswith("python:"))
+    for name in base_images(ROOT / "app/Dockerfile"):
+        if name.startswith("python:"):
+            return name
+    raise Failed(
+        "app/Dockerfile begins from no image of Python, so none can be provided.",
+        "Name it there, as in: FROM python:3.11-slim-bookworm",
+    )
 
 
 def postgres() -> str:

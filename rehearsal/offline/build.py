@@ -6,6 +6,8 @@ container to where this machine's pip finds torch.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +15,9 @@ from pathlib import Path
 
 from ops import say
 from ops.docker import need_engine
+from ops.programs import output_of
 from ops.registry import IMAGE as REGISTRY
-from ops.settings import ROOT, Settings
+from ops.settings import Settings
 
 from . import base_images, pip_conf, wheel_server
 from .base_images import BaseImages
@@ -30,8 +33,8 @@ class Place:
     label: str
 
 
-# For `make up` and the tests, where no rehearsal stands.
-OWN = Place(ROOT / ".run/offline", "digits-offline-wheels", "digits.offline=wheels")
+# The wheel servers of commands that run without a rehearsal.
+_LABEL = "digits.offline=wheels"
 
 
 def pip_settings(place: Place) -> dict[str, str]:
@@ -50,25 +53,29 @@ def pip_settings(place: Place) -> dict[str, str]:
     return {"PIP_CONF": str(file)}
 
 
-def prepare(place: Place = OWN) -> dict[str, str]:
-    """Everything for `make up` and a build; the settings to give them. Raises Failed."""
+@contextmanager
+def prepared() -> Iterator[dict[str, str]]:
+    """Everything for `make up` and a build, and its settings, until the block ends.
+
+    Raises Failed.
+    """
     need_engine()
+    _end_those_left_over()
     images = BaseImages()
     for image in (base_images.python(), base_images.postgres(), REGISTRY):
         images.provide(image)
-    return pip_settings(place)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Place(Path(folder), f"digits-offline-wheels-{os.getpid()}", _LABEL)
+        try:
+            yield pip_settings(place)
+        finally:
+            wheel_server.stop(place.server)
 
 
-def end(place: Place = OWN) -> None:
-    """Take away what runs; the images stay."""
-    wheel_server.stop(place.server)
-    (place.folder / "pip.conf").unlink(missing_ok=True)
-
-
-@contextmanager
-def prepared() -> Iterator[dict[str, str]]:
-    """What `prepare` gives, until the block ends."""
-    try:
-        yield prepare()
-    finally:
-        end()
+def _end_those_left_over() -> None:
+    """Wheel servers of programs that were killed."""
+    listed = ("docker", "ps", "--all", "--filter", f"label={_LABEL}", "--format", "{{.Names}}")
+    for name in (output_of(*listed) or "").split():
+        pid = name.rpartition("-")[2]
+        if not Path("/proc", pid).exists():
+            wheel_server.stop(name)

@@ -267,10 +267,9 @@ def test_nothing_deployed(project: Project) -> None:
     project.command("docker", "echo 28.0.0")
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
-        "pipeline",
+        "state", "droplet", "login", "room", "page", "secrets", "pipeline",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
-    assert "plain HTTP" in found["certificate"][1]
 
 
 def test_deployed(project: Project, api: Api) -> None:

@@ -68,7 +68,7 @@ def clone(folder: Path) -> Path:
     """Make this folder one that `make up` works in."""
     for file in ("Makefile", "docker-compose.yml"):
         shutil.copy(ROOT / file, folder)
-    for part in ("app", "ops", "scripts"):
+    for part in ("app", "ops", "rehearsal", "scripts"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".venv").symlink_to(ROOT / ".venv")
     return folder
