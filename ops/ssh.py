@@ -14,9 +14,10 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from ops import say
 from ops.errors import Failed, SaidAlready
@@ -24,6 +25,7 @@ from ops.programs import need
 from ops.settings import Settings
 from ops.ssh_words import Unreachable, explain, ssh_quoted
 
+Made = TypeVar("Made")
 TRIES = 3
 ENDED_BY_SSH = 255
 KILLED = (128 + signal.SIGKILL, 128 + signal.SIGTERM)
@@ -73,6 +75,19 @@ def pinned_keys(ip: str, pins: Path) -> set[str]:
     return {words[2] for words in lines if len(words) > 2}
 
 
+def _patiently(connect: Callable[[], Made]) -> Made:
+    """What `connect` returns; it is tried again where it did not get in for a passing reason."""
+    for _ in range(TRIES - 1):
+        try:
+            return connect()
+        except Unreachable as trouble:
+            if not trouble.passing:
+                raise
+            say.note("ssh did not get in; trying again.")
+            time.sleep(1)
+    return connect()
+
+
 class Droplet:
     """A machine that is reached by ssh as root."""
 
@@ -95,20 +110,27 @@ class Droplet:
         subprocess.PIPE to have it in the answer. more: options for ssh. keep_open: file
         descriptors that ssh keeps open as long as it runs.
         """
-        for attempt in range(1, TRIES + 1):
-            with tempfile.TemporaryDirectory() as folder:
-                connection = _Connection(self, Path(folder), keep_open)
-                status, printed = connection.make(command, stdin, stdout, more or [])
-                if status != ENDED_BY_SSH or connection.was_made():
-                    return Answer(connection.judge(status), printed)
-                trouble = connection.why_not_made()
-            if not trouble.passing or attempt == TRIES:
-                raise Unreachable(
-                    f"The droplet at {self.ip} does not let you in: {trouble.what}.", *trouble.then
-                )
-            say.note("ssh did not get in; trying again.")
-            time.sleep(1)
-        raise AssertionError("unreachable: the loop above returns or raises")
+        try:
+            return _patiently(lambda: self._run_once(command, stdin, stdout, more or [], keep_open))
+        except Unreachable as trouble:
+            raise Unreachable(
+                f"The droplet at {self.ip} does not let you in: {trouble.what}.", *trouble.then
+            ) from trouble
+
+    def _run_once(
+        self,
+        command: str,
+        stdin: IO[bytes] | bytes | None,
+        stdout: IO[bytes] | int | None,
+        more: list[str],
+        keep_open: tuple[int, ...],
+    ) -> Answer:
+        with tempfile.TemporaryDirectory() as folder:
+            connection = _Connection(self, Path(folder), keep_open)
+            status, printed = connection.make(command, stdin, stdout, more)
+            if status == ENDED_BY_SSH and not connection.was_made():
+                raise connection.why_not_made()
+            return Answer(connection.judge(status), printed)
 
     def must(self, command: str, *, stdin: IO[bytes] | bytes | None = None) -> str:
         """What a command prints there. Where it fails, it has said so. Raises SaidAlready."""
@@ -129,14 +151,7 @@ class Droplet:
 
         It may be run again. Raises Unreachable.
         """
-        for _ in range(TRIES - 1):
-            try:
-                return self._ask_once(command)
-            except Unreachable as error:
-                if not error.passing:
-                    raise
-                time.sleep(1)
-        return self._ask_once(command)
+        return _patiently(lambda: self._ask_once(command))
 
     def _ask_once(self, command: str) -> str:
         need("ssh")
