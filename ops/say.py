@@ -88,7 +88,9 @@ def box(*lines: str) -> None:
 
 def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     """Rows under headings."""
-    drawn = Table(*columns, box=rich.box.SIMPLE, pad_edge=False)
+    drawn = Table(box=rich.box.SIMPLE, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*map(escape, row))
     _out.print(drawn, soft_wrap=False)

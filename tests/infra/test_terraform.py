@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.infra import conformance
-from tests.infra.conftest import TERRAFORM, Api, Project, Terraform
+from tests.infra.conftest import PYTHON, TERRAFORM, Api, Project, Terraform
 
 APPLY = ("apply", "-auto-approve", "-input=false")
 
@@ -232,3 +232,16 @@ def test_the_box_says_what_the_droplet_costs_now(project: Project) -> None:
     again = project.verb("deploy", TF_VAR_size="s-1vcpu-2gb").stdout
     assert "No changes. Your infrastructure matches the configuration." in again
     assert "Cost     $12 a month, until make destroy" in again
+
+
+def test_the_lock_file_is_to_be_committed(project: Project) -> None:
+    """It pins the provider for everybody who deploys; whoever has it in git is told nothing."""
+    code = "from ops.settings import Settings; from ops.terraform import Terraform as T\n"
+    init = (PYTHON, "-c", f"{code}T(Settings.read()).init()")
+    told = "Commit it: git add "
+    assert told not in project.run(*init).stdout, "this is no repository"
+    git = ("git", "-c", "user.name=you", "-c", "user.email=you@example.com")
+    project.run(*git, "init", "--quiet")
+    assert told in project.run(*init).stdout
+    assert project.run(*git, "add", "infra/terraform/.terraform.lock.hcl").returncode == 0
+    assert told not in project.run(*init).stdout

@@ -287,7 +287,7 @@ NO_DEBIAN = "rm -rf /etc/apt/sources.list* && echo deb http://a.invalid/ x y >/e
 CAUSES = {
     "base image": (
         "FROM digits-that-nobody-has:1\n",
-        "its base image is not here and cannot be had",
+        "its base image for linux/amd64 is not here and cannot be had",
     ),
     "disk": (f"{BASE}RUN head -c 200000000 /dev/zero >/dev/shm/full\n", "the disk is full"),
     "processor": (

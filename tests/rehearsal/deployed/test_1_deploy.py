@@ -125,7 +125,7 @@ def test_a_second_deploy_changes_nothing_and_says_so(deployment: Deployment) -> 
 
 
 def test_the_tools_work_without_make(deployment: Deployment) -> None:
-    plan = rehearsed("terraform", "-chdir=infra/terraform", "plan", "-detailed-exitcode")
+    plan = rehearsed("terraform", f"-chdir={STATE / 'terraform'}", "plan", "-detailed-exitcode")
     assert plan.returncode == 0, "terraform plan sees changes"
     play = rehearsed("ansible-playbook", "infra/ansible/site.yml")
     assert play.returncode == 0
