@@ -1,4 +1,4 @@
-"""`python -m ops VERB`: run one verb; the one place that prints what went wrong."""
+"""`python -m ops VERB`: run one verb."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import sys
 from types import FrameType
 
 from ops import say, verbs
-from ops.errors import Failed, SaidAlready
 from ops.settings import Settings
-
-INTERRUPTED = 128 + signal.SIGINT
 
 
 def names() -> list[str]:
@@ -33,16 +30,7 @@ def main(words: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     module = importlib.import_module(f"ops.verbs.{words[0].replace('-', '_')}")
-    try:
-        module.run(Settings.read(), words[1:])
-    except SaidAlready:
-        return 1
-    except Failed as error:
-        say.failure(error)
-        return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return 0
+    return say.status_of(lambda: module.run(Settings.read(), words[1:]))
 
 
 if __name__ == "__main__":

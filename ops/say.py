@@ -7,9 +7,10 @@ pipe, plain lines that can be searched.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import rich.box
@@ -71,6 +72,23 @@ def failure(error: Failed) -> None:
     """An error: its first line in red, then what to do."""
     for number, text in enumerate(error.lines()):
         _err.print(f"[red]{escape(text)}[/]" if number == 0 else escape(text))
+
+
+def status_of(action: Callable[[], object], interrupted: str = "") -> int:
+    """Do something and return the exit status: the one place that prints what went wrong.
+
+    `interrupted` is said after Ctrl-C.
+    """
+    try:
+        action()
+    except Failed as error:
+        failure(error)
+        return 1
+    except KeyboardInterrupt:
+        if interrupted:
+            note(interrupted)
+        return 128 + signal.SIGINT
+    return 0
 
 
 def finding(status: str, name: str, text: str) -> None:

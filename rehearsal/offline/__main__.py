@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ops import say
-from ops.errors import Failed, SaidAlready
+from ops.errors import SaidAlready
 
 from . import build, docker_plugins, provider_package
 from .base_images import BaseImages
@@ -59,16 +59,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run one; the exit status."""
-    try:
-        _run(_arguments())
-    except SaidAlready:
-        return 1
-    except Failed as error:
-        say.failure(error)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    arguments = _arguments()
+    return say.status_of(lambda: _run(arguments))
 
 
 if __name__ == "__main__":
