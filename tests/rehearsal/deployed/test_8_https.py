@@ -61,7 +61,7 @@ def is_on(deployment: Deployment, scheme: str) -> bool:
     """
     deadline = time.monotonic() + 5
     while True:
-        answer = requests.get(f"http://{deployment.ip}/_stcore/health", timeout=30)
+        answer = requests.get(f"http://{deployment.site_address}/_stcore/health", timeout=30)
         assert (answer.status_code, answer.text) == (200, "ok")
         if answer.url.startswith(f"{scheme}:"):
             return True
@@ -73,7 +73,7 @@ def is_on(deployment: Deployment, scheme: str) -> bool:
 @contextmanager
 def wants_a_name(deployment: Deployment) -> Iterator[None]:
     """While the site is to have one more name, which leads there: so it orders."""
-    line = f"{deployment.ip} {NAME}"
+    line = f"{deployment.site_address} {NAME}"
     forget(deployment, all_of_it=False)
     deployment.ssh(f"echo {line} >>/etc/hosts; {domain(NAME)}")
     in_authority(f"echo {line} >>/etc/hosts")
@@ -130,7 +130,7 @@ def trusting_home(deployment: Deployment, tmp_path_factory: pytest.TempPathFacto
 def test_a_browser_that_trusts_the_authority_is_at_home(
     deployment: Deployment, trusting_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert deployment.url == f"https://{deployment.ip}"
+    assert deployment.url == f"https://{deployment.site_address}"
     before = answers(deployment)
     monkeypatch.setenv("HOME", str(trusting_home))
     with chromium() as browser:
@@ -138,7 +138,7 @@ def test_a_browser_that_trusts_the_authority_is_at_home(
         sockets: list[str] = []
         page.on("websocket", lambda socket: sockets.append(socket.url))
         visitor = DigitsPage(page)
-        visitor.open(f"http://{deployment.ip}")
+        visitor.open(f"http://{deployment.site_address}")
         assert page.url.rstrip("/") == deployment.url
         visitor.draw(drawing(7))
         assert visitor.prediction()[0] == 7
@@ -153,7 +153,7 @@ def test_a_browser_that_trusts_the_authority_is_at_home(
 def test_a_redirect_is_not_remembered_and_the_challenge_is_not_redirected(
     deployment: Deployment,
 ) -> None:
-    there = f"http://{deployment.ip}"
+    there = f"http://{deployment.site_address}"
     answer = requests.get(f"{there}/a?b=c", timeout=30, allow_redirects=False)
     assert answer.status_code == 302
     assert answer.headers["Location"] == f"{deployment.url}/a?b=c"
@@ -167,7 +167,7 @@ def test_a_redirect_is_not_remembered_and_the_challenge_is_not_redirected(
 
 def test_tls_is_modern(deployment: Deployment) -> None:
     need(shutil.which("sslscan"), "sslscan is not installed", "apt-get install sslscan")
-    said = run("sslscan", "--no-colour", deployment.ip).stdout
+    said = run("sslscan", "--no-colour", deployment.site_address).stdout
     protocols = dict(re.findall(r"^(SSLv\d|TLSv1\.\d) +(\w+)$", said, re.MULTILINE))
     enabled = {name for name, state in protocols.items() if state == "enabled"}
     assert enabled == {"TLSv1.2", "TLSv1.3"}
@@ -177,7 +177,7 @@ def test_tls_is_modern(deployment: Deployment) -> None:
         assert int(bits) >= 128
         assert "GCM" in cipher or "CHACHA20" in cipher, cipher
         assert protocol == "TLSv1.3" or cipher.startswith("ECDHE-"), cipher
-    assert re.search(rf"^Altnames: +IP Address:{re.escape(deployment.ip)}$", said, re.MULTILINE)
+    assert re.search(rf"^Altnames: +IP Address:{re.escape(deployment.site_address)}$", said, re.MULTILINE)
     assert "not vulnerable to heartbleed" in said
     asked = ("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_version}")
     root = str(STATE / "authority.pem")
@@ -250,7 +250,7 @@ def test_what_a_browser_would_refuse_is_not_served(deployment: Deployment, what:
     spoil = {
         "ended": "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj /"
         " -not_before 20200101000000Z -not_after 20200107000000Z -keyout /tmp/k -out /tmp/c"
-        f" -addext subjectAltName=IP:{deployment.ip} 2>/dev/null && cat /tmp/c /tmp/k >{SERVED}",
+        f" -addext subjectAltName=IP:{deployment.site_address} 2>/dev/null && cat /tmp/c /tmp/k >{SERVED}",
         "not readable": f"echo nothing >{SERVED}",
         "gone": f"rm {SERVED}",
         "without its key": f"openssl x509 -in {SERVED} -out /tmp/c && cat /tmp/c >{SERVED}",
@@ -335,7 +335,7 @@ def test_orders_are_bounded(deployment: Deployment) -> None:
         assert "Four orders failed within the last hour" in said[4]
         assert deployment.ssh(f"grep -c ' try ' {STATE_THERE}/orders").strip() == "4"
         deployment.ssh(
-            f"for n in 1 2 3 4; do echo $(date +%s) got {deployment.ip} {NAME};"
+            f"for n in 1 2 3 4; do echo $(date +%s) got {deployment.site_address} {NAME};"
             f" done >{STATE_THERE}/orders"
         )
         assert "Four certificates were ordered within a week" in certificate(deployment)
@@ -391,7 +391,7 @@ def test_a_renewal(deployment: Deployment, tmp_path: Path) -> None:
 def test_a_domain(deployment: Deployment) -> None:
     before = serial(deployment)
     forget(deployment, all_of_it=False)
-    line = f"{deployment.ip} {NAME}"
+    line = f"{deployment.site_address} {NAME}"
     named = {"TF_VAR_domain": NAME, "TARGET": "rehearsal"}
     try:
         # It does not lead here yet: that is said, and the site stays on what it has.
@@ -405,7 +405,7 @@ def test_a_domain(deployment: Deployment) -> None:
         assert "A new certificate" in certificate(deployment)
         root = str(STATE / "authority.pem")
         ask = ("curl", "--silent", "--show-error", "--cacert", root, "--include")
-        to = ("--resolve", f"{NAME}:443:{deployment.ip}", "--resolve", f"{NAME}:80:{deployment.ip}")
+        to = ("--resolve", f"{NAME}:443:{deployment.site_address}", "--resolve", f"{NAME}:80:{deployment.site_address}")
         by_name = run(*ask, *to, f"https://{NAME}/_stcore/health").stdout
         assert "strict-transport-security: max-age=86400" in by_name
         assert by_name.endswith("ok")
