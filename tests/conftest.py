@@ -6,9 +6,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserType, sync_playwright
 
 # Programs that tests start should keep their compiled modules, or each start
 # compiles some thousand files anew.
@@ -29,9 +30,11 @@ def need(condition: object, reason: str, fix: str) -> None:
     pytest.skip(message)
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """This machine's Chromium or Chrome, or the one in $CHROMIUM, until the block ends."""
+def launch(browser_type: BrowserType, home: Path | None = None) -> Browser:
+    """Start this machine's Chromium or Chrome, or the one in $CHROMIUM.
+
+    In `home` it finds the certificate authorities that it is to trust beside its own.
+    """
     found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
     program = os.environ.get("CHROMIUM") or next(filter(None, found), None)
     need(program, "There is no Chromium here", "sudo apt-get install chromium libatomic1")
@@ -44,10 +47,19 @@ def chromium() -> Iterator[Browser]:
     ]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")
+    return browser_type.launch(
+        executable_path=program,
+        args=arguments,
+        timeout=300_000,
+        env=dict(os.environ) | ({"HOME": str(home)} if home else {}),
+    )
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser, until the block ends."""
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=program, args=arguments, timeout=300_000
-        )
+        started = launch(playwright.chromium)
         yield started
         started.close()
 

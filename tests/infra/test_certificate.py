@@ -33,6 +33,10 @@ openssl x509 -req -in csr -CA ca.pem -CAkey ca.key -days $(cat told/days) \\
     "nginx": """\
 ! { [ -e told/nginx ] && grep -q ^ssl_certificate etc/nginx/digits-site.conf; }""",
     "systemctl": "true",
+    # Writes what nginx is to read; the disk is full if it is told so.
+    "sed": """\
+[ "$1" = -n ] || [ ! -e told/sed ] || { echo 'sed: no space left' >&2; exit 4; }
+cd "$OLDPWD" && exec /usr/bin/sed "$@\"""",
     "curl": """\
 [ ! -e told/curl ] || { echo 'curl: (28) Connection timed out'; exit 28; }
 said=$(date --utc --date "$(cat told/clock)" '+%a, %d %b %Y %T GMT')
@@ -134,6 +138,20 @@ def test_from_nothing_to_https_and_then_nothing_more(droplet: Droplet) -> None:
     assert said == ""
     assert f"for {ADDRESS}, valid until " in droplet.run("status")
     assert (droplet.root / "etc/nginx/digits-certificate.pem").stat().st_mode & 0o77 == 0
+
+
+def test_the_way_back_to_http_takes_no_room(droplet: Droplet) -> None:
+    droplet.run("now")
+    served = droplet.root / "etc/nginx/digits-certificate.pem"
+    kept = served.read_text()
+    droplet.tell("sed")
+    droplet.tell("curl")
+    served.write_text("")
+    shutil.rmtree(droplet.state / "lego")
+    assert "The site is on HTTP." in droplet.run("")
+    assert not droplet.is_https
+    served.write_text(kept)
+    assert "The site is on HTTPS." in droplet.run("")
 
 
 def test_asked_twice_a_day_whether_to_renew(droplet: Droplet) -> None:

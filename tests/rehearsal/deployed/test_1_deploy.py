@@ -115,8 +115,10 @@ def test_the_database_password_is_known_to_the_droplet_only(deployment: Deployme
 
 
 def test_a_second_deploy_changes_nothing_and_says_so(deployment: Deployment) -> None:
+    orders = deployment.ssh("cat /var/lib/digits/certificate/orders")
     done = run("make", "deploy", "TARGET=rehearsal")
     assert done.returncode == 0
+    assert deployment.ssh("cat /var/lib/digits/certificate/orders") == orders
     assert "No changes. Your infrastructure matches the configuration." in done.stdout
     recap = re.findall(r"changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", done.stdout)
     assert recap
