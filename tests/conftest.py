@@ -47,11 +47,11 @@ def launch(browser_type: BrowserType, home: Path | None = None) -> Browser:
     ]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")
+    environment: dict[str, str | float | bool] = {**os.environ}
+    if home:
+        environment["HOME"] = str(home)
     return browser_type.launch(
-        executable_path=program,
-        args=arguments,
-        timeout=300_000,
-        env=dict(os.environ) | ({"HOME": str(home)} if home else {}),
+        executable_path=program, args=arguments, timeout=300_000, env=environment
     )
 
 
