@@ -105,7 +105,9 @@ def test_one_that_ends_soon_is_a_failure_with_its_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = certificate(tmp_path, days=1)
-    trusting = Settings(acme_root=str(made), verb_suffix=" TARGET=rehearsal")
+    trusting = Settings(
+        acme_root=str(made), verb_suffix=" TARGET=rehearsal", droplet_ip="127.0.0.1"
+    )
     patient = Patient(trusting)
     monkeypatch.setattr(Patient, "need_droplet", lambda _patient: "127.0.0.1")
     with serving(made) as address:
@@ -115,7 +117,7 @@ def test_one_that_ends_soon_is_a_failure_with_its_fix(
         monkeypatch.setattr(site, "url", lambda _address: f"https://{address}")
         with pytest.raises(Failed, match="It should have been renewed"):
             examined.certificate(patient)
-        patient.settings = Settings()
+        patient.settings = Settings(droplet_ip="127.0.0.1")
         with pytest.raises(Failed, match="A browser refuses the certificate"):
             examined.certificate(patient)
         monkeypatch.setattr(site, "url", lambda _address: f"http://{address}")
