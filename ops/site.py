@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+import certifi
+
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
 
@@ -42,6 +44,8 @@ class Certificate:
 def trust(settings: Settings) -> ssl.SSLContext:
     """What a certificate is judged by. Raises Failed if ACME_ROOT is no certificate."""
     context = ssl.create_default_context()
+    # Some Pythons, such as python.org's for macOS, know no authority of themselves.
+    context.load_verify_locations(certifi.where())
     if settings.acme_root:
         try:
             context.load_verify_locations(ROOT / settings.acme_root)
