@@ -99,10 +99,16 @@ def test_an_empty_canvas_cannot_be_answered(page: DigitsPage, empty_log: Databas
 
 
 DOT: list[Stroke] = [[[0.5, 0.5], [0.505, 0.5]]]
-COVERED: list[Stroke] = [[[0.04 + x / 11, 0.02 + y / 31] for x in range(11)] for y in range(30)]
+COVERED: list[Stroke] = [[[0.04 + x / 11, 0.02 + y / 41] for x in range(11)] for y in range(40)]
+TEN: list[Stroke] = [
+    [[0.25, 0.3], [0.25, 0.7]],
+    [[0.6, 0.3], [0.5, 0.5], [0.6, 0.7], [0.7, 0.5], [0.6, 0.3]],
+]
 
 
-@pytest.mark.parametrize(("strokes", "hint"), [(DOT, "dot"), (COVERED, "Too much ink")])
+@pytest.mark.parametrize(
+    ("strokes", "hint"), [(DOT, "dot"), (COVERED, "Too much ink"), (TEN, "One digit at a time")]
+)
 def test_what_cannot_be_a_digit_gets_a_hint(
     page: DigitsPage, pen_digits: PenDigits, strokes: list[Stroke], hint: str
 ) -> None:
@@ -247,7 +253,8 @@ def test_the_page_fits_every_window(
     assert canvas is not None
     assert abs(canvas["x"] + canvas["width"] / 2 - width / 2) < 10
     everything = page.page.evaluate(
-        "() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+        "() => [document.documentElement.scrollWidth,"
+        " document.querySelector('[data-testid=stMain]').scrollHeight]"
     )
     assert everything[0] <= width
     assert everything[1] <= 740
