@@ -117,7 +117,8 @@ def _side_by_side(page: NDArray[np.float32]) -> bool:
     pieces = np.split(inked, edges, axis=1) if len(edges) else []
     rows = [np.flatnonzero(piece.any(axis=1)) for piece in pieces]
     heights = [lines[-1] - lines[0] + 1 for lines in rows if lines.size]
-    return sum(height >= TALL_SHARE * len(page) for height in heights) >= 2
+    tall = [height for height in heights if height >= TALL_SHARE * len(page)]
+    return len(tall) >= 2
 
 
 def _image(page: NDArray[np.float32]) -> NDArray[np.float32]:
