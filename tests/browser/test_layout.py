@@ -1,4 +1,4 @@
-"""The page on a phone: nothing zooms, nothing moves, and the canvas takes what room there is."""
+"""The page fits every window; on a phone nothing zooms or moves, and the canvas takes the width."""
 
 from __future__ import annotations
 
@@ -15,6 +15,56 @@ from tests.postgres import Database
 PenDigits = list[tuple[int, pen.Strokes]]
 KEYBOARD = 260  # pixels
 MARGIN = 12  # pixels, on either side of the canvas
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 390, 768, 1920])
+def test_the_page_fits_every_window(
+    browser: Browser, url: str, pen_digits: PenDigits, width: int, scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 740},
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
+    page = DigitsPage(context.new_page())
+    page.open(url)
+    page.draw(pen_digits[3][1])
+    page.prediction()
+    right_of_last = 0.0
+    boxes = [e.bounding_box() for e in (page.correct, page.label, page.submit)]
+    for box in boxes:
+        assert box is not None
+        assert box["x"] >= right_of_last
+        right_of_last = box["x"] + box["width"]
+    middles = [box["y"] + box["height"] / 2 for box in boxes if box]
+    assert max(middles) - min(middles) < 8
+    assert right_of_last <= width
+    canvas = page.canvas.bounding_box()
+    assert canvas is not None
+    assert abs(canvas["x"] + canvas["width"] / 2 - width / 2) < 10
+    everything = page.page.evaluate(
+        "() => [document.documentElement.scrollWidth,"
+        " document.querySelector('[data-testid=stMain]').scrollHeight]"
+    )
+    assert everything[0] <= width
+    assert everything[1] <= 740
+    # Light text on a dark page, dark text on a light one.
+    text, ground = page.page.evaluate(
+        """() => ["color", "backgroundColor"].map(name =>
+            getComputedStyle(document.querySelector("[data-testid=stApp]"))[name]
+                .match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0))"""
+    )
+    assert (text > ground) == (scheme == "dark")
+    assert abs(text - ground) > 400
+    context.close()
+
+
+def test_nothing_jumps_when_the_prediction_appears(page: DigitsPage, pen_digits: PenDigits) -> None:
+    before = page.correct.bounding_box()
+    assert before is not None
+    page.draw(pen_digits[5][1])
+    page.prediction()
+    assert page.correct.bounding_box() == before
 
 
 @pytest.fixture(params=[(320, 568, 2), (390, 664, 3)], ids=["320px", "390px"])
