@@ -12,15 +12,15 @@ import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
 from digits import picture, prediction_log, recogniser
-from digits.preprocessing import Unreadable, unreadable
-from digits.strokes import CANVAS
-
-PEN = 18  # width, pixels: about as thick against a digit as MNIST's strokes are
+from digits.preprocessing import Unreadable
+from digits.recogniser import Recognition
+from digits.strokes import CANVAS, PEN
 
 HINTS = {
     Unreadable.EMPTY: "Draw one digit, 0 to 9, with your mouse or finger.",
     Unreadable.DOT: "Only a dot so far. Draw a whole digit, 0 to 9.",
     Unreadable.COVERED: "Too much ink to read. Clear the canvas and draw one digit.",
+    Unreadable.SEVERAL: "One digit at a time, please. Clear the canvas and draw one digit.",
     Unreadable.NO_PICTURE: "The drawing did not arrive whole. Clear the canvas and draw one digit.",
 }
 NOT_A_DIGIT = "That is not a digit. Type one digit from 0 to 9, then press Submit Correction."
@@ -32,12 +32,11 @@ NOT_SAVED = (
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was predicted for the picture on the canvas, and when, or why not."""
+    """What was made of the picture on the canvas, and when."""
 
     digest: bytes  # of the picture, to know it again
     made_at: datetime
-    recognition: recogniser.Recognition | None
-    unreadable: Unreadable | None
+    answer: Recognition | Unreadable
 
 
 def main() -> None:
@@ -59,13 +58,16 @@ def main() -> None:
             background_color="#000000",
             drawing_mode="freedraw",
             return_image_data=True,
+            # Goes to Fabric.js, which then keeps strokes as finely as the display shows them;
+            # canvas.js does the rest of it.
+            initial_drawing={"objects": [], "enableRetinaScaling": True},
             key=f"canvas-{state.drawing}",
         )
         st.html(f"<script>{_beside('canvas.js')}</script>", unsafe_allow_javascript=True)
     prediction = _predict(canvas.image_bytes)
-    recognition = prediction.recognition if prediction else None
-    _show(recognition, prediction.unreadable if prediction else None)
-    _ask(recognition)
+    answer = prediction.answer if prediction else Unreadable.EMPTY
+    _show(answer)
+    _ask(disabled=isinstance(answer, Unreadable))
     with st.container(key="message"):
         st.html(f'<p role="alert">{state.message}</p>')
 
@@ -83,22 +85,21 @@ def _predict(png: bytes | None) -> Prediction | None:
         state.prediction = Prediction(
             digest,
             datetime.now(UTC),
-            None if rgba is None else recogniser.recognise(rgba),
-            Unreadable.NO_PICTURE if rgba is None else unreadable(rgba),
+            Unreadable.NO_PICTURE if rgba is None else recogniser.recognise(rgba),
         )
         state.message = ""
     prediction: Prediction = state.prediction
     return prediction
 
 
-def _show(recognition: recogniser.Recognition | None, why_not: Unreadable | None) -> None:
+def _show(answer: Recognition | Unreadable) -> None:
     """Show the digit and the confidence, or what to do, in the same amount of space."""
-    if recognition is None:
-        shown = f'<span class="hint">{HINTS[why_not or Unreadable.EMPTY]}</span>'
+    if isinstance(answer, Unreadable):
+        shown = f'<span class="hint">{HINTS[answer]}</span>'
     else:
-        sure = min(recognition.confidence, 0.999)  # 100.0% would promise what nobody can
+        sure = min(answer.confidence, 0.999)  # 100.0% would promise what nobody can
         shown = (
-            f'<span class="digit" data-testid="digit">{recognition.digit}</span>'
+            f'<span class="digit" data-testid="digit">{answer.digit}</span>'
             f'<span class="sure"><b data-testid="confidence">{sure:.1%}</b>'
             " confidence</span>"
         )
@@ -106,11 +107,10 @@ def _show(recognition: recogniser.Recognition | None, why_not: Unreadable | None
         st.html(f'<div role="status" aria-live="polite">{shown}</div>')
 
 
-def _ask(recognition: recogniser.Recognition | None) -> None:
+def _ask(*, disabled: bool) -> None:
     """Show the three feedback elements in one row, on a phone too."""
-    nothing_yet = recognition is None
     with st.container(key="feedback", horizontal=True, vertical_alignment="center"):
-        st.button("Correct", key="correct", on_click=_correct, disabled=nothing_yet)
+        st.button("Correct", key="correct", on_click=_correct, disabled=disabled)
         # A form, so that the text travels with the press, and Enter is a press.
         with st.form("correction", border=False):  # noqa: SIM117 - two boxes, two lines
             with st.container(key="correction-row", horizontal=True, vertical_alignment="center"):
@@ -120,43 +120,41 @@ def _ask(recognition: recogniser.Recognition | None) -> None:
                     placeholder="0–9",
                     label_visibility="collapsed",
                     autocomplete="off",
-                    disabled=nothing_yet,
+                    disabled=disabled,
                 )
                 st.form_submit_button(
-                    "Submit Correction", on_click=_submit_correction, disabled=nothing_yet
+                    "Submit Correction", on_click=_submit_correction, disabled=disabled
                 )
 
 
 def _correct() -> None:
     """Log that the prediction was right."""
     prediction = st.session_state.prediction
-    if prediction is not None and prediction.recognition is not None:
-        _log(prediction, prediction.recognition.digit)
+    if prediction is not None and isinstance(prediction.answer, Recognition):
+        _log(prediction.made_at, prediction.answer.digit, prediction.answer.digit)
 
 
 def _submit_correction() -> None:
     """Log the digit that was typed, if it is one."""
     prediction = st.session_state.prediction
     typed = str(st.session_state.get("label", "")).strip()
-    if prediction is None or prediction.recognition is None:
+    if prediction is None or isinstance(prediction.answer, Unreadable):
         return
     # str.isdigit would let in other scripts' digits.
     if len(typed) != 1 or typed not in "0123456789":
         st.session_state.message = NOT_A_DIGIT
         return
-    _log(prediction, int(typed))
+    _log(prediction.made_at, prediction.answer.digit, int(typed))
 
 
-def _log(prediction: Prediction, true_label: int) -> None:
+def _log(made_at: datetime, predicted: int, true_label: int) -> None:
     """Store the answer and start over; if it cannot be stored, keep everything and say so.
 
     A second press of a double click finds no prediction and logs nothing.
     """
-    assert prediction.recognition is not None  # noqa: S101 - both callers look first
     state = st.session_state
     try:
-        log = prediction_log.default()
-        log.record(prediction.made_at, prediction.recognition.digit, true_label)
+        prediction_log.default().record(made_at, predicted, true_label)
     except prediction_log.LogUnavailable as error:
         logging.getLogger("digits").warning("an answer could not be saved: %s", error)
         state.message = NOT_SAVED

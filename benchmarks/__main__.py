@@ -1,10 +1,10 @@
-"""Measure, and write docs/benchmarks.md: `make bench`, or `make bench PART=app`."""
+"""Measure; write docs/benchmarks.md and README's table: `make bench`, `make bench PART=app`."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import app, deployment, recogniser
+from benchmarks import app, deployment, readme, recogniser
 from benchmarks.report import FILE, TITLES, shown, write
 
 MEASURES = {
@@ -23,8 +23,9 @@ def main() -> None:
     for part in parts:
         lines = shown(MEASURES[part]())
         write(part, lines)
+        readme.write()
         missed += [line.what for line in lines if line.met is False]
-    print(f"Written to {FILE}.")
+    print(f"Written to {FILE} and {readme.README.name}.")
     if missed:
         sys.exit("Missed: " + "; ".join(missed))
 

@@ -39,7 +39,9 @@ def canvases(count: int) -> list[NDArray[np.uint8]]:
     random = np.random.default_rng(0)
     shapes = (handwriting.one, handwriting.four, handwriting.seven)
     return [
-        strokes.draw(strokes.fitted([line.tolist() for line in shapes[n % 3](random)], 0.6), 18)
+        strokes.draw(
+            strokes.fitted([line.tolist() for line in shapes[n % 3](random)], 0.6), strokes.PEN
+        )
         for n in range(count)
     ]
 

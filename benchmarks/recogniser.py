@@ -8,13 +8,24 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import barred_zeros
 from benchmarks.report import Line
+from digits import recogniser, strokes
 from digits.model import METRICS
+from digits.preprocessing import Unreadable
+from digits.recogniser import Recognition
+from tests.app.conftest import mnist_test_images
 from tests.rehearsal.deployment import ROOT
+from training import evaluate
 
-AIMS = {("as placed", "12"): 97.0, ("as placed", "18"): 95.5}
-FITTED_AIM = 98.0
+AIMS = {("as placed", "12"): 98.8, ("as placed", "18"): 98.5}
+FITTED_AIM = 98.8
+SMALL = 27  # pixels of the canvas, for a digit's longer side, without the pen's width
 RESULT = r"^  (as placed|fitted to \d+%) +pen +(\d+) px +([\d.]+)% +ECE +([\d.]+)%$"
 NO_DIGITS = r"^  (\d+ (?:scribbles|printed letters)) +([\d.]+)%$"
 
@@ -24,13 +35,17 @@ def from_training() -> Iterator[Line]:
     metrics = json.loads(METRICS.read_text())
     right = metrics["test_accuracy"] * 100
     error = metrics["test_calibration_error"] * 100
-    seconds, cores = metrics["training_seconds"], metrics["cores"]
+    seconds = metrics["training_seconds"]
+    cores = metrics.get("threads", metrics["cores"])  # older weights used every core
     kilobytes = metrics["weights_bytes"] / 1000
     yield Line(
         "MNIST's 10,000 test digits: right", f"{right:.2f} %", "at least 99.5 %", right >= 99.5
     )
     yield Line("and their expected calibration error", f"{error:.2f} %", "at most 2 %", error <= 2)
-    yield Line("training", f"{seconds} s on {cores} cores", "< 900 s", seconds < 900)
+    # The aim is for two cores; the time on one says nothing of it.
+    in_time = seconds < 900 if cores == 2 else None
+    on = "1 core" if cores == 1 else f"{cores} cores"
+    yield Line("training", f"{seconds:,} s on {on}", "< 900 s on 2 cores", in_time)
     yield Line("weights", f"{kilobytes:.0f} kB", "< 2,000 kB", kilobytes < 2000)
 
 
@@ -55,8 +70,67 @@ def on_strokes(file: str) -> Iterator[Line]:
         yield Line(f"{what}, which are no digits: over 90 % confidence", f"{share} %", "rarely")
 
 
+def on_barred_zeros() -> Iterator[Line]:
+    """Zeros with a line through them, of another hand than the training's."""
+    answers = [recogniser.recognise(canvas) for canvas in barred_zeros.sheet(1000)]
+    right = sum(isinstance(answer, Recognition) and answer.digit == 0 for answer in answers)
+    share = right / len(answers)
+    yield Line(
+        f"{len(answers):,} drawn zeros with a slash or a bar: right",
+        f"{share:.1%}".replace("%", " %"), "at least 97 %", share >= 0.97,
+    )  # fmt: skip
+
+
+def on_pairs() -> Iterator[Line]:
+    """Two of MNIST's test digits side by side, and each alone: what is said to be several?"""
+    images = mnist_test_images()
+    pairs = images[np.random.default_rng(0).integers(0, len(images), (1000, 2))]
+    told = sum(_is_several(np.hstack(list(pair))) for pair in pairs)
+    yield Line(
+        "1,000 pairs of MNIST's test digits side by side: told to draw one at a time",
+        f"{told / len(pairs):.1%}".replace("%", " %"), "at least 90 %", told >= 0.9 * len(pairs),
+    )  # fmt: skip
+    told = sum(_is_several(image) for image in images)
+    yield Line(
+        "MNIST's single test digits: told so, wrongly",
+        f"{told} of {len(images):,}", "at most 1 in 500", told <= len(images) / 500,
+    )  # fmt: skip
+
+
+def _is_several(grey: NDArray[np.uint8]) -> bool:
+    """Whether the recogniser takes grey levels (H, W) for several digits."""
+    canvas = np.repeat(grey[:, :, None], 4, axis=2)
+    canvas[:, :, 3] = 255
+    return recogniser.recognise(canvas) is Unreadable.SEVERAL
+
+
+def on_small_digits(file: str) -> Iterator[Line]:
+    """Pen strokes so small that the page's pen nearly fills them; nothing is aimed at."""
+    box = os.environ.get("BOX")
+    drawings = evaluate.read(Path(file), float(box) if box else None)[::7]
+    right = 0
+    for drawing in drawings:
+        points = strokes.fitted(drawing["strokes"], SMALL / strokes.CANVAS)
+        answer = recogniser.recognise(strokes.draw(points, strokes.PEN))
+        right += isinstance(answer, Recognition) and answer.digit == drawing["label"]
+    yield Line(
+        f"{len(drawings):,} pen strokes' digits {SMALL} px high, the page's pen of"
+        f" {strokes.PEN} px: right",
+        f"{right / len(drawings):.1%}".replace("%", " %"),
+    )  # fmt: skip
+
+
 def measure() -> Iterator[Line]:
     """Yield every line of this part as it is measured."""
+    file = os.environ.get("STROKES")
+    if not file:
+        raise SystemExit(
+            "The recogniser is measured on pen strokes too, and no file with some is named.\n"
+            "Name one: make bench PART=recogniser STROKES=file.json   (its format:"
+            " training/evaluate.py)"
+        )
     yield from from_training()
-    if file := os.environ.get("STROKES"):
-        yield from on_strokes(file)
+    yield from on_strokes(file)
+    yield from on_small_digits(file)
+    yield from on_barred_zeros()
+    yield from on_pairs()

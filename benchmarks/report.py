@@ -67,6 +67,12 @@ def write(part: str, lines: Sequence[Line]) -> None:
     )
 
 
+def numbers() -> dict[str, str]:
+    """Return what the report says: what was measured, and what came out."""
+    rows = re.findall(r"^\| (.+?) \| (.*?) \| .*\|$", FILE.read_text(), re.MULTILINE)
+    return {what: measured for what, measured in rows if what != "What"}
+
+
 def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
     name = platform.processor() or platform.machine()

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from digits import recogniser, strokes
+from digits.preprocessing import Unreadable
 from training import scribbles
 from training.calibration import calibration_error
 
@@ -70,8 +71,8 @@ def canvas(drawing: Drawing, pen: float, as_placed: bool) -> NDArray[np.uint8]:
 
 def recognised(drawing: Drawing, pen: float, as_placed: bool) -> tuple[int, float]:
     """Return digit and confidence, or (-1, 0) where the recogniser sees no digit."""
-    recognition = recogniser.recognise(canvas(drawing, pen, as_placed))
-    return (recognition.digit, recognition.confidence) if recognition else (-1, 0.0)
+    answer = recogniser.recognise(canvas(drawing, pen, as_placed))
+    return (-1, 0.0) if isinstance(answer, Unreadable) else (answer.digit, answer.confidence)
 
 
 def confusion(labels: NDArray[np.int64], found: NDArray[np.int64]) -> str:
@@ -125,7 +126,8 @@ def scribbled() -> list[NDArray[np.uint8]]:
 def sure(canvases: Sequence[NDArray[np.uint8]]) -> float:
     """Return the share of canvases for which the confidence is over SURE."""
     answers = [recogniser.recognise(canvas) for canvas in canvases]
-    return sum(answer is not None and answer.confidence > SURE for answer in answers) / len(answers)
+    recognised = [answer for answer in answers if not isinstance(answer, Unreadable)]
+    return sum(answer.confidence > SURE for answer in recognised) / len(answers)
 
 
 def _alone() -> None:

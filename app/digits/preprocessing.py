@@ -28,6 +28,10 @@ BLOT_FILL = 0.75  # a round dot fills 0.79 of its box
 BLOT_ASPECT = 1.5
 DOT_SHARE = 0.25  # of the canvas: a smaller blot is a dot, a larger one is ink all over
 
+# Two parts with an empty column between them, each about as high as the whole, are two digits.
+# The parts of one digit, a 4 whose stem stands apart, are not: one of them is short.
+TALL_SHARE = 2 / 3  # of the drawing's height
+
 
 class Unreadable(Enum):
     """Why there is no digit to recognise."""
@@ -35,6 +39,7 @@ class Unreadable(Enum):
     EMPTY = auto()
     DOT = auto()
     COVERED = auto()
+    SEVERAL = auto()  # digits side by side
     NO_PICTURE = auto()  # what was sent is none that the canvas draws
 
 
@@ -69,17 +74,7 @@ def unreadable(rgba: NDArray[np.uint8]) -> Unreadable | None:
 
     Errors are those of `ink`.
     """
-    page = ink(rgba)
-    if page.max() < FAINTEST_INK:
-        return Unreadable.EMPTY
-    # The edge of a stroke is where it is half as bright.
-    box = _cropped(page, page.max() / 2)
-    height, width = box.shape
-    blot = box.mean() >= BLOT_FILL * box.max()
-    if not blot or max(height, width) > BLOT_ASPECT * min(height, width):
-        return None
-    small = max(height, width) < DOT_SHARE * max(page.shape)
-    return Unreadable.DOT if small else Unreadable.COVERED
+    return _why_unreadable(ink(rgba))
 
 
 def to_mnist(rgba: NDArray[np.uint8]) -> NDArray[np.float32] | None:
@@ -89,8 +84,45 @@ def to_mnist(rgba: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     Errors are those of `ink`.
     """
     page = ink(rgba)
+    return None if page.max() < FAINTEST_INK else _image(page)
+
+
+def read(rgba: NDArray[np.uint8]) -> NDArray[np.float32] | Unreadable:
+    """Return the drawing as `to_mnist` does, or why it cannot be a digit.
+
+    Errors are those of `ink`.
+    """
+    page = ink(rgba)
+    return _why_unreadable(page) or _image(page)
+
+
+def _why_unreadable(page: NDArray[np.float32]) -> Unreadable | None:
+    """Return why the page, brightness (H, W), cannot be a digit, or None if it may be one."""
     if page.max() < FAINTEST_INK:
-        return None
+        return Unreadable.EMPTY
+    # The edge of a stroke is where it is half as bright.
+    box = _cropped(page, page.max() / 2)
+    height, width = box.shape
+    blot = box.mean() >= BLOT_FILL * box.max()
+    if blot and max(height, width) <= BLOT_ASPECT * min(height, width):
+        small = max(height, width) < DOT_SHARE * max(page.shape)
+        return Unreadable.DOT if small else Unreadable.COVERED
+    return Unreadable.SEVERAL if _side_by_side(_cropped(page, FAINTEST_INK)) else None
+
+
+def _side_by_side(page: NDArray[np.float32]) -> bool:
+    """Return whether empty columns part two pieces that are both as high as digits are."""
+    inked = page >= FAINTEST_INK
+    edges = np.flatnonzero(np.diff(inked.any(axis=0))) + 1
+    pieces = np.split(inked, edges, axis=1) if len(edges) else []
+    rows = [np.flatnonzero(piece.any(axis=1)) for piece in pieces]
+    heights = [lines[-1] - lines[0] + 1 for lines in rows if lines.size]
+    tall = [height for height in heights if height >= TALL_SHARE * len(page)]
+    return len(tall) >= 2
+
+
+def _image(page: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the page, brightness (H, W) with ink on it, as an MNIST image."""
     page = _cropped(page, FAINTEST_INK)
     page *= 255 / page.max()  # faint ink counts as much as bright
 

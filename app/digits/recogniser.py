@@ -1,4 +1,4 @@
-"""The front door: a drawing in, a digit and how sure the network is out."""
+"""The front door: a drawing in, a digit and how sure the network is out, or why there is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from digits import model
-from digits.preprocessing import to_mnist, unreadable
+from digits.preprocessing import Unreadable, read
 
 _network: model.DigitNet | None = None
 _loading = threading.Lock()
@@ -40,16 +40,16 @@ def load() -> model.DigitNet:
         return _network
 
 
-def recognise(rgba: NDArray[np.uint8]) -> Recognition | None:
-    """Return the digit in a drawing, or None if there is none: see `unreadable`.
+def recognise(rgba: NDArray[np.uint8]) -> Recognition | Unreadable:
+    """Return the digit in a drawing, or why there is none.
 
     `rgba` is a uint8 array (H, W, 4) of any size, white ink on black or on a
     transparent background. Raises TypeError for anything but a uint8 array, and
     ValueError for a wrong shape.
     """
-    image = to_mnist(rgba)
-    if image is None or unreadable(rgba):
-        return None
+    image = read(rgba)
+    if isinstance(image, Unreadable):
+        return image
     with torch.inference_mode():
         scores = load()(torch.from_numpy(image)[None, None])[0]
         probabilities = tuple(torch.softmax(scores.double(), dim=0).tolist())

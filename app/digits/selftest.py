@@ -13,6 +13,7 @@ from pickle import UnpicklingError
 import numpy as np
 
 from digits import prediction_log, recogniser, strokes
+from digits.preprocessing import Unreadable
 
 SEVEN = [[[80.0, 60.0], [200.0, 60.0], [130.0, 220.0]]]
 
@@ -24,8 +25,10 @@ def main() -> None:
         recognition = recogniser.recognise(drawing)
     except (OSError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
         sys.exit(f"No digit can be recognised: {type(error).__name__}: {error}")
-    if recognition is None or recognition.digit != 7:
-        sys.exit(f"A plain 7 was taken for {recognition.digit if recognition else 'nothing'}.")
+    if isinstance(recognition, Unreadable):
+        sys.exit(f"A plain 7 was taken for no digit: {recognition.name}.")
+    if recognition.digit != 7:
+        sys.exit(f"A plain 7 was taken for {recognition.digit}.")
     try:
         prediction_log.default().check(datetime.now(UTC), 7, 7)
     except prediction_log.LogUnavailable as error:

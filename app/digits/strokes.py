@@ -10,6 +10,10 @@ from PIL import Image, ImageDraw
 
 CANVAS = 280  # side of the page's canvas, pixels
 
+# Width of the page's pen, pixels. A thicker one closes the loops of small digits, and makes no
+# difference to large ones.
+PEN = 12
+
 # Drawn this many times larger, then averaged: the soft edges a browser gives a line.
 FINER = 3
 

@@ -11,7 +11,7 @@ from ops.settings import Settings
 OTHERS = (
     ("TF_VAR_...", "", "any variable of infra/terraform/variables.tf"),
     ("TF_WORKSPACE, TF_DATA_DIR", "", "Terraform's own: where its state is"),
-    ("STROKES, BOX", "", "evaluate: a file of pen strokes, and the side of their box"),
+    ("STROKES, BOX", "", "evaluate, bench: a file of pen strokes, and the side of their box"),
     ("MNIST_ROOT", "data", "train: where MNIST is"),
     ("SITE_DOMAIN", "", "up: a name that leads to the page, beside localhost"),
     ("PART", "all", "bench: recogniser, app or deployment"),

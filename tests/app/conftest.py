@@ -35,11 +35,15 @@ def _idx(name: str, header: int) -> NDArray[np.uint8]:
     return np.frombuffer(content, dtype=np.uint8, offset=header)
 
 
+def mnist_test_images() -> NDArray[np.uint8]:
+    """MNIST's 10,000 test digits: (N, 28, 28)."""
+    return _idx("t10k-images-idx3-ubyte", 16).reshape(-1, 28, 28)
+
+
 @pytest.fixture(scope="session")
 def mnist_test() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """MNIST's 10,000 test digits: images (N, 28, 28) and labels (N,)."""
-    images = _idx("t10k-images-idx3-ubyte", 16).reshape(-1, 28, 28)
-    return images, _idx("t10k-labels-idx1-ubyte", 8)
+    return mnist_test_images(), _idx("t10k-labels-idx1-ubyte", 8)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from digits import model, recogniser, strokes
 from digits.preprocessing import Unreadable, unreadable
-from digits.recogniser import recognise
+from digits.recogniser import Recognition, recognise
 from training import handwriting
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -25,23 +25,47 @@ OnCanvas = Callable[..., NDArray[np.uint8]]
 
 
 def test_an_empty_canvas_is_not_a_digit() -> None:
-    assert recognise(np.zeros((280, 280, 4), dtype=np.uint8)) is None
+    assert recognise(np.zeros((280, 280, 4), dtype=np.uint8)) is Unreadable.EMPTY
 
 
 def test_a_dot_and_ink_all_over_are_not_digits() -> None:
     for pen in (10, 18, 26):
         for points in ([[140.0, 140.0]], [[20.3, 30.7], [24.0, 32.0]]):
             canvas = strokes.draw([np.array(points)], pen)
-            assert unreadable(canvas) is Unreadable.DOT
-            assert recognise(canvas) is None
+            assert recognise(canvas) is Unreadable.DOT
     full = np.full((280, 280, 4), 255, dtype=np.uint8)
-    assert unreadable(full) is Unreadable.COVERED
-    assert recognise(full) is None
+    assert recognise(full) is Unreadable.COVERED
 
 
-def test_no_test_digit_is_called_unreadable(mnist_test: Digits, on_canvas: OnCanvas) -> None:
-    for image in mnist_test[0]:
-        assert unreadable(on_canvas(image, side=28)) is None
+def test_hardly_a_test_digit_is_called_unreadable(mnist_test: Digits, on_canvas: OnCanvas) -> None:
+    reasons = [unreadable(on_canvas(image, side=28)) for image in mnist_test[0]]
+    assert set(reasons) <= {None, Unreadable.SEVERAL}
+    assert reasons.count(Unreadable.SEVERAL) <= len(reasons) / 500
+
+
+def test_two_digits_side_by_side_are_told(mnist_test: Digits, on_canvas: OnCanvas) -> None:
+    random = np.random.default_rng(0)
+    pairs = mnist_test[0][random.integers(0, 10_000, (1000, 2))]
+    told = [recognise(on_canvas(np.hstack(list(pair)), side=56)) for pair in pairs]
+    assert told.count(Unreadable.SEVERAL) >= 0.9 * len(told)
+
+
+def test_one_digit_of_two_strokes_is_one() -> None:
+    """A 4 whose short stem stands apart, a 5 whose bar does."""
+    four = [[[60, 60], [50, 150], [130, 150]], [[150, 120], [150, 220]]]
+    five = [[[90, 80], [90, 140], [150, 170], [80, 220]], [[110, 70], [170, 65]]]
+    for digit in (four, five):
+        drawn = strokes.draw([np.array(stroke, dtype=float) for stroke in digit], pen=12)
+        assert isinstance(recognise(drawn), Recognition)
+
+
+@pytest.mark.parametrize("label", [1, 4, 7])
+def test_a_small_digit_of_the_pages_pen_is_read(label: int) -> None:
+    shape = {1: handwriting.one, 4: handwriting.four, 7: handwriting.seven}[label]
+    lines = [line.tolist() for line in shape(np.random.default_rng(2))]
+    answer = recognise(strokes.draw(strokes.fitted(lines, 27 / strokes.CANVAS), strokes.PEN))
+    assert isinstance(answer, Recognition)
+    assert answer.digit == label
 
 
 def some_digit(seed: int, place: tuple[float, float], side: float) -> NDArray[np.uint8]:
@@ -67,9 +91,10 @@ def test_moving_and_scaling_a_drawing_does_not_change_the_answer(
     room = strokes.CANVAS - 2 * reach
     here = recognise(some_digit(seed, (140, 140), 160))
     there = recognise(some_digit(seed, (reach + x * room, reach + y * room), side))
-    assert here is not None
-    assert there is not None
+    assume(isinstance(here, Recognition))  # a 4 whose stem stands apart may be two pieces
+    assert isinstance(here, Recognition)
     assume(here.confidence > 0.95)  # where it is less sure, a pixel may tip it
+    assert isinstance(there, Recognition)
     assert there.digit == here.digit
 
 
@@ -87,8 +112,10 @@ def test_any_ink_on_any_size_gets_an_answer_or_none(
     canvas = random.integers(0, 256, (height, width, 4), dtype=np.uint8)
     canvas[random.random((height, width)) > density] = 0
     result = recognise(canvas)
-    assert (result is None) == (unreadable(canvas) is not None)
-    if result is not None:
+    if isinstance(result, Unreadable):
+        assert result is unreadable(canvas)
+    else:
+        assert unreadable(canvas) is None
         assert result.digit in range(10)
         assert sum(result.probabilities) == pytest.approx(1)
 
@@ -118,7 +145,7 @@ def test_probabilities_add_up_and_the_digit_is_the_likeliest(
 ) -> None:
     for image in mnist_test[0][:20]:
         result = recognise(on_canvas(image, side=28))
-        assert result is not None
+        assert isinstance(result, Recognition)
         assert len(result.probabilities) == 10
         assert sum(result.probabilities) == pytest.approx(1)
         assert result.confidence == max(result.probabilities)
@@ -133,7 +160,7 @@ def test_test_digits_drawn_on_the_canvas_are_recognised(
     for image, label in zip(mnist_test[0][:count], mnist_test[1][:count], strict=True):
         drawn = np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
         result = recognise(on_canvas(drawn, top=place[0], left=place[1]))
-        right += result is not None and result.digit == label
+        right += isinstance(result, Recognition) and result.digit == label
     assert right / count >= 0.985
 
 

@@ -16,14 +16,14 @@ from training import handwriting
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LOOKS = {
-    "page.png": {"viewport": {"width": 640, "height": 600}, "device_scale_factor": 2},
+    "page.png": {"viewport": {"width": 640, "height": 640}, "device_scale_factor": 2},
     "page-dark.png": {
-        "viewport": {"width": 640, "height": 600},
+        "viewport": {"width": 640, "height": 640},
         "device_scale_factor": 2,
         "color_scheme": "dark",
     },
     "page-phone.png": {
-        "viewport": {"width": 390, "height": 660},
+        "viewport": {"width": 390, "height": 640},
         "device_scale_factor": 2,
         "has_touch": True,
         "is_mobile": True,

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests import pen
 from tests.browser.conftest import rows
-from tests.browser.page import DigitsPage, Stroke
+from tests.browser.page import PATIENCE, DigitsPage, Stroke
 from tests.postgres import Database
 from tests.served import served
 
@@ -99,15 +99,21 @@ def test_an_empty_canvas_cannot_be_answered(page: DigitsPage, empty_log: Databas
 
 
 DOT: list[Stroke] = [[[0.5, 0.5], [0.505, 0.5]]]
-COVERED: list[Stroke] = [[[0.04 + x / 11, 0.02 + y / 31] for x in range(11)] for y in range(30)]
+COVERED: list[Stroke] = [[[0.04 + x / 11, 0.02 + y / 41] for x in range(11)] for y in range(40)]
+TEN: list[Stroke] = [
+    [[0.25, 0.3], [0.25, 0.7]],
+    [[0.6, 0.3], [0.5, 0.5], [0.6, 0.7], [0.7, 0.5], [0.6, 0.3]],
+]
 
 
-@pytest.mark.parametrize(("strokes", "hint"), [(DOT, "dot"), (COVERED, "Too much ink")])
+@pytest.mark.parametrize(
+    ("strokes", "hint"), [(DOT, "dot"), (COVERED, "Too much ink"), (TEN, "One digit at a time")]
+)
 def test_what_cannot_be_a_digit_gets_a_hint(
     page: DigitsPage, pen_digits: PenDigits, strokes: list[Stroke], hint: str
 ) -> None:
     page.draw(strokes)
-    assert hint in page.hint()
+    expect(page.page.get_by_role("status")).to_contain_text(hint, timeout=PATIENCE)
     expect(page.correct).to_be_disabled()
     expect(page.submit).to_be_disabled()
     page.tool("Reset canvas & history").click()
@@ -219,55 +225,6 @@ def test_a_database_that_hangs_is_answered_for_within_seconds(
     page.wait_until_cleared()
     # Once, even if the server went on with the first attempt when it woke up.
     assert [row[:2] for row in rows(empty_log)] == [(digit, 8)]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 390, 768, 1920])
-def test_the_page_fits_every_window(
-    browser: Browser, url: str, pen_digits: PenDigits, width: int, scheme: str
-) -> None:
-    context = browser.new_context(
-        viewport={"width": width, "height": 740},
-        color_scheme=scheme,  # type: ignore[arg-type]
-    )
-    page = DigitsPage(context.new_page())
-    page.open(url)
-    page.draw(pen_digits[3][1])
-    page.prediction()
-    right_of_last = 0.0
-    boxes = [e.bounding_box() for e in (page.correct, page.label, page.submit)]
-    for box in boxes:
-        assert box is not None
-        assert box["x"] >= right_of_last
-        right_of_last = box["x"] + box["width"]
-    middles = [box["y"] + box["height"] / 2 for box in boxes if box]
-    assert max(middles) - min(middles) < 8
-    assert right_of_last <= width
-    canvas = page.canvas.bounding_box()
-    assert canvas is not None
-    assert abs(canvas["x"] + canvas["width"] / 2 - width / 2) < 10
-    everything = page.page.evaluate(
-        "() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
-    )
-    assert everything[0] <= width
-    assert everything[1] <= 740
-    # Light text on a dark page, dark text on a light one.
-    text, ground = page.page.evaluate(
-        """() => ["color", "backgroundColor"].map(name =>
-            getComputedStyle(document.querySelector("[data-testid=stApp]"))[name]
-                .match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0))"""
-    )
-    assert (text > ground) == (scheme == "dark")
-    assert abs(text - ground) > 400
-    context.close()
-
-
-def test_nothing_jumps_when_the_prediction_appears(page: DigitsPage, pen_digits: PenDigits) -> None:
-    before = page.correct.bounding_box()
-    assert before is not None
-    page.draw(pen_digits[5][1])
-    page.prediction()
-    assert page.correct.bounding_box() == before
 
 
 def test_two_visitors_do_not_see_each_other(

@@ -1,0 +1,196 @@
+"""The page fits every window; on a phone nothing zooms or moves, and the canvas takes the width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from digits.strokes import CANVAS, PEN
+from tests import pen
+from tests.browser.page import DigitsPage
+from tests.postgres import Database
+
+PenDigits = list[tuple[int, pen.Strokes]]
+KEYBOARD = 260  # pixels
+MARGIN = 12  # pixels, on either side of the canvas
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 390, 768, 1920])
+def test_the_page_fits_every_window(
+    browser: Browser, url: str, pen_digits: PenDigits, width: int, scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 740},
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
+    page = DigitsPage(context.new_page())
+    page.open(url)
+    page.draw(pen_digits[3][1])
+    page.prediction()
+    right_of_last = 0.0
+    boxes = [e.bounding_box() for e in (page.correct, page.label, page.submit)]
+    for box in boxes:
+        assert box is not None
+        assert box["x"] >= right_of_last
+        right_of_last = box["x"] + box["width"]
+    middles = [box["y"] + box["height"] / 2 for box in boxes if box]
+    assert max(middles) - min(middles) < 8
+    assert right_of_last <= width
+    canvas = page.canvas.bounding_box()
+    assert canvas is not None
+    assert abs(canvas["x"] + canvas["width"] / 2 - width / 2) < 10
+    everything = page.page.evaluate(
+        "() => [document.documentElement.scrollWidth,"
+        " document.querySelector('[data-testid=stMain]').scrollHeight]"
+    )
+    assert everything[0] <= width
+    assert everything[1] <= 740
+    # Light text on a dark page, dark text on a light one.
+    text, ground = page.page.evaluate(
+        """() => ["color", "backgroundColor"].map(name =>
+            getComputedStyle(document.querySelector("[data-testid=stApp]"))[name]
+                .match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0))"""
+    )
+    assert (text > ground) == (scheme == "dark")
+    assert abs(text - ground) > 400
+    context.close()
+
+
+def test_nothing_jumps_when_the_prediction_appears(page: DigitsPage, pen_digits: PenDigits) -> None:
+    before = page.correct.bounding_box()
+    assert before is not None
+    page.draw(pen_digits[5][1])
+    page.prediction()
+    assert page.correct.bounding_box() == before
+
+
+@pytest.fixture(params=[(320, 568, 2), (390, 664, 3)], ids=["320px", "390px"])
+def phone(
+    browser: Browser, url: str, empty_log: Database, request: pytest.FixtureRequest
+) -> Iterator[DigitsPage]:
+    """The page on a phone of this width, height and pixel ratio."""
+    assert empty_log.query("SELECT 1")
+    width, height, ratio = request.param
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        device_scale_factor=ratio,
+        has_touch=True,
+        is_mobile=True,
+    )
+    page = DigitsPage(context.new_page())
+    page.open(url)
+    yield page
+    context.close()
+
+
+def size(page: DigitsPage) -> tuple[int, int]:
+    """The window's width and height."""
+    window = page.page.viewport_size
+    assert window is not None
+    return window["width"], window["height"]
+
+
+def places(page: DigitsPage) -> list[tuple[float, ...]]:
+    """Where things stand, seen from the canvas, and how large they are."""
+    boxes = [e.bounding_box() for e in (page.canvas, page.correct, page.label, page.submit)]
+    whole = [box for box in boxes if box]
+    assert len(whole) == len(boxes)
+    top = whole[0]["y"]
+    return [(box["x"], box["y"] - top, box["width"], box["height"]) for box in whole]
+
+
+def test_the_text_input_does_not_zoom_and_asks_for_number_keys(
+    phone: DigitsPage, pen_digits: PenDigits
+) -> None:
+    for label, strokes in pen_digits[3:5]:  # before and after an answer
+        phone.draw(strokes)
+        phone.prediction()
+        font = phone.label.evaluate("input => parseFloat(getComputedStyle(input).fontSize)")
+        assert font >= 16
+        expect(phone.label).to_have_attribute("inputmode", "numeric")
+        phone.submit_correction(str(label))
+        phone.wait_until_cleared()
+
+
+def test_nothing_moves_when_the_keyboard_comes(phone: DigitsPage, pen_digits: PenDigits) -> None:
+    width, height = size(phone)
+    phone.draw(pen_digits[3][1])
+    phone.prediction()
+    before, ink = places(phone), phone.ink()
+    phone.page.evaluate(
+        """() => {
+            window.moved = 0;
+            new PerformanceObserver(list => {
+                for (const entry of list.getEntries()) window.moved += entry.value;
+            }).observe({ type: "layout-shift" });
+        }"""
+    )
+    phone.label.tap()
+    # Some browsers make the window lower for the keyboard, others only cover a part of it.
+    phone.page.set_viewport_size({"width": width, "height": height - KEYBOARD})
+    phone.page.keyboard.type("7")
+    phone.page.wait_for_timeout(500)
+    assert places(phone) == before
+    assert phone.page.evaluate("visualViewport.scale") == 1
+    phone.page.set_viewport_size({"width": width, "height": height})
+    phone.page.wait_for_timeout(500)
+    assert places(phone) == before
+    assert phone.page.evaluate("window.moved") == 0
+    assert phone.ink() == ink
+    expect(phone.label).to_have_value("7")
+
+
+def test_the_canvas_takes_the_width_and_the_rest_needs_no_scrolling(
+    phone: DigitsPage, pen_digits: PenDigits
+) -> None:
+    width, height = size(phone)
+    canvas = phone.canvas.bounding_box()
+    assert canvas is not None
+    assert canvas["width"] == canvas["height"] == width - 2 * MARGIN
+    assert canvas["x"] == MARGIN
+    phone.draw(pen_digits[3][1])
+    phone.prediction()
+    last = phone.submit.bounding_box()
+    assert last is not None
+    assert last["y"] + last["height"] <= height
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_canvas_has_the_displays_own_pixels(phone: DigitsPage, pen_digits: PenDigits) -> None:
+    for label, strokes in pen_digits[2:4]:  # the second on a new canvas
+        wrong = phone.canvas.evaluate(
+            """top => [...top.parentElement.querySelectorAll("canvas")]
+                .map(each => each.getAttribute("width") - each.clientWidth * devicePixelRatio)
+                .filter(difference => Math.abs(difference) > 1)"""
+        )
+        assert wrong == []
+        phone.draw(strokes)
+        assert phone.prediction()[0] == label
+        phone.press_correct()
+        phone.wait_until_cleared()
+
+
+def test_ink_is_where_the_finger_was(phone: DigitsPage) -> None:
+    phone.draw([[[0.25, 0.75], [0.25, 0.75], [0.75, 0.75]]])
+    phone.settle()
+    edges = phone.canvas.evaluate(
+        """top => {
+            const lower = top.parentElement.querySelector("canvas");
+            const { width, height } = lower;
+            const { data } = lower.getContext("2d").getImageData(0, 0, width, height);
+            let [left, above, right, below] = [1, 1, 0, 0];
+            for (let i = 0; i < data.length; i += 4) {
+                if (data[i] < 128) continue;
+                const x = (i / 4) % width / width, y = Math.floor(i / 4 / width) / height;
+                left = Math.min(left, x); right = Math.max(right, x);
+                above = Math.min(above, y); below = Math.max(below, y);
+            }
+            return [left, above, right, below];
+        }"""
+    )
+    half = PEN / CANVAS / 2
+    expected = [0.25 - half, 0.75 - half, 0.75 + half, 0.75 + half]
+    assert edges == pytest.approx(expected, abs=0.01)
