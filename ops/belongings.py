@@ -137,6 +137,21 @@ def _alive(cloud: Cloud) -> set[tuple[str, str]]:
     }
 
 
+def everything(cloud: Cloud) -> set[tuple[str, str]]:
+    """All that the account has of the kinds that Terraform makes here. Raises CloudError."""
+    lists = {
+        "project": ("projects", "projects", "id"),
+        "firewall": ("firewalls", "firewalls", "id"),
+        "ssh key": ("account/keys", "ssh_keys", "id"),
+        "tag": ("tags", "tags", "name"),
+    }
+    return _alive(cloud) | {
+        (kind, str(one[number]))
+        for kind, (path, key, number) in lists.items()
+        for one in cloud.listed(path, key)
+    }
+
+
 def still_there(cloud: Cloud, belongings: Iterable[Belonging]) -> list[Belonging]:
     """Those of the billed ones that the account still has, wherever. Raises CloudError.
 

@@ -35,6 +35,9 @@ class Settings:
     droplet_ip: str = _setting(
         "DROPLET_IP", "talk to this address, and do not ask the API for the droplet's"
     )
+    droplet_id: str = _setting(
+        "DROPLET_ID", "adopt: the number of the droplet, where several carry the tag"
+    )
     terraform_folder: str = _setting(
         "TERRAFORM_DIR", "where Terraform's files are", "infra/terraform"
     )

@@ -26,11 +26,33 @@ def before_deploy(settings: Settings) -> None:
     patient.check("new key", account.key_is_new)
     patient.check("region", account.region)
     patient.check("size", account.size)
+    _stop_if_anything_failed(patient)
+
+
+def _stop_if_anything_failed(patient: Patient) -> None:
     if patient.failures:
         raise Failed(
             "Something is not ready, so nothing was changed.",
             "Mend each FAIL above as its line says, then run the same command again.",
         )
+
+
+def before_adopt(settings: Settings) -> None:
+    """Check what `make adopt` needs before it begins. Raises Failed."""
+    patient = Patient(settings)
+    patient.check("terraform", machine.terraform)
+    patient.check("ssh", machine.ssh_client)
+    patient.check("ssh key", machine.ssh_key)
+    patient.check("token", account.token)
+    patient.check("scopes", account.scopes)
+    _stop_if_anything_failed(patient)
+
+
+def key_can_be_added(settings: Settings) -> None:
+    """Check that the account takes your SSH key, or has it as the deployment's. Raises Failed."""
+    patient = Patient(settings, account=True)
+    patient.check("new key", account.key_is_new)
+    _stop_if_anything_failed(patient)
 
 
 def everything(settings: Settings) -> None:
