@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops import belongings
+from ops.alerts import CHECK, OF_THE_DROPLET, OF_THE_PAGE, ON_THE_DROPLET, ON_THE_PAGE
 from ops.belongings import KINDS, Belonging
 from ops.cloud import CONTROL_PANEL, Cloud
 from ops.errors import Failed
@@ -37,6 +38,11 @@ class Adoption:
 
     address: str
     thing: Belonging
+
+    @property
+    def key(self) -> str:
+        """Its id in Terraform's state: of an alert on the page the second part."""
+        return self.thing.key.rpartition(",")[2]
 
 
 def in_the_way(cloud: Cloud, name: str, state: list[Resource]) -> list[Belonging]:
@@ -88,6 +94,28 @@ def wanted(settings: Settings, there: list[Belonging], state: list[Resource]) ->
         for kind, things in found.items()
         for thing in _only(settings, kind, things)
     ]
+
+
+def alerts(settings: Settings, there: list[Belonging]) -> list[Adoption]:
+    """The deployment's alerts, each with its place. Raises CloudError."""
+    found = []
+    for thing in there:
+        kind = thing.name.partition(": ")[2]
+        if thing.kind == "uptime check":
+            found.append(Adoption(f"{CHECK}.page[0]", thing))
+            listed = Cloud(settings).listed(f"uptime/checks/{thing.key}/alerts", "alerts")
+            found += [
+                Adoption(
+                    f'{ON_THE_PAGE}.page["{one["type"]}"]',
+                    Belonging("uptime alert", f"{thing.key},{one['id']}", one["name"]),
+                )
+                for one in listed
+                if one["type"] in OF_THE_PAGE
+            ]
+        elif thing.kind == "alert" and kind in OF_THE_DROPLET:
+            found.append(Adoption(f'{ON_THE_DROPLET}.droplet["{kind}"]', thing))
+    # Of two for one place, one: the other is listed as left alone.
+    return list({one.address: one for one in reversed(found)}.values())[::-1]
 
 
 def _addresses(cloud: Cloud, found: list[Belonging], droplets: list[Belonging]) -> list[Belonging]:

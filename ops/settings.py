@@ -45,6 +45,10 @@ class Settings:
     confirm: str = _setting("CONFIRM", "the answer to the question of destroy or restore")
     backup: str = _setting("BACKUP", "no: go on without a last backup")
 
+    alert_email: str = _setting(
+        "TF_VAR_alert_email", "who is told when the page does not answer or something has failed"
+    )
+
     # How the site is reached
     domain: str = _setting("TF_VAR_domain", "a name that leads to the site's address, beside it")
     acme: str = _setting("ACME", "off: deploy without a certificate, over HTTP", "on")

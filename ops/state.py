@@ -142,6 +142,7 @@ def _address(resource: dict[str, Any], instance: dict[str, Any]) -> str:
 def deployed_name(found: list[Resource]) -> str:
     """The name under which they were made: the droplet's, else any; "" if there is none."""
     for resource in sorted(found, key=lambda r: r.kind != DROPLET):
-        if resource.name:
+        # An alert's is the deployment's and its own: "digits: down".
+        if resource.name and ":" not in resource.name:
             return resource.name
     return ""

@@ -5,7 +5,7 @@ One line a finding: ok, FAIL with its one fix, or skip with its reason.
 
 from __future__ import annotations
 
-from ops.doctor import account, machine, pipeline, server
+from ops.doctor import account, machine, pipeline, server, watching
 from ops.doctor.findings import Patient
 from ops.errors import Failed, SaidAlready
 from ops.settings import Settings
@@ -26,6 +26,8 @@ def before_deploy(settings: Settings) -> None:
     patient.check("new key", account.key_is_new)
     patient.check("region", account.region)
     patient.check("size", account.size)
+    if settings.alert_email:
+        patient.check("alerts", watching.price)
     _stop_if_anything_failed(patient)
 
 
@@ -76,6 +78,7 @@ def everything(settings: Settings) -> None:
     patient.check("room", server.room)
     patient.check("page", server.page)
     patient.check("certificate", server.certificate)
+    patient.check("watched", watching.watched)
     patient.check("secrets", pipeline.secrets)
     patient.check("pipeline", pipeline.knows_the_droplet)
     if patient.failures:

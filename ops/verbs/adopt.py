@@ -76,6 +76,7 @@ def _find(settings: Settings) -> list[Adoption]:
             if others
             else f"Make one: {settings.verb('deploy')}",
         )
+    found += adoption.alerts(settings, there) if settings.alert_email else []
     for one in found:
         say.line(f"  {one.thing}")
     strangers = [thing for thing in there if thing not in [one.thing for one in found]]
@@ -83,13 +84,19 @@ def _find(settings: Settings) -> list[Adoption]:
         say.line("Of the same name, and left alone:")
         for thing in strangers:
             say.line(f"  {thing}  (id {thing.key})")
+    told = [thing.note for thing in there if thing.kind == "alert"]
+    if told and not settings.alert_email:
+        say.line(
+            "TF_VAR_alert_email is not set here, so its alerts are left alone, too. To look after "
+            f"them: export TF_VAR_alert_email={told[0]}, then run this again."
+        )
     return found
 
 
 def _take_in(settings: Settings, terraform: Terraform, found: list[Adoption]) -> None:
     """Note each in the state, unless it is there. Raises Failed."""
     noted = {one.address: one.key for one in resources(settings)}
-    new = [one for one in found if noted.get(one.address) != one.thing.key]
+    new = [one for one in found if noted.get(one.address) != one.key]
     for one in new:
         if one.address in noted:
             # Somebody else has made it anew, and what is noted here is gone.
