@@ -57,6 +57,8 @@ def _changes(task: dict[str, Any]) -> Iterator[str]:
 
 def _differences(diffs: dict[str, Any] | list[dict[str, Any]]) -> Iterator[str]:
     for diff in [diffs] if isinstance(diffs, dict) else diffs:
+        if said := str(diff.get("prepared") or ""):  # a module's own words
+            yield from (f"  {line}" for line in said.strip().splitlines()[:_LINES])
         before, after = (_lines(diff.get(side)) for side in ("before", "after"))
         if before == after:
             continue

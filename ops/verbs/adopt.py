@@ -18,10 +18,11 @@ from ops.ssh_words import Unreachable
 from ops.state import deployed_name, resources
 from ops.terraform import Terraform
 
-# The key goes over stdin; grep keeps the second run from adding it again.
+# The key goes over stdin; grep keeps the second run from adding it again. The empty line before it,
+# which sshd skips, is for a file whose last line has no end.
 _LET_IN = """read -r key
 grep -qF "$(echo "$key" | cut -d ' ' -f 2)" /root/.ssh/authorized_keys && exit
-printf "%s\\n" "$key" >>/root/.ssh/authorized_keys && echo "It lets your own key in from now on."
+printf "\\n%s\\n" "$key" >>/root/.ssh/authorized_keys && echo "It lets your own key in from now on."
 """
 
 
@@ -124,7 +125,7 @@ def _try_the_way_in(settings: Settings) -> None:
     """Whether the droplet lets us in; if another key opens it, yours will, too. Raises Failed."""
     droplet = deployment.find(settings)
     if droplet is None or not droplet.ip:
-        say.line("There is no droplet, so there is no way in to try.")
+        say.line("There is no droplet that has an address, so there is no way in to try.")
         return
     try:
         Droplet(settings, droplet.ip).ask("true")
