@@ -45,17 +45,22 @@ class Adoption:
         return self.thing.key.rpartition(",")[2]
 
 
-def in_the_way(cloud: Cloud, name: str, state: list[Resource]) -> list[Belonging]:
-    """What Terraform would make a second time, or fail on since its name is taken.
+def in_the_way(settings: Settings, name: str, state: list[Resource]) -> list[Belonging]:
+    """What Terraform would make a second time, or fail on since the account has it already.
 
     Of what Terraform has one of that is still there, it makes no second; a stranger's does not
     hinder it. Raises CloudError.
     """
+    cloud = Cloud(settings)
     unknown = [
         thing
         for thing in belongings.unknown_to(state, belongings.of(cloud, name))
         if thing.kind in ADDRESSES and thing.kind not in _IN_NO_WAY
     ]
+    if any(thing.kind == "ssh key" for thing in unknown):
+        # Another key of the same name is in no way.
+        yours = _keys_like(cloud, public_key(settings))
+        unknown = [thing for thing in unknown if thing.kind != "ssh key" or thing.key in yours]
     if not unknown or deployed_name(state) != name:
         return unknown
     # What another laptop made anew is unknown here, and what it replaced is gone.
@@ -129,13 +134,16 @@ def _addresses(cloud: Cloud, found: list[Belonging], droplets: list[Belonging]) 
 def _keys_like(cloud: Cloud, public: str) -> set[str]:
     """The numbers of the account's keys that are this one."""
     listed = cloud.listed("account/keys", "ssh_keys")
-    return {str(k["id"]) for k in listed if k["public_key"].split()[1] == public.split()[1]}
+    return {str(k["id"]) for k in listed if k["public_key"].split()[:2] == public.split()[:2]}
 
 
 def public_key(settings: Settings) -> str:
-    """The public half of the SSH key that opens the droplet, as Terraform reads it."""
+    """The public half of the SSH key that opens the droplet, as Terraform reads it; "" if none."""
     named = Path(settings.terraform_variable("ssh_public_key_path")).expanduser()
-    return (settings.terraform_dir / named).read_text().strip()
+    try:
+        return (settings.terraform_dir / named).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""  # the doctor says so
 
 
 def _droplet(settings: Settings, found: list[Belonging]) -> list[Belonging]:

@@ -100,7 +100,7 @@ def nothing_else(patient: Patient) -> str:
     patient.need_account()
     settings = patient.settings
     name, state = settings.name, resources(settings)
-    in_the_way = adoption.in_the_way(patient.cloud, name, state)
+    in_the_way = adoption.in_the_way(settings, name, state)
     if not in_the_way:
         return f"all there is of {name} in the account was made from here"
     raise Failed(

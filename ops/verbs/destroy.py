@@ -100,7 +100,7 @@ def _refuse_what_is_elsewhere(settings: Settings, name: str, state: list[Resourc
 
     A stranger beside what Terraform here made is none of this: it stays.
     """
-    elsewhere = adoption.in_the_way(Cloud(settings), name, state)
+    elsewhere = adoption.in_the_way(settings, name, state)
     if any(thing.billed for thing in elsewhere):
         raise Failed(
             "Terraform here does not know what costs money of the above, so it cannot remove it. "

@@ -48,7 +48,7 @@ def _in_the_account(settings: Settings) -> tuple[Droplet | None, list[str]]:
     cloud, state = Cloud(settings), resources(settings)
     name = deployment.name(settings)
     there = belongings.of(cloud, name, state)
-    if adoption.in_the_way(cloud, name, state):
+    if adoption.in_the_way(settings, name, state):
         raise Failed(
             f"Terraform here does not know all that your account has of {name}, so it cannot "
             "compare.",

@@ -15,6 +15,7 @@ import pytest
 from tests.infra import conformance
 from tests.infra.conftest import Api, Project
 from tests.infra.test_destroy import total
+from tests.infra.test_doctor import examine
 from tests.infra.test_which_droplet import APPLY, address, another, made_by_terraform, reserved
 
 NOTHING = "Nothing: the account is as the configuration says."
@@ -153,6 +154,11 @@ def test_with_a_key_of_ones_own(deployed: Project, api: Api, tmp_path: Path) -> 
     adopt(second, LET_IN=str(let_in))
     assert let_in.read_text().strip() == key
 
+    # Yours goes with the deployment, and the other one, which stays, hinders no new one.
+    gone = second.verb("destroy", CONFIRM="digits", BACKUP="no").stdout
+    assert "Left, and free of charge:\n  ssh key     digits" in gone
+    assert examine(second, "--before-deploy")["account"][0] == "ok"
+
 
 def test_a_key_that_the_account_has_by_another_name(deployed: Project, api: Api) -> None:
     second = clone(deployed, key=False)
@@ -161,7 +167,7 @@ def test_a_key_that_the_account_has_by_another_name(deployed: Project, api: Api)
     done = second.verb("adopt")
     assert done.returncode == 1
     assert "Your account has this SSH key already, as mine" in done.stdout
-    assert "Something is not ready, so nothing was changed." in done.stdout
+    assert "Took in" not in done.stdout
 
 
 def test_other_settings_are_named_and_nothing_is_changed(deployed: Project, api: Api) -> None:
