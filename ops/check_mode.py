@@ -62,7 +62,7 @@ def _differences(diffs: dict[str, Any] | list[dict[str, Any]]) -> Iterator[str]:
         before, after = (_lines(diff.get(side)) for side in ("before", "after"))
         if before == after:
             continue
-        named = diff.get("after_header") or diff.get("before_header")
+        named = diff.get("before_header") or diff.get("after_header")
         yield from [f"  {named}"] if named else []
         # Without the lines that name the two sides and the places.
         lines = [
