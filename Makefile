@@ -19,7 +19,7 @@ export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
 .DEFAULT_GOAL := help
 .PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore \
-  destroy settings train evaluate bench pictures lock test lint
+  destroy adopt drift settings train evaluate bench pictures lock test lint
 
 help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
@@ -41,6 +41,8 @@ release: ## the code as it is here into service, without a dropped request
 	@$(OPS) release
 rollback: ## the release before back into service (or RELEASE=image)
 	@$(OPS) rollback
+adopt: ## look after a deployment from here that was made from elsewhere
+	@$(OPS) adopt
 pipeline: ## let GitHub Actions release every push to main
 	@$(OPS) pipeline
 destroy: ## remove everything that `make deploy` made; asks first
@@ -49,6 +51,8 @@ destroy: ## remove everything that `make deploy` made; asks first
 ##@ Look after it
 status: ## what serves, since when, and how the droplet is
 	@$(OPS) status
+drift: ## what is not as this project says; changes nothing
+	@$(OPS) drift
 releases: ## what was released when, by whom, and which one serves
 	@$(OPS) releases
 backup: ## a dump of the database into backups/

@@ -27,18 +27,23 @@ def play(settings: Settings, *failure: str, keep: bool = False, certificate: str
     With `keep`, the site stays as the deployment was set: its domain, its authority. A new droplet
     begins with `certificate`, that of the one before.
     """
+    # Not in a command line, which everybody may read.
+    told = environment(settings) | {"KEPT_CERTIFICATE": certificate}
+    more = ["--extra-vars", json.dumps({"web_keep_settings": True})] if keep else []
+    command: list[str | Path] = ["ansible-playbook", *more, FOLDER / "site.yml"]
+    done = subprocess.run(command, env=told, check=False)
+    if done.returncode != 0:
+        raise Failed(*failure)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What Ansible runs in: the settings, its configuration, and this Python."""
     here = str(Path(sys.executable).parent)
-    environment = settings.environment() | {
+    return settings.environment() | {
         "ANSIBLE_CONFIG": str(FOLDER / "ansible.cfg"),
-        "KEPT_CERTIFICATE": certificate,  # not in a command line, which everybody may read
         # Its programs, and the Python that its inventory runs with, are this environment's.
         "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}",
     }
-    more = ["--extra-vars", json.dumps({"web_keep_settings": True})] if keep else []
-    command: list[str | Path] = ["ansible-playbook", *more, FOLDER / "site.yml"]
-    done = subprocess.run(command, env=environment, check=False)
-    if done.returncode != 0:
-        raise Failed(*failure)
 
 
 def fingerprint() -> str:

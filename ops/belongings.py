@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ops.cloud import Cloud, own_address
+from ops.cloud import Cloud, CloudError, own_address
 from ops.state import RESERVED_IP, Resource
 
 # Terraform's types, by what the account calls them.
@@ -17,6 +17,8 @@ KINDS = {
     "digitalocean_firewall": "firewall",
     "digitalocean_ssh_key": "ssh key",
     "digitalocean_tag": "tag",
+    "digitalocean_uptime_check": "uptime check",
+    "digitalocean_monitor_alert": "alert",
 }
 # What a project's list calls a reserved IP: its old name, and its new one.
 _RESERVED = ("floatingip", "reservedip")
@@ -84,6 +86,35 @@ def _free_of_charge(cloud: Cloud, name: str, projects: list[dict[str, Any]]) -> 
     ]
 
 
+def _alerts(cloud: Cloud, name: str) -> list[Belonging]:
+    """The look from outside, and the alerts on the droplet."""
+    checks = _if_it_may(cloud, "uptime/checks", "checks")
+    policies = _if_it_may(cloud, "monitoring/alerts", "policies")
+    return [
+        # An account's first one is free.
+        *(
+            Belonging("uptime check", one["id"], name, billed=len(checks) > 1)
+            for one in checks
+            if one["name"] == name
+        ),
+        *(
+            Belonging("alert", one["uuid"], one["description"], ", ".join(one["alerts"]["email"]))
+            for one in policies
+            if one["description"].startswith(f"{name}: ")
+        ),
+    ]
+
+
+def _if_it_may(cloud: Cloud, path: str, key: str) -> list[dict[str, Any]]:
+    """A list that a deployment without alerts has no need of: a token may lack the scope."""
+    try:
+        return cloud.listed(path, key)
+    except CloudError as error:
+        if error.status == 403:
+            return []
+        raise
+
+
 def _addresses(cloud: Cloud, droplets: set[str], state: list[Resource]) -> list[Belonging]:
     """The reserved IPs on these droplets, and those that Terraform made, on none or another."""
     made = {one.key for one in state if one.kind == RESERVED_IP}
@@ -127,13 +158,28 @@ def of(cloud: Cloud, name: str, state: list[Resource] | None = None) -> list[Bel
         if belonging.identity not in known
         and (belonging.kind not in ("droplet", "reserved ip") or belonging.identity in alive)
     ]
-    return billed + _free_of_charge(cloud, name, projects)
+    return billed + _alerts(cloud, name) + _free_of_charge(cloud, name, projects)
 
 
 def _alive(cloud: Cloud) -> set[tuple[str, str]]:
     """Every droplet and reserved IP of the account."""
     return {("droplet", str(one["id"])) for one in cloud.listed("droplets", "droplets")} | {
         ("reserved ip", reserved.ip) for reserved in cloud.reserved_ips()
+    }
+
+
+def everything(cloud: Cloud) -> set[tuple[str, str]]:
+    """All that the account has of the kinds that Terraform makes here. Raises CloudError."""
+    lists = {
+        "project": ("projects", "projects", "id"),
+        "firewall": ("firewalls", "firewalls", "id"),
+        "ssh key": ("account/keys", "ssh_keys", "id"),
+        "tag": ("tags", "tags", "name"),
+    }
+    return _alive(cloud) | {
+        (kind, str(one[number]))
+        for kind, (path, key, number) in lists.items()
+        for one in cloud.listed(path, key)
     }
 
 

@@ -10,6 +10,8 @@ class Failed(Exception):
     to do next.
     """
 
+    exit_status = 1
+
     def __init__(self, what: str, *then: str) -> None:
         super().__init__(what)
         self.what = what
@@ -25,3 +27,9 @@ class SaidAlready(Failed):
 
     def __init__(self) -> None:
         super().__init__("")
+
+
+class Differs(SaidAlready):
+    """What was compared is not the same: no failure, and not nothing."""
+
+    exit_status = 2

@@ -83,7 +83,7 @@ def status_of(action: Callable[[], object], interrupted: str = "") -> int:
         action()
     except Failed as error:
         failure(error)
-        return 1
+        return error.exit_status
     except KeyboardInterrupt:
         if interrupted:
             note(interrupted)

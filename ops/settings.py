@@ -35,12 +35,19 @@ class Settings:
     droplet_ip: str = _setting(
         "DROPLET_IP", "talk to this address, and do not ask the API for the droplet's"
     )
+    droplet_id: str = _setting(
+        "DROPLET_ID", "adopt: the number of the droplet, where several carry the tag"
+    )
     terraform_folder: str = _setting(
         "TERRAFORM_DIR", "where Terraform's files are", "infra/terraform"
     )
     replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
     confirm: str = _setting("CONFIRM", "the answer to the question of destroy or restore")
     backup: str = _setting("BACKUP", "no: go on without a last backup")
+
+    alert_email: str = _setting(
+        "TF_VAR_alert_email", "who is told when the page does not answer or something has failed"
+    )
 
     # How the site is reached
     domain: str = _setting("TF_VAR_domain", "a name that leads to the site's address, beside it")

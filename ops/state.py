@@ -27,11 +27,15 @@ class StateError(Failed):
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource in the state: its type, its id in the API, and its name there."""
+    """One resource in the state: its type, its id in the API, its name there, and its address.
+
+    The address is how Terraform names it: digitalocean_droplet.app.
+    """
 
     kind: str
     key: str
     name: str
+    address: str = ""
 
 
 def _data(folder: Path) -> Path:
@@ -122,14 +126,23 @@ def resources(settings: Settings) -> list[Resource]:
                     str(resource.get("type")),
                     str(attributes.get("id") or ""),
                     str(attributes.get("name") or ""),
+                    _address(resource, instance),
                 )
             )
     return found
 
 
+def _address(resource: dict[str, Any], instance: dict[str, Any]) -> str:
+    """How Terraform names one instance of a resource: with its index, if it has one."""
+    index = instance.get("index_key")
+    ending = "" if index is None else f"[{json.dumps(index)}]"
+    return f"{resource.get('type')}.{resource.get('name')}{ending}"
+
+
 def deployed_name(found: list[Resource]) -> str:
     """The name under which they were made: the droplet's, else any; "" if there is none."""
     for resource in sorted(found, key=lambda r: r.kind != DROPLET):
-        if resource.name:
+        # An alert's is the deployment's and its own: "digits: down".
+        if resource.name and ":" not in resource.name:
             return resource.name
     return ""

@@ -69,6 +69,35 @@ class Terraform:
             _show_briefly(self._command("plan", "-input=false", f"-out={file}"))
             yield Plan(file, read_plan(self._ask("show", "-json", file)))
 
+    @contextmanager
+    def look(self) -> Iterator[Plan]:
+        """What Terraform would do, for a comparison: nothing is shown, and nothing is locked."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "plan"
+            old_mask = os.umask(0o077)
+            try:
+                self._ask("plan", "-input=false", "-lock=false", f"-out={file}")
+            finally:
+                os.umask(old_mask)
+            yield Plan(file, read_plan(self._ask("show", "-json", file)))
+
+    def take_in(self, address: str, key: str) -> None:
+        """Note in the state what the account has already; nothing there changes. Raises Failed."""
+        try:
+            self._ask("import", "-input=false", address, key)
+        except Failed as failed:
+            raise Failed(
+                f"Terraform could not take in {address} ({key}); its reason is above.",
+                "Nothing in your account was changed. Mend it, then run the same command again: it "
+                "goes on where it stopped.",
+            ) from failed
+
+    def forget(self, address: str) -> None:
+        """Take out of the state what is no longer in the account. Raises Failed."""
+        command = ["terraform", f"-chdir={self._folder}", "state", "rm", address]
+        if subprocess.run(command, stdout=subprocess.PIPE, check=False).returncode != 0:
+            raise Failed("terraform state rm failed; its reason is above.", "Nothing was changed.")
+
     def apply(self, plan: Plan) -> None:
         """Do what was planned. Raises Failed."""
         if not self._run("apply", "-input=false", plan.file):
@@ -76,6 +105,10 @@ class Terraform:
                 "Terraform did not get to the end; its reason is above.",
                 "Mend it, then run the same command again: it goes on where it stopped.",
             )
+
+    def apply_quietly(self, plan: Plan) -> None:
+        """Do what was planned, where there is nothing to see. Raises Failed."""
+        self._ask("apply", "-input=false", plan.file)
 
     def destroy(self) -> bool:
         """Remove all that it made; whether it got to the end."""

@@ -5,8 +5,10 @@ One line a finding: ok, FAIL with its one fix, or skip with its reason.
 
 from __future__ import annotations
 
-from ops.doctor import account, machine, pipeline, server
-from ops.doctor.findings import Patient
+from contextlib import suppress
+
+from ops.doctor import account, machine, pipeline, server, watching
+from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed, SaidAlready
 from ops.settings import Settings
 
@@ -26,11 +28,34 @@ def before_deploy(settings: Settings) -> None:
     patient.check("new key", account.key_is_new)
     patient.check("region", account.region)
     patient.check("size", account.size)
+    if settings.alert_email:
+        patient.check("alerts", watching.price)
+    _stop_if_anything_failed(patient)
+
+
+def _stop_if_anything_failed(patient: Patient) -> None:
     if patient.failures:
         raise Failed(
             "Something is not ready, so nothing was changed.",
             "Mend each FAIL above as its line says, then run the same command again.",
         )
+
+
+def before_adopt(settings: Settings) -> None:
+    """Check what `make adopt` needs before it begins. Raises Failed."""
+    patient = Patient(settings)
+    patient.check("terraform", machine.terraform)
+    patient.check("ssh", machine.ssh_client)
+    patient.check("ssh key", machine.ssh_key)
+    patient.check("token", account.token)
+    patient.check("scopes", account.scopes)
+    _stop_if_anything_failed(patient)
+
+
+def key_can_be_added(settings: Settings) -> None:
+    """Check that the account takes your SSH key, or has it as the deployment's. Raises Failed."""
+    with suppress(Skipped):
+        account.key_is_new(Patient(settings, account=True))
 
 
 def everything(settings: Settings) -> None:
@@ -54,6 +79,7 @@ def everything(settings: Settings) -> None:
     patient.check("room", server.room)
     patient.check("page", server.page)
     patient.check("certificate", server.certificate)
+    patient.check("watched", watching.watched)
     patient.check("secrets", pipeline.secrets)
     patient.check("pipeline", pipeline.knows_the_droplet)
     if patient.failures:

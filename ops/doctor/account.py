@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ops import belongings
-from ops.belongings import KINDS, Belonging
+from ops import adoption
+from ops.belongings import Belonging
 from ops.cloud import CONTROL_PANEL, CloudError, Size
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
-from ops.settings import ROOT
-from ops.state import deployed_name, place, resources
+from ops.settings import Settings
+from ops.state import deployed_name, resources
 
 Answer = TypeVar("Answer")
 LISTS = {
@@ -24,14 +24,6 @@ LISTS = {
     "tags": "tag",
 }
 SMALLEST_MB = 1024  # the app may take 600 MB, and during a release there are two of it
-# What Terraform would make a second time, or fail on since its name is taken.
-ADDRESSES = {
-    "droplet": "digitalocean_droplet.app",
-    "firewall": "digitalocean_firewall.app",
-    "project": "digitalocean_project.app",
-    "reserved ip": "digitalocean_reserved_ip.app",
-    "ssh key": "digitalocean_ssh_key.deploy",
-}
 
 
 def token(patient: Patient) -> str:
@@ -106,46 +98,27 @@ def key_is_new(patient: Patient) -> str:
 def nothing_else(patient: Patient) -> str:
     """The account has nothing of this name that Terraform, here, does not know."""
     patient.need_account()
-    name, state = patient.settings.name, resources(patient.settings)
-    mine = deployed_name(state)
-    known = {KINDS.get(made.kind) for made in state} if mine == name else set()
-    # Of what Terraform has one of, it makes no second; a stranger's does not hinder it.
-    in_the_way = [
-        thing
-        for thing in belongings.unknown_to(state, belongings.of(patient.cloud, name))
-        if thing.kind in ADDRESSES and thing.kind not in known
-    ]
+    settings = patient.settings
+    name, state = settings.name, resources(settings)
+    in_the_way = adoption.in_the_way(settings, name, state)
     if not in_the_way:
         return f"all there is of {name} in the account was made from here"
-    listed = "; ".join(
-        f"{thing.kind} {thing.name} ({thing.note + ', ' if thing.note else ''}id {thing.key})"
-        for thing in in_the_way
-    )
     raise Failed(
         f"Your account has this of {name} already, and Terraform here does not know it: "
-        f"{listed}. It would make another, or fail on the name.",
-        _way_on(patient, in_the_way, half_made=mine == name),
+        f"{adoption.described(in_the_way)}. It would make another, or fail on the name.",
+        *_way_on(settings, in_the_way, deployed_name(state)),
     )
 
 
-def _way_on(patient: Patient, in_the_way: list[Belonging], *, half_made: bool) -> str:
-    settings = patient.settings
-    remove = f"is not needed, remove it: {CONTROL_PANEL}"
-    if half_made:
-        # A deployment that was killed between making a thing and noting it.
-        tell = (
-            f"terraform -chdir={settings.terraform_folder} import "
-            f"{ADDRESSES[thing.kind]} {thing.key}"
-            for thing in in_the_way
-        )
-        return "\n".join(("tell Terraform of it:", *tell, f"Or, if it {remove}"))
+def _way_on(settings: Settings, in_the_way: list[Belonging], made: str) -> list[str]:
+    another = f"For another deployment beside it: export TF_VAR_name={settings.name}-2"
+    if made not in ("", settings.name):
+        # One state holds one deployment.
+        return [f"go on with the one that was made from here: export TF_VAR_name={made}", another]
+    adopt = f"go on with it from here: {settings.verb('adopt')}"
     if any(thing.billed for thing in in_the_way):
-        return (
-            f"go on where {settings.verb('deploy')} ran before, or bring its state from there: "
-            f"{place(settings).relative_to(ROOT)}\n"
-            f"For a second deployment beside it: export TF_VAR_name={settings.name}-2"
-        )
-    return f"if it {remove}\nOr take another name: export TF_VAR_name={settings.name}-2"
+        return [adopt, another]
+    return [adopt, f"If it is not needed, remove it: {CONTROL_PANEL}", another]
 
 
 def region(patient: Patient) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from ops import backups, belongings, deployment, registry, say
+from ops import adoption, backups, belongings, deployment, registry, say
 from ops.belongings import Belonging
 from ops.cloud import CONTROL_PANEL, Cloud, Droplet
 from ops.errors import Failed
 from ops.programs import need
 from ops.settings import Settings
 from ops.ssh import forget_host
-from ops.state import resources
+from ops.state import Resource, resources
 from ops.terraform import Terraform
 
 SECONDS = 15  # for the API's lists to take note of what is gone
@@ -86,19 +86,27 @@ def _what_will_go(settings: Settings, terraform: Terraform) -> Going | None:
         [thing for thing in there if thing not in others],
     )
     _listed(f"DigitalOcean has of {name}, and Terraform does not know it, so it stays:", others)
+    _refuse_what_is_elsewhere(settings, name, state)
     if state:
         say.line(f"Terraform made, and will remove, {len(state)}:")
         terraform.show_what_there_is()
         return Going(name, there, deployment.made_here(settings))
-    if not any(thing.billed for thing in others):
-        say.line(f"There is nothing to destroy: no droplet of {name}, and Terraform made nothing.")
-        return None
-    raise Failed(
-        "Terraform's state on this machine holds nothing, so it cannot remove the above. Nothing "
-        "was destroyed.",
-        f"Run {settings.verb('destroy')} where {settings.verb('deploy')} ran, or remove it by "
-        f"hand: {CONTROL_PANEL}/projects",
-    )
+    say.line(f"There is nothing to destroy: no droplet of {name}, and Terraform made nothing.")
+    return None
+
+
+def _refuse_what_is_elsewhere(settings: Settings, name: str, state: list[Resource]) -> None:
+    """Raises Failed if what costs money was made from another clone, and Terraform here lacks it.
+
+    A stranger beside what Terraform here made is none of this: it stays.
+    """
+    elsewhere = adoption.in_the_way(settings, name, state)
+    if any(thing.billed for thing in elsewhere):
+        raise Failed(
+            "Terraform here does not know what costs money of the above, so it cannot remove it. "
+            "Nothing was destroyed.",
+            f"Take it in, then run this again: {settings.verb('adopt')}",
+        )
 
 
 def _say_whether_it_is_backed_up(settings: Settings, going: Going) -> bool:

@@ -17,8 +17,6 @@ _EMPTY = {
     "/v2/load_balancers": "load_balancers",
     "/v2/databases": "databases",
     "/v2/certificates": "certificates",
-    "/v2/monitoring/alerts": "policies",
-    "/v2/uptime/checks": "checks",
 }
 
 

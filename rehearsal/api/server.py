@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from . import (
     account,
     actions,
+    alert_policies,
     catalog,
     droplets,
     firewalls,
@@ -19,6 +20,7 @@ from . import (
     projects,
     reserved_ips,
     tags,
+    uptime,
     vpcs,
 )
 from .cloud import Cloud, log
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 
 
 ENDPOINTS = (
-    account, actions, catalog, droplets, firewalls, not_rehearsed, projects, reserved_ips, tags,
-    vpcs,
+    account, actions, alert_policies, catalog, droplets, firewalls, not_rehearsed, projects,
+    reserved_ips, tags, uptime, vpcs,
 )  # fmt: skip
 
 

@@ -29,6 +29,8 @@ def _empty() -> State:
         "firewalls": {},
         "projects": {},
         "vpcs": {},
+        "uptime_checks": {},
+        "alert_policies": {},
     }
 
 

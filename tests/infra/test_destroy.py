@@ -148,13 +148,18 @@ def test_what_terraform_did_not_make_is_listed(project: Project, api: Api) -> No
 
 
 def test_state_is_elsewhere(project: Project, api: Api) -> None:
-    """Terraform here knows nothing of the droplet: no question, and no false comfort."""
+    """Terraform here knows nothing of the droplet: it is taken in first, and then all goes."""
     api.call("POST", "droplets", {**DROPLET, "tags": ["digits"]})
     done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
     assert "droplet     digits" in done.stdout
-    assert "Run make destroy TARGET=rehearsal where make deploy TARGET=rehearsal ran" in done.stdout
+    assert "Nothing was destroyed." in done.stdout
+    assert "Take it in, then run this again: make adopt TARGET=rehearsal" in done.stdout
     assert total(api, "droplets") == 1
+    project.ssh_says("exit 0")
+    assert project.verb("adopt").returncode == 0
+    assert destroy(project, CONFIRM="digits", BACKUP="no").returncode == 0
+    assert total(api, "droplets") == 0
 
 
 def test_terraform_fails(project: Project, api: Api) -> None:

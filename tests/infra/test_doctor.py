@@ -268,7 +268,7 @@ def test_nothing_deployed(project: Project) -> None:
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
         "state", "droplet", "address", "login", "room", "page", "certificate", "secrets",
-        "pipeline",
+        "pipeline", "watched",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
 

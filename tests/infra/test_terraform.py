@@ -146,9 +146,10 @@ def test_the_address_outlives_the_droplet(terraform: Terraform, api: Api) -> Non
 def test_a_deployment_from_before_gets_a_reserved_ip(terraform: Terraform, api: Api) -> None:
     """Its project has the droplet in a list of its own, and there is no reserved IP."""
     new, own = terraform.folder / "reserved_ip.tf", terraform.folder / "project.tf"
-    outputs = terraform.folder / "outputs.tf"
-    kept = {file: file.read_text() for file in (new, own, outputs)}
+    outputs, alerts = terraform.folder / "outputs.tf", terraform.folder / "alerts.tf"
+    kept = {file: file.read_text() for file in (new, own, outputs, alerts)}
     new.unlink()
+    alerts.unlink()
     outputs.write_text("")
     lists = "  resources = [digitalocean_droplet.app.urn]\n}\n"
     own.write_text(own.read_text().split("\n}\n")[0] + "\n" + lists)

@@ -196,8 +196,7 @@ def test_a_clone_without_state_makes_no_second_deployment(project: Project, api:
     assert f"droplet digits ({facts})" in text
     for kind in ("firewall", "project", "ssh key"):
         assert f"{kind} digits (id " in text
-    assert "go on where make deploy TARGET=rehearsal ran before" in text
-    assert "bring its state from there: infra/terraform/terraform.tfstate" in text
+    assert "go on with it from here: make adopt TARGET=rehearsal" in text
     assert "export TF_VAR_name=digits-2" in text
     # The verbs that need no state find it.
     assert url(project) == f"http://{reserved(api)}"
@@ -210,7 +209,9 @@ def test_a_clone_without_state_makes_no_second_deployment(project: Project, api:
     # A name that is changed to one that is taken.
     state.write_text(kept)
     other = another(api, "numbers")
-    assert f"id {other['id']}" in refused(project, api, TF_VAR_name="numbers")
+    text = refused(project, api, TF_VAR_name="numbers")
+    assert f"id {other['id']}" in text
+    assert "go on with the one that was made from here: export TF_VAR_name=digits" in text
 
 
 def test_a_stray_of_the_name(project: Project, api: Api) -> None:
@@ -219,7 +220,6 @@ def test_a_stray_of_the_name(project: Project, api: Api) -> None:
     text = refused(project, api)
     assert f"project digits (id {made['id']})" in text
     assert "is not needed, remove it: https://cloud.digitalocean.com" in text
-    assert "go on where" not in text
     api.call("DELETE", f"projects/{made['id']}")
     # A tag alone hinders nobody, nor does a second droplet when Terraform has its own.
     api.call("POST", "tags", {"name": "digits"})
@@ -282,13 +282,14 @@ def test_an_address_that_is_not_on_the_droplet_is_named(project: Project, api: A
     ],
 )
 def test_a_deploy_that_was_killed_goes_on(project: Project, api: Api, lost: str) -> None:
-    """Between making a thing and noting it in the state: it is told how to note it."""
+    """Between making a thing and noting it in the state: it is noted, and it goes on."""
     mine = made_by_terraform(project, api)
     project.terraform("state", "rm", lost)
-    text = refused(project, api)
-    [command] = re.findall(r"terraform -chdir=infra/terraform import \S+ \S+", text)
-    assert lost in command
-    assert project.run(*command.split()).returncode == 0
+    assert "make adopt TARGET=rehearsal" in refused(project, api)
+    project.ssh_says("exit 0")
+    adopted = project.verb("adopt")
+    assert adopted.returncode == 0
+    assert adopted.stdout.count("Took in ") == 1
     done = project.verb("deploy")
     assert "Apply complete! Resources: 0 added" in done.stdout or "No changes" in done.stdout
     [still] = api.call("GET", "droplets").json()["droplets"]

@@ -16,10 +16,12 @@ from tests.infra.conftest import PLAIN_VERB, ROOT, Api, Project
 
 # Those that look for the droplet first. Each with what it needs besides.
 VERBS: dict[str, dict[str, str]] = {
+    "adopt": {},
     "backup": {},
     "deploy": {},
     "destroy": {"CONFIRM": "digits"},
     "doctor": {},
+    "drift": {},
     "logs": {},
     "look": {},
     "pipeline": {},
@@ -33,7 +35,7 @@ VERBS: dict[str, dict[str, str]] = {
     "url": {},
 }
 FORBIDDEN = "You are not authorized to perform this operation"  # as DigitalOcean says it
-NOT_WITHOUT_A_DROPLET = sorted(set(VERBS) - {"deploy", "destroy", "doctor"})
+NOT_WITHOUT_A_DROPLET = sorted(set(VERBS) - {"adopt", "deploy", "destroy", "doctor", "drift"})
 
 
 def said(project: Project, verb: str, **settings: str | None) -> str:

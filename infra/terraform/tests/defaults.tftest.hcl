@@ -23,6 +23,7 @@ variables {
   size                  = null
   image                 = null
   allowed_ssh_addresses = null
+  alert_email           = null
 }
 
 run "defaults" {

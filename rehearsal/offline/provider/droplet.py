@@ -133,6 +133,12 @@ class Droplet(SdkResource):
             "tags": droplet["tags"],
         }
 
+    def do_import(self, state: State) -> State:
+        image = self.client.get(f"droplets/{state['id']}")["droplet"]["image"]
+        # As the real one, which cannot know how the droplet was made.
+        found = state | {"image": image["slug"] or str(image["id"]), "resize_disk": True}
+        return self.do_read(found)
+
     def do_update(self, current: State, planned: State) -> State:
         changed = {key for key in planned if planned[key] != current.get(key)}
         if "size" in changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .client import ApiError
 from .fields import State, not_empty, required
 from .project import assign, give_to_default, urns_of
 from .resource import SdkResource
@@ -35,6 +36,9 @@ class ProjectResources(SdkResource):
             "project": state["id"],
             "resources": [urn for urn in state["resources"] or [] if urn in there],
         }
+
+    def do_import(self, state: State) -> State:
+        raise ApiError(0, f"resource digitalocean_{self.name} doesn't support import")
 
     def do_update(self, current: State, planned: State) -> State:
         old, new = set(current["resources"] or []), set(planned["resources"] or [])

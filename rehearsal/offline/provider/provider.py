@@ -11,11 +11,13 @@ from tf.types import Number, String
 from .client import ApiError, Client
 from .droplet import Droplet
 from .firewall import Firewall
+from .monitor_alert import MonitorAlert
 from .project import Project
 from .project_resources import ProjectResources
 from .reserved_ip import ReservedIp
 from .ssh_key import SshKey
 from .tag import Tag
+from .uptime import UptimeAlert, UptimeCheck
 
 if TYPE_CHECKING:
     from tf.utils import Diagnostics
@@ -49,7 +51,18 @@ class DigitalOcean(Provider):  # type: ignore[misc]
             diags.add_error("A stand-in cannot deploy to DigitalOcean", str(error))
 
     def get_resources(self) -> list[type[Resource]]:
-        return [Droplet, Firewall, Project, ProjectResources, ReservedIp, SshKey, Tag]
+        return [
+            Droplet,
+            Firewall,
+            MonitorAlert,
+            Project,
+            ProjectResources,
+            ReservedIp,
+            SshKey,
+            Tag,
+            UptimeAlert,
+            UptimeCheck,
+        ]
 
     def get_data_sources(self) -> list[type[DataSource]]:
         return []

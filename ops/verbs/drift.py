@@ -1,0 +1,83 @@
+"""make drift: what in the account and on the droplet is not as this project says; changes nothing.
+
+`python -m ops drift` ends with 0 if nothing differs, with 2 if something does, and with 1 if it
+could not be told. make itself ends with 2 for both: its last line names the number.
+"""
+
+from __future__ import annotations
+
+from ops import adoption, belongings, check_mode, deployment, differences, say
+from ops.cloud import Cloud, Droplet
+from ops.errors import Differs, Failed
+from ops.settings import Settings
+from ops.ssh import Droplet as Machine
+from ops.state import RESERVED_IP, Resource, resources
+from ops.terraform import Terraform
+
+_SET_UP = "test ! -e /opt/digits/fingerprint || echo yes"
+
+
+def run(settings: Settings, _arguments: list[str]) -> None:
+    """Compare both. Raises Differs if something is not as it should be, and Failed."""
+    say.phase("The account, and what Terraform would change")
+    droplet, differs = _in_the_account(settings)
+    _say(differs, "Nothing: the account is as infra/terraform says.")
+
+    say.phase("The droplet, and what Ansible would change")
+    if droplet is None or not droplet.ip:
+        say.line("There is no droplet to look at.")
+    else:
+        on_it = _on_the_droplet(settings, droplet.ip)
+        _say(on_it, "Nothing: the droplet is as infra/ansible says.")
+        differs += on_it
+
+    say.line()
+    if differs:
+        say.line(f"Something differs; nothing was changed. {settings.verb('deploy')} mends it.")
+        raise Differs
+    say.done("Nothing differs.")
+
+
+def _say(differs: list[str], nothing: str) -> None:
+    for line in differs or [nothing]:
+        say.line(line)
+
+
+def _in_the_account(settings: Settings) -> tuple[Droplet | None, list[str]]:
+    """The droplet, and what differs. Raises Failed if there is nothing to compare."""
+    cloud, state = Cloud(settings), resources(settings)
+    name = deployment.name(settings)
+    there = belongings.of(cloud, name, state)
+    if adoption.in_the_way(settings, name, state):
+        raise Failed(
+            f"Terraform here does not know all that your account has of {name}, so it cannot "
+            "compare.",
+            f"Take it in first: {settings.verb('adopt')}",
+        )
+    if not state:
+        raise Failed("Nothing is deployed yet.", f"Make it: {settings.verb('deploy')}")
+    terraform = Terraform(settings)
+    terraform.init()
+    with terraform.look() as plan:
+        lines = differences.in_words(plan.data)
+    droplet = deployment.made_here(settings)
+    strangers = [thing for thing in belongings.unknown_to(state, there) if thing.kind == "droplet"]
+    lines += [f"{thing} (id {thing.key}): Terraform does not know it" for thing in strangers]
+    return droplet, [*lines, *_lost_addresses(cloud, state, droplet)]
+
+
+def _lost_addresses(cloud: Cloud, state: list[Resource], droplet: Droplet | None) -> list[str]:
+    """The site's address, if it is not on the droplet: what Terraform does not notice."""
+    made = {one.key for one in state if one.kind == RESERVED_IP}
+    return [
+        f"reserved ip {reserved.ip}: it is not on the droplet, so nobody reaches the page"
+        for reserved in cloud.reserved_ips()
+        if droplet and reserved.ip in made and reserved.droplet != droplet.key
+    ]
+
+
+def _on_the_droplet(settings: Settings, ip: str) -> list[str]:
+    """What Ansible would change. Raises Failed."""
+    if Machine(settings, ip).ask(_SET_UP).strip() != "yes":
+        return ["The droplet is not set up yet."]
+    return check_mode.in_words(settings)

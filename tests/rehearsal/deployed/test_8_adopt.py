@@ -1,0 +1,123 @@
+"""A second clone takes the deployment in; make drift says what differs; what fails turns red."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from rehearsal import terraform_root
+from tests.rehearsal.deployment import STATE, Deployment, rehearsed, run
+
+pytestmark = pytest.mark.timeout(900)
+
+BACKUP = "/usr/local/sbin/digits-backup"
+NOTHING = "Nothing: the account is as the configuration says."
+
+
+@pytest.fixture(scope="module")
+def second(deployment: Deployment) -> Path:
+    """Another clone's Terraform root, without a state."""
+    del deployment
+    folder = STATE / "second/terraform"
+    terraform_root.make(folder)
+    return folder
+
+
+def in_the_second(second: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A verb as the other clone runs it."""
+    own = {"TERRAFORM_DIR": str(second), "SSH_KNOWN_HOSTS": str(second.parent / "known_hosts")}
+    given = (f"{name}={value}" for name, value in (own | settings).items())
+    return rehearsed("env", *given, ".venv/ops/bin/python", "-m", "ops", *words)
+
+
+def drift() -> subprocess.CompletedProcess[str]:
+    """make drift, with the exit status that a script sees."""
+    return run("scripts/in", "rehearsal", "-m", "rehearsal", "drift")
+
+
+def what_serves(deployment: Deployment) -> dict[str, str]:
+    """The settings of a release of what serves already."""
+    image = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    return {"IMAGE": image, "NO_PULL": "yes"}
+
+
+def test_two_clones_look_after_one_deployment(deployment: Deployment, second: Path) -> None:
+    refused = in_the_second(second, "deploy")
+    assert refused.returncode == 1
+    assert "go on with it from here: make adopt TARGET=rehearsal" in refused.stdout
+    adopted = in_the_second(second, "adopt")
+    assert adopted.returncode == 0
+    assert NOTHING in adopted.stdout
+    assert "lets you in" in adopted.stdout
+    for folder in (second, STATE / "terraform"):
+        plan = ("terraform", f"-chdir={folder}", "plan", "-input=false", "-detailed-exitcode")
+        assert rehearsed(*plan).returncode == 0
+    serves = what_serves(deployment)
+    assert in_the_second(second, "release", **serves).returncode == 0
+    assert run("make", "release", "TARGET=rehearsal", **serves).returncode == 0
+
+
+def test_nothing_differs_after_a_deploy(second: Path) -> None:
+    done = drift()
+    assert done.returncode == 0, done.stdout
+    assert "Nothing differs." in done.stdout
+    assert in_the_second(second, "drift").returncode == 0
+
+
+def test_what_differs_is_said_and_deploy_mends_it(deployment: Deployment) -> None:
+    deployment.ssh(
+        "echo '# by hand' >>/etc/nginx/nginx.conf"
+        "; echo 'PasswordAuthentication yes' >/etc/ssh/sshd_config.d/10-digits.conf"
+        "; systemctl disable --now digits-backup.timer"
+        "; chmod 0777 /opt/digits; dpkg --remove --force-depends unattended-upgrades"
+    )
+    done = drift()
+    assert done.returncode == 2, done.stdout
+    assert "-# by hand" in done.stdout
+    assert "-PasswordAuthentication yes" in done.stdout
+    for task in ("Configure nginx", "Allow keys", "Run them from now on", "Make the app's folder"):
+        assert task in done.stdout
+    assert "Install unattended-upgrades" in done.stdout
+    # It only looked.
+    assert "# by hand" in deployment.ssh("cat /etc/nginx/nginx.conf")
+    made = run("make", "drift", "TARGET=rehearsal")
+    assert made.returncode == 2
+    assert "Error 2" in made.stdout
+    assert run("make", "deploy", "TARGET=rehearsal", **what_serves(deployment)).returncode == 0
+    assert drift().returncode == 0
+
+
+def health(deployment: Deployment) -> int:
+    return requests.get(f"{deployment.url}/health", timeout=20).status_code
+
+
+def test_a_failed_backup_is_red_until_one_works(deployment: Deployment) -> None:
+    assert health(deployment) == 200
+    deployment.ssh(f"mv {BACKUP} {BACKUP}.kept; ln -s /bin/false {BACKUP}")
+    try:
+        deployment.ssh("systemctl start digits-backup.service || :")
+        time.sleep(2)
+        assert health(deployment) == 503
+        assert requests.get(deployment.url, timeout=20).status_code == 200
+        assert "digits-backup, since" in run("make", "status", "TARGET=rehearsal").stdout
+    finally:
+        deployment.ssh(f"mv {BACKUP}.kept {BACKUP}")
+    deployment.ssh("systemctl start digits-backup.service")
+    time.sleep(2)
+    assert health(deployment) == 200
+
+
+def test_a_container_that_keeps_ending_is_red(deployment: Deployment) -> None:
+    database = "docker container inspect --format '{{.State.Pid}}' digits-db-1"
+    for _ in range(3):
+        deployment.ssh(f"kill -9 $({database})")
+        deadline = time.monotonic() + 60
+        while deployment.ssh(database).strip() == "0" and time.monotonic() < deadline:
+            time.sleep(1)
+    time.sleep(15)
+    assert "database-restarts, since" in deployment.ssh("digits-trouble")
+    assert health(deployment) == 503
