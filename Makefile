@@ -55,7 +55,7 @@ backup: ## a dump of the database into backups/
 	@$(OPS) backup
 restore: ## put a dump back (FILE=backups/...)
 	@$(OPS) restore
-upgrade-database: ## the newest minor PostgreSQL, or VERSION=18 (DROP=yes: drop the old one)
+upgrade-database: ## the newest minor PostgreSQL, or VERSION=18
 	@$(OPS) upgrade-database
 url: ## the address of the page
 	@$(OPS) url
