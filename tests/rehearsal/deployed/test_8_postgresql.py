@@ -193,9 +193,7 @@ def test_wherever_it_is_killed_17_comes_back(deployment: Deployment, step: str) 
     with visitors(deployment):
         said = broken(deployment, step, "kill")
         # digits-watch clears up within ten seconds, and any other command at once.
-        deployment.ssh(
-            "for i in $(seq 180); do [ -s /opt/digits/lock.holder ] || exit 0; sleep 1; done; exit 1"
-        )
+        deployment.ssh("timeout 180 sh -c 'while [ -s /opt/digits/lock.holder ]; do sleep 1; done'")
         assert_as_before(deployment, step, said)
 
 
