@@ -19,7 +19,7 @@ export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
 .DEFAULT_GOAL := help
 .PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore \
-  destroy adopt drift settings train evaluate bench pictures lock test lint
+  upgrade-database destroy adopt drift settings train evaluate bench pictures lock test lint
 
 help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
@@ -59,6 +59,8 @@ backup: ## a dump of the database into backups/
 	@$(OPS) backup
 restore: ## put a dump back (FILE=backups/...)
 	@$(OPS) restore
+upgrade-database: ## the newest minor PostgreSQL, or VERSION=18
+	@$(OPS) upgrade-database
 url: ## the address of the page
 	@$(OPS) url
 look: ## whether the page answers, as a visitor reaches it

@@ -13,7 +13,8 @@ from ops.ssh_words import Unreachable
 
 FOLDER = ROOT / "backups"
 _MAKE = (
-    "command -v digits-backup >/dev/null && docker volume inspect digits_postgres >/dev/null 2>&1"
+    "command -v digits-backup >/dev/null"
+    ' && [ -n "$(docker volume ls --quiet --filter name=^digits_postgres)" ]'
     " || { echo none; exit; }\ndigits-backup manual"
 )
 

@@ -106,6 +106,11 @@ class Settings:
     lines_back: str = _setting("LINES_BACK", "logs: how many lines from before", "100")
     follow: str = _setting("FOLLOW", "logs: empty for no more than there is", "--follow")
 
+    postgres_version: str = _setting(
+        "VERSION", "upgrade-database: this PostgreSQL (18, 18.1); else the newest minor version"
+    )
+    drop: str = _setting("DROP", "upgrade-database: yes removes what is kept of the old database")
+
     # The pipeline
     deploy_key_file: str = _setting(
         "DEPLOY_KEY_FILE", "the pipeline's private key on this laptop", "infra/ansible/deploy_key"

@@ -25,4 +25,5 @@ PROVIDER = STATE / "provider"
 # Everything of it in Docker carries this label.
 PROJECT = "digits-rehearsal"
 LABEL = f"digits.rehearsal={PROJECT}"
+HUB = f"{PROJECT}-docker-hub"
 BUILD = build.Place(STATE / "offline", f"{PROJECT}-wheels", LABEL)

@@ -7,7 +7,9 @@ import signal
 import subprocess
 
 from ops.errors import SaidAlready
-from ops.settings import ROOT
+from ops.settings import ROOT, Settings
+from rehearsal import places
+from rehearsal.offline import base_images, docker_hub
 
 from .down import down
 from .settings import environment
@@ -22,6 +24,8 @@ def run(verb: str, arguments: list[str]) -> int:
     up()
     if subprocess.run([ROOT / "scripts/venv", "ops"], check=False).returncode != 0:
         raise SaidAlready
+    if verb == "upgrade-database":
+        _offer_postgres()
     command = [str(ROOT / ".venv/ops/bin/python"), "-m", "ops", verb, *arguments]
     os.chdir(ROOT)
     if verb != "destroy":
@@ -32,3 +36,9 @@ def run(verb: str, arguments: list[str]) -> int:
     if status == 0:
         down()
     return status if status >= 0 else 128 - status
+
+
+def _offer_postgres() -> None:
+    """Have ready what the droplet is going to pull, where Docker Hub cannot be reached."""
+    if Settings.read().postgres_version == "18":
+        docker_hub.offer(places.HUB, base_images.NEXT_POSTGRES)

@@ -25,11 +25,24 @@ class Crowd:
     """What the visitors have seen so far."""
 
     answers: int = 0  # that were acknowledged
+    again: int = 0  # presses that were answered with "press again", by patient visitors
     failed: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)  # seconds, of each draw and each answer
 
 
-async def _visit(url: str, number: int, pause: float, crowd: Crowd, over: threading.Event) -> None:
+async def _answer(visitor: Visitor, digit: int, crowd: Crowd, patient: bool) -> None:
+    """Answer; a patient visitor presses again, as the page asks, until it is taken."""
+    deadline = time.monotonic() + 2 * PATIENCE
+    await asyncio.wait_for(visitor.answer(digit), PATIENCE)
+    while patient and visitor.message and time.monotonic() < deadline:
+        crowd.again += 1
+        await asyncio.sleep(PAUSE)
+        await asyncio.wait_for(visitor.answer(digit), PATIENCE)
+
+
+async def _visit(
+    url: str, number: int, pause: float, crowd: Crowd, over: threading.Event, patient: bool
+) -> None:
     random = np.random.default_rng(number)
     while not over.is_set():
         try:
@@ -47,7 +60,7 @@ async def _visit(url: str, number: int, pause: float, crowd: Crowd, over: thread
                         continue
                     await asyncio.sleep(pause)
                     started = time.monotonic()
-                    await asyncio.wait_for(visitor.answer(int(random.integers(10))), PATIENCE)
+                    await _answer(visitor, int(random.integers(10)), crowd, patient)
                     crowd.waits.append(time.monotonic() - started)
                     if visitor.message or visitor.digit is not None:
                         crowd.failed.append(f"not taken: {visitor.message!r}")
@@ -59,12 +72,18 @@ async def _visit(url: str, number: int, pause: float, crowd: Crowd, over: thread
 
 
 @contextmanager
-def visiting(url: str, visitors: int = 4, pause: float = PAUSE) -> Iterator[Crowd]:
-    """Let visitors draw and answer for as long as the block lasts; then see what they noted."""
+def visiting(
+    url: str, visitors: int = 4, pause: float = PAUSE, *, patient: bool = False
+) -> Iterator[Crowd]:
+    """Let visitors draw and answer for as long as the block lasts; then see what they noted.
+
+    An answer that could not be stored is a failure, unless they are patient and press again.
+    """
     crowd, over = Crowd(), threading.Event()
 
     async def all_of_them() -> None:
-        visits = (_visit(url, number, pause, crowd, over) for number in range(visitors))
+        numbers = range(visitors)
+        visits = (_visit(url, number, pause, crowd, over, patient) for number in numbers)
         await asyncio.gather(*visits)
 
     thread = threading.Thread(target=lambda: asyncio.run(all_of_them()))

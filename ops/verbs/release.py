@@ -36,7 +36,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     if not settings.image:
         docker.need_engine()
     droplet = Droplet(settings, deployment.address(settings))
-    _set_up_what_changed(settings, droplet)
+    set_up_what_changed(settings, droplet)
     if settings.image:
         _put_into_service(settings, droplet)
     else:
@@ -45,7 +45,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         _release_what_is_here(settings, droplet)
 
 
-def _set_up_what_changed(settings: Settings, droplet: Droplet) -> None:
+def set_up_what_changed(settings: Settings, droplet: Droplet) -> None:
+    """Let Ansible bring the server up to date, if it is not. Raises Failed."""
     # A droplet that does not let us in is no droplet that lacks the files.
     there = droplet.must("cat /opt/digits/fingerprint 2>/dev/null || echo none").strip()
     if there == ansible.fingerprint():

@@ -27,6 +27,11 @@ from .machine import certificates
 
 DROPLET = "digits-rehearsal-droplet:debian-13-x64"
 AUTHORITY = "digits-rehearsal-authority:pebble"
+# What a rehearsal pulls when it moves the database on, and the Debian release that has it.
+NEXT_POSTGRES = "postgres:18-trixie"
+_RELEASES = {NEXT_POSTGRES: "forky"}
+# From this version on, the real image keeps its data elsewhere, in a folder for each version.
+_POSTGRES_WITH_FOLDERS = 18
 _HERE = Path(__file__).parent
 # The rehearsal's own, which no registry has, and where their recipes are.
 _OWN = {DROPLET: _HERE.parent / "droplet", AUTHORITY: _HERE.parent / "authority"}
@@ -49,7 +54,8 @@ def python() -> str:
 
 def postgres() -> str:
     """The database's image, as docker-compose.yml names it."""
-    found = re.search(r"image: (postgres:[\w.-]+)", (ROOT / "docker-compose.yml").read_text())
+    text = (ROOT / "docker-compose.yml").read_text()
+    found = re.search(r"image: (?:\$\{POSTGRES_IMAGE:-)?(postgres:[\w.-]+)", text)
     if not found:
         raise Failed(
             "docker-compose.yml names no image of PostgreSQL, so none can be provided.",
@@ -132,7 +138,7 @@ class BaseImages:
                 (context / "pip.conf").write_text(pip_conf.for_containers())
             output(
                 "docker", "build", "--quiet", "--tag", image, "--build-arg", f"BASE={base}",
-                "--build-arg", f"VERSION={version.partition('-')[0]}",
+                *(word for pair in _build_arguments(image) for word in ("--build-arg", pair)),
                 *(word for label in labels.items() for word in ("--label", "=".join(label))),
                 context, env={"DOCKER_BUILDKIT": "1"},
             )  # fmt: skip
@@ -152,9 +158,23 @@ def _folder(image: str) -> Path:
 
 
 def _base(image: str) -> str:
-    """The Debian image that a stand-in begins from: of the release that the real one is of."""
+    """The Debian image that a stand-in begins from: of the release that the real one is of.
+
+    Where that release lacks the version, as for PostgreSQL 18, of a later one that has it.
+    """
     found = re.search(r"bookworm|trixie", image)
-    return f"debian:{found[0] if found else 'trixie'}-slim"
+    return f"debian:{_RELEASES.get(image) or (found[0] if found else 'trixie')}-slim"
+
+
+def _build_arguments(image: str) -> list[str]:
+    """What the recipe is told besides its base: the version, and where that keeps its data."""
+    name, _, version = image.partition(":")
+    version = version.partition("-")[0]
+    arguments = [f"VERSION={version}"]
+    if name == "postgres" and int(version) >= _POSTGRES_WITH_FOLDERS:
+        home = "/var/lib/postgresql"
+        arguments += [f"VOLUME={home}", f"PGDATA={home}/{version}/docker"]
+    return arguments
 
 
 def _recipe(image: str) -> str:

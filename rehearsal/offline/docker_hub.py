@@ -60,14 +60,20 @@ def start(name: str, label: str, network: str, address: str) -> DockerHub:
             *(word for pair in _SETTINGS.items() for word in ("--env", "=".join(pair))),
             "--entrypoint", "sh", REGISTRY, "-euc", _SERVE,
         )  # fmt: skip
-        _fill(name)
+        _fill(name, base_images.postgres())
     return DockerHub(address, output("docker", "exec", name, "cat", _CERTIFICATE))
 
 
-def _fill(name: str) -> None:
-    """Put the images into it that a droplet pulls from Docker Hub."""
+def offer(name: str, image: str) -> None:
+    """Let the one of this name have another image, if it runs. Raises Failed."""
+    if output_of("docker", "port", name):
+        base_images.BaseImages().provide(image)
+        _fill(name, image)
+
+
+def _fill(name: str, image: str) -> None:
+    """Put an image into it that a droplet pulls from Docker Hub."""
     port = output("docker", "port", name, "443").rpartition(":")[2]
-    image = base_images.postgres()
     there = f"127.0.0.1:{port}/library/{image}"
     output("docker", "tag", image, there)
     try:

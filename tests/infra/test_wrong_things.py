@@ -32,6 +32,7 @@ VERBS: dict[str, dict[str, str]] = {
     "rollback": {},
     "ssh": {},
     "status": {},
+    "upgrade-database": {},
     "url": {},
 }
 FORBIDDEN = "You are not authorized to perform this operation"  # as DigitalOcean says it

@@ -254,7 +254,7 @@ def test_a_container_that_stops_shows_its_last_words(stack: Stack) -> None:
     stack.run("make", "down")
     file = stack.folder / "docker-compose.yml"
     text = file.read_text()
-    file.write_text(re.sub(r"(image: postgres:\S+)", r"\1\n    command: ['false']", text))
+    file.write_text(re.sub(r"(image: \S*postgres:\S+)", r"\1\n    command: ['false']", text))
     done = stack.started("make", "up")
     file.write_text(text)
     assert done.returncode != 0

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from rehearsal.offline import base_images
 from tests.conftest import need
 
 if TYPE_CHECKING:
@@ -143,6 +144,48 @@ def test_postgres_with_no_password_says_what_to_set() -> None:
     )
     assert answer.returncode != 0
     assert "POSTGRES_PASSWORD" in answer.stderr
+
+
+@pytest.fixture(scope="module")
+def next_postgres() -> str:
+    """The version that a rehearsal moves the database to, made when it is asked for."""
+    run(*OFFLINE, "images", base_images.NEXT_POSTGRES)
+    test_an_image_is_the_real_one_or_says_that_it_stands_in(base_images.NEXT_POSTGRES)
+    return base_images.NEXT_POSTGRES
+
+
+def test_18_keeps_its_data_in_a_folder_for_its_version(next_postgres: str) -> None:
+    name = f"digits-test-{uuid4().hex[:8]}"
+    # fmt: off
+    run(
+        "docker", "run", "--detach", "--name", name, "--label", "digits.rehearsal=test",
+        "--read-only", "--tmpfs", "/run/postgresql", "--tmpfs", "/tmp",  # noqa: S108
+        "--env", "POSTGRES_PASSWORD=let me in", next_postgres,
+    )
+    # fmt: on
+    try:
+        wait_for_postgres(name)
+        home = "/var/lib/postgresql"
+        assert run("docker", "exec", name, "cat", f"{home}/18/docker/PG_VERSION") == "18"
+        [found] = json.loads(run("docker", "inspect", name))
+        assert [mount["Destination"] for mount in found["Mounts"]] == [home]
+        assert "PG_MAJOR=18" in found["Config"]["Env"]
+    finally:
+        run("docker", "rm", "--force", "--volumes", name)
+
+
+def test_18_does_not_take_17s_place_for_an_empty_one(next_postgres: str) -> None:
+    """As the real image: a volume at 17's path would not get the data."""
+    answer = subprocess.run(
+        [
+            *("docker", "run", "--rm", "--tmpfs", "/var/lib/postgresql/data"),
+            *("--env", "POSTGRES_PASSWORD=x", next_postgres),
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode != 0
+    assert "on a volume at /var/lib/postgresql" in answer.stderr
+    assert "(unused mount/volume)" in answer.stderr
 
 
 def test_the_registry_takes_and_gives_images() -> None:

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "make deploy TARGET=rehearsal",  # test_1_deploy.py
     "make destroy",  # test_9_destroy.py
     "make pipeline",  # test_5_pipeline.py
+    "make upgrade-database VERSION=18",  # test_8_postgresql.py
 }
 # What a reader puts in place of the README's examples.
 EXAMPLES = (

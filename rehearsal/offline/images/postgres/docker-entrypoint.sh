@@ -22,6 +22,21 @@ from_file() {
   fi
 }
 
+# As the real image since 18: a volume that is mounted where 17 had it, or that holds another
+# version's data, is not taken for an empty one.
+refuse_other_data() {
+  local found=() folder
+  [[ $PGDATA == "/var/lib/postgresql/$PG_MAJOR/docker" ]] || return 0
+  for folder in /var/lib/postgresql /var/lib/postgresql/data /var/lib/postgresql/*/docker; do
+    if [[ -s $folder/PG_VERSION ]]; then found+=("$folder"); fi
+  done
+  if [[ ${#found[@]} -eq 0 ]] && grep -q ' /var/lib/postgresql/data ' /proc/mounts; then
+    found=('/var/lib/postgresql/data (unused mount/volume)')
+  fi
+  [[ ${#found[@]} -eq 0 ]] ||
+    fail "in 18+, the data is in $PGDATA, on a volume at /var/lib/postgresql; there is PostgreSQL data in ${found[*]}"
+}
+
 make_cluster() {
   local user password database
   user=$(from_file POSTGRES_USER)
@@ -73,6 +88,7 @@ if [[ ${1:-} == postgres ]]; then
   mkdir -p "$PGDATA"
   chmod 00700 "$PGDATA" || true
   if [[ ! -s $PGDATA/PG_VERSION ]]; then
+    refuse_other_data
     make_cluster
   fi
 fi

@@ -26,11 +26,13 @@ stop() {
 # inherit file descriptor 9, the release's lock, which would stay taken until docker ends too.
 docker() { setpriv --pdeathsig KILL docker "$@" 9>&-; }
 
-# compose ARGS...: docker compose, with the settings of what serves, if anything does.
+# compose ARGS...: docker compose, with the settings of the database, and of what serves, if there are any.
 compose() {
-  local file=$settings
-  [ -e "$file" ] || file=/dev/null
-  docker compose --project-directory "$folder" --env-file /etc/digits/site.env --env-file "$file" "$@"
+  local file files=()
+  for file in "$database_settings" "$settings"; do
+    [ ! -e "$file" ] || files+=(--env-file "$file")
+  done
+  docker compose --project-directory "$folder" --env-file /etc/digits/site.env "${files[@]}" "$@"
 }
 
 # setting NAME: its value in release.env, or nothing.
@@ -54,13 +56,11 @@ container_on() {
   done
 }
 
-# database: the id of the database's container, if it runs.
-database() {
-  docker ps --quiet --filter label=com.docker.compose.project=digits --filter label=com.docker.compose.service=db
-}
-
 # image_id IMAGE: the id of an image that is here; nothing, and a failure, if it is not.
 image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
+
+# is_immutable IMAGE: whether the reference can only ever mean one image: a digest, or an image's id.
+is_immutable() { [[ $1 == *@sha256:* || $1 == sha256:* ]]; }
 
 # image_names_and_ids: a line for each image here: its tag, its digest, its id.
 image_names_and_ids() {
@@ -69,6 +69,44 @@ image_names_and_ids() {
 
 # images_here: the same, each tag, digest and id on a line of its own.
 images_here() { image_names_and_ids | tr ' ' '\n'; }
+
+# check_disk MB WHAT: end here if less than that is free.
+check_disk() {
+  local free
+  free=$(df --output=avail --block-size=1M /var/lib/docker | tail -n 1)
+  [ "$free" -ge "$1" ] ||
+    stop "Only $free MB are free on the droplet's disk, and $2 needs $1." \
+      "See what takes it: make ssh$verb_suffix, then: docker system df; du -xsh /var/*"
+}
+
+# received: the bytes that have come in over the network, by the interface of the default route.
+received() {
+  local interface
+  interface=$(ip route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p;q')
+  cat "/sys/class/net/$interface/statistics/rx_bytes"
+}
+
+# docker_pull IMAGE: pull it, and say every ten seconds how much has come: over a slow line it takes
+# minutes. The caller's puller and docker_config: the process to kill if it leaves, and the login.
+docker_pull() {
+  local before config=() began=$SECONDS told=0
+  before=$(received)
+  [ -z "${docker_config:-}" ] || config=(--config "$docker_config")
+  # setpriv directly: in the background, the function docker would run in a subshell, and it is
+  # that subshell's end, not this script's, that would kill docker.
+  setpriv --pdeathsig KILL docker "${config[@]}" pull --quiet "$1" 9>&- >/dev/null &
+  puller=$!
+  while kill -0 "$puller" 2>/dev/null; do
+    sleep 0.2 9>&-
+    [ $((SECONDS - began - told)) -ge 10 ] || continue
+    told=$((SECONDS - began))
+    say "  $told s, $((($(received) - before) / 1000000)) MB received"
+  done
+  local status=0
+  wait "$puller" || status=$?
+  puller=''
+  return $status
+}
 
 # --- what served before --------------------------------------------------------
 
@@ -88,7 +126,35 @@ way_back() {
     END { for (i = 1; i <= top; i++) print line[i] }'
 }
 
-# --- after a command that was killed --------------------------------------------
+# --- one at a time, and after one that was killed ---------------------------------
+
+# holder: who has the lock, or had it when they were killed.
+holder() {
+  local who=''
+  read -r who 2>/dev/null <"$folder/lock.holder" || :
+  printf '%s' "${who:-somebody}"
+}
+
+other_release() { printf 'Another release is running: %s.' "$(holder)"; }
+
+# was_killed: whether a release or an upgrade left something to settle, if none runs now.
+was_killed() { [ -s "$folder/lock.holder" ] || [ -e "$upgrade" ]; }
+
+# take_lock WHO SECONDS: be the only one; wait as long for another release.
+take_lock() {
+  exec 9>>"$folder/lock"
+  # A file lock: the kernel releases it when this process ends, even if it is killed.
+  if ! flock --nonblock 9; then
+    [ "$2" = 0 ] || say "$(other_release) Waiting for it, $2 s at most."
+    flock --timeout "$2" 9 || stop "$(other_release)" \
+      "Wait until it is done (make releases$verb_suffix shows it), then run this one again."
+  fi
+  if was_killed; then
+    say "The release by $(holder) was killed; taking over and clearing up after it."
+    settle
+  fi
+  printf '%s, since %s\n' "$1" "$(date --utc '+%F %T UTC')" >"$folder/lock.holder"
+}
 
 # is_busy: whether a release runs now.
 is_busy() { [ -e "$folder/lock" ] && ! flock --nonblock "$folder/lock" true; }
@@ -121,15 +187,17 @@ settle() {
   for id in $(app_containers); do
     [ "$id" = "$serving" ] || retire "$id"
   done
+  settle_upgrade ||
+    say "The database could not be brought back yet; why is in $folder/start.log. It is tried again." >&2
   rm -f "$folder/lock.holder"
 }
 
 # tidy: settle, if a release was killed and no other one is running.
 tidy() {
-  [ -s "$folder/lock.holder" ] || return 0
+  was_killed || return 0
   exec 9>>"$folder/lock"
   if flock --nonblock 9; then
-    say "The release by $(cat "$folder/lock.holder") was killed; clearing up after it." >&2
+    say "The release by $(holder) was killed; clearing up after it." >&2
     settle
   fi
   exec 9>&-
@@ -173,3 +241,6 @@ retire() {
   fi
   docker rm --force --volumes "$1" >/dev/null
 }
+
+# shellcheck source=infra/ansible/roles/app/files/bin/digits-database.sh
+. /usr/local/lib/digits/digits-database.sh

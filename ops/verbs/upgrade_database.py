@@ -1,0 +1,52 @@
+"""make upgrade-database: the newest minor version of PostgreSQL, or VERSION=18: another one.
+
+The order of events on the droplet is digits-upgrade-database's
+(infra/ansible/roles/app/files/bin/digits-upgrade-database).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from ops import deployment, say
+from ops.errors import Failed
+from ops.programs import who_releases
+from ops.settings import Settings
+from ops.ssh import Droplet
+from ops.verbs import release
+
+_VERSION = re.compile(r"[1-9]\d*(\.\d+)?")
+
+
+def run(settings: Settings, _arguments: list[str]) -> None:
+    """Let digits-upgrade-database do it on the droplet. Raises Failed."""
+    what = _what(settings)
+    droplet = Droplet(settings, deployment.address(settings))
+    release.set_up_what_changed(settings, droplet)
+    say.phase("Remove what is kept of the old database" if what == "drop" else "Move the database")
+    words = ["env", f"WAIT={settings.wait}"]
+    words += ["digits-upgrade-database", who_releases(settings.released_by)]
+    droplet.show(shlex.join([*words, what] if what else words))
+
+
+def _what(settings: Settings) -> str:
+    """What digits-upgrade-database is told: a version, drop, or nothing for the newest minor."""
+    verb, version = settings.verb, settings.postgres_version
+    if settings.drop not in ("", "yes"):
+        raise Failed(
+            f"DROP={settings.drop} is not understood.",
+            f"To remove what is kept of the old database: {verb('upgrade-database DROP=yes')}",
+        )
+    if settings.drop and version:
+        raise Failed(
+            "To move the database and to remove the old one are two steps.",
+            f"First: {verb(f'upgrade-database VERSION={version}')}. When you are content: "
+            f"{verb('upgrade-database DROP=yes')}",
+        )
+    if version and not _VERSION.fullmatch(version):
+        raise Failed(
+            f"VERSION={version} is no version of PostgreSQL.",
+            f"Give one as in: {verb('upgrade-database VERSION=18')}",
+        )
+    return "drop" if settings.drop else version

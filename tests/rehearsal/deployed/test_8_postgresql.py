@@ -1,0 +1,266 @@
+"""make upgrade-database: from PostgreSQL 17 to 18, under load, broken at every step, and back."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.crowd import Crowd, visiting
+from tests.rehearsal.deployment import ROOT, Deployment, run
+from tests.rehearsal.load import under_load
+from tests.rehearsal.releases import put, release
+
+pytestmark = pytest.mark.timeout(1200)
+
+MANY = 100_000
+
+# In place of docker on the droplet: the command that matches $BREAK for the $NTH time fails, or
+# takes the upgrade along with it (HOW=kill). Compose's project stands before the words.
+BREAKER = """#!/bin/bash
+case "$COMPOSE_PROJECT_NAME $*" in
+$BREAK)
+  echo >>/tmp/broken/times
+  if [ "$(wc -l </tmp/broken/times)" = "$NTH" ]; then
+    [ "$HOW" != kill ] || pkill --signal KILL --full '^bash .*/digits-upgrade-database'
+    echo "broken on purpose" >&2
+    exit 1
+  fi
+  ;;
+esac
+exec /usr/bin/docker "$@"
+"""
+# Each step that can fail, by the words of the command that takes it.
+STEPS = {
+    "make the volume": ("*volume create*", 1),
+    "start the new one": ("digits-upgrade *compose* up *", 1),
+    "log in as the app does": ("*psql --host=db*", 1),
+    "hold the answers": ("*exec --interactive * psql *", 1),
+    "dump": ("*pg_dump*", 1),
+    "read the dump back": ("*pg_restore --file=/dev/null*", 1),
+    "restore": ("*pg_restore --username*", 1),
+    "read the old one": ("*COPY (SELECT*", 1),
+    "read the new one": ("*COPY (SELECT*", 2),
+    "close it for writing": ("*ALTER DATABASE digits SET*", 1),
+    "take it down beside the old one": ("digits-upgrade *compose* down*", 2),
+    "write the old one down": ("*CHECKPOINT*", 1),
+    "stop the old one": ("*stop --signal QUIT*", 1),
+    "take the old one away": ("digits rm *", 1),
+    "start the new one in its place": ("digits compose* up * db", 1),
+}
+
+
+def sql(deployment: Deployment, statement: str) -> str:
+    """What PostgreSQL answers on the droplet."""
+    psql = "docker exec digits-db-1 psql -qtA -v ON_ERROR_STOP=1 --username digits --command"
+    return deployment.ssh(f"{psql} {shlex.quote(statement)}").strip()
+
+
+def major(deployment: Deployment) -> str:
+    return sql(deployment, "SELECT current_setting('server_version_num')::int / 10000")
+
+
+def count(deployment: Deployment) -> int:
+    return int(sql(deployment, "SELECT count(*) FROM predictions"))
+
+
+def volumes(deployment: Deployment) -> list[str]:
+    return sorted(deployment.ssh("docker volume ls --quiet --filter name=digits_postgres").split())
+
+
+def upgrade(**env: str) -> tuple[int, str]:
+    done = run("make", "upgrade-database", "TARGET=rehearsal", **env)
+    return done.returncode, done.stdout
+
+
+@contextmanager
+def visitors(deployment: Deployment) -> Iterator[Crowd]:
+    """People who answer, and press again when asked to; no answer of theirs may be lost."""
+    before = count(deployment)
+    with visiting(deployment.url, 3, patient=True) as crowd:
+        yield crowd
+    assert crowd.failed == []
+    assert crowd.answers > 0
+    assert count(deployment) - before == crowd.answers
+
+
+def broken(deployment: Deployment, step: str, how: str) -> str:
+    """Try to move to 18, with one step that fails; what was said."""
+    pattern, nth = STEPS[step]
+    settings = f"PATH=/tmp/broken:$PATH BREAK={shlex.quote(pattern)} NTH={nth} HOW={how}"
+    deployment.ssh(
+        "rm -rf /tmp/broken && mkdir /tmp/broken"
+        f" && printf %s {shlex.quote(BREAKER)} >/tmp/broken/docker && chmod 755 /tmp/broken/docker"
+    )
+    said = deployment.ssh(f"{settings} digits-upgrade-database me 18 2>&1 || echo failed")
+    assert len(deployment.ssh("cat /tmp/broken/times").splitlines()) >= nth, (step, said)
+    return said
+
+
+def assert_as_before(deployment: Deployment, step: str, said: str) -> None:
+    assert major(deployment) == "17", (step, said)
+    assert volumes(deployment) == ["digits_postgres"], (step, said)
+    left = deployment.ssh("ls /opt/digits; docker ps --all --format '{{.Names}}'").split()
+    assert "upgrade" not in left, (step, said)
+    assert not [name for name in left if name.startswith("digits-upgrade")], (step, said)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def many_rows(deployment: Deployment) -> None:
+    """A log of a hundred thousand answers, in a database that was never moved."""
+    if major(deployment) == "17" and count(deployment) < MANY:
+        sql(
+            deployment,
+            "INSERT INTO predictions SELECT timestamptz '2026-01-01' + n * interval '1 second',"
+            " n % 10, n % 7 FROM generate_series(1, 100000) AS n",
+        )
+
+
+def test_without_a_version_it_is_the_newest_minor_one(deployment: Deployment) -> None:
+    status, said = upgrade()
+    assert status == 0, said
+    assert re.search(r"Nothing to do: PostgreSQL 17\.\d+ runs", said)
+    assert not deployment.ssh("ls /opt/digits | grep postgres.env || true")
+
+
+def test_a_version_that_is_not_to_be_had_changes_nothing(deployment: Deployment) -> None:
+    status, said = upgrade(VERSION="99")
+    assert status != 0
+    assert "postgres:99-trixie could not be pulled" in said
+    assert "Check that there is such a version" in said
+    assert major(deployment) == "17"
+
+
+def test_a_minor_version_moves_and_comes_back_without_a_lost_answer(
+    deployment: Deployment,
+) -> None:
+    deployment.ssh("docker tag postgres:17-trixie postgres:17.999-trixie")
+    with visitors(deployment), under_load(deployment.url) as load:
+        assert "In service: PostgreSQL 17" in deployment.ssh("digits-upgrade-database me 17.999")
+        image = deployment.ssh("docker inspect --format '{{.Config.Image}}' digits-db-1").strip()
+        assert image == "postgres:17.999-trixie"
+        assert "In service: PostgreSQL 17" in deployment.ssh("digits-upgrade-database me 17")
+    assert load.failed == []
+    recipe = 'FROM postgres:17-trixie\nENTRYPOINT ["false"]\n'
+    build = "docker build --quiet --tag postgres:17.998-trixie - 2>/dev/null"
+    deployment.ssh(f"printf %s {shlex.quote(recipe)} | {build}")
+    said = deployment.ssh(
+        "DATABASE_WITHIN=20 digits-upgrade-database me 17.998 2>&1 || echo failed"
+    )
+    assert said.endswith("failed\n")
+    assert "The database did not start from postgres:17.998-trixie" in said
+    assert_as_before(deployment, "minor", said)
+    deployment.ssh("docker image rm postgres:17.999-trixie postgres:17.998-trixie")
+
+
+def test_what_is_not_the_log_is_not_left_behind_unsaid(deployment: Deployment) -> None:
+    have_18()
+    sql(deployment, "CREATE DATABASE notes")
+    said = deployment.ssh("digits-upgrade-database me 18 2>&1 || echo failed")
+    sql(deployment, "DROP DATABASE notes")
+    assert "Beside the log of answers there is more" in said
+    assert "database notes" in said
+    assert_as_before(deployment, "others", said)
+
+
+def have_18() -> None:
+    """Let the droplets' Docker Hub have 18, as the verb does in a rehearsal."""
+    offer = (
+        "from rehearsal import places; from rehearsal.offline import base_images as b, docker_hub"
+        "; docker_hub.is_needed() and docker_hub.offer(places.HUB, b.NEXT_POSTGRES)"
+    )
+    assert run(str(ROOT / ".venv/rehearsal/bin/python"), "-c", offer).returncode == 0
+
+
+def test_whichever_step_fails_17_goes_on(deployment: Deployment) -> None:
+    have_18()
+    with visitors(deployment), under_load(deployment.url) as load:
+        for step in STEPS:
+            said = broken(deployment, step, "fail")
+            assert said.endswith("failed\n"), (step, said)
+            assert "What serves now: postgres:17-trixie, with every answer." in said, (step, said)
+            assert_as_before(deployment, step, said)
+    assert load.failed == []
+
+
+# From where on something of it is there, and answers are held.
+@pytest.mark.parametrize("step", list(STEPS)[3:])
+def test_wherever_it_is_killed_17_comes_back(deployment: Deployment, step: str) -> None:
+    have_18()
+    with visitors(deployment):
+        said = broken(deployment, step, "kill")
+        # digits-watch clears up within ten seconds, and any other command at once.
+        deployment.ssh("timeout 180 sh -c 'while [ -s /opt/digits/lock.holder ]; do sleep 1; done'")
+        assert_as_before(deployment, step, said)
+
+
+def test_from_17_to_18_under_load(deployment: Deployment) -> None:
+    with visitors(deployment) as crowd, under_load(deployment.url) as load:
+        status, said = upgrade(VERSION="18")
+    assert status == 0, said
+    assert "it will not store answers: it says to press again" in said
+    assert re.search(r"In service: PostgreSQL 18\.\d+, with the same rows and checksums", said)
+    assert re.search(r"public\.predictions 10\d{4} [0-9a-f]{64}", said)
+    assert major(deployment) == "18"
+    assert load.failed == []
+    print(f"{crowd.answers} answers, {crowd.again} presses that were asked to come again")
+    # At the path that 18 wants, on a volume of its own; the old one is kept.
+    mounts = "{{range .Mounts}}{{.Name}} {{.Destination}} {{end}}"
+    mounted = deployment.ssh(f"docker inspect --format '{mounts}' digits-db-1")
+    assert "digits_postgres-18 /var/lib/postgresql " in mounted
+    assert volumes(deployment) == ["digits_postgres", "digits_postgres-18"]
+    status, said = upgrade(VERSION="18")
+    assert status == 0, said
+    assert "Nothing to do: PostgreSQL 18" in said
+
+
+def test_18_stays_whatever_is_done(deployment: Deployment) -> None:
+    rows = count(deployment)
+    deployment.variant("after-18", light=True)
+    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    assert "In service" in put(deployment, "digits:after-18")
+    assert "Going back to" in deployment.ssh("DRAIN=1 digits-rollback me@here")
+    assert deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip() == serves
+    assert release().returncode == 0
+    done = run("make", "deploy", "TARGET=rehearsal")
+    assert done.returncode == 0
+    assert "changed=0" in done.stdout
+    deployment.ssh("systemctl start digits-backup.service")
+    assert (major(deployment), count(deployment)) == ("18", rows)
+    status = deployment.ssh("digits-status")
+    assert re.search(r"database +PostgreSQL 18\.", status)
+    assert re.search(r"kept +the volume of the database before \(digits_postgres\)", status)
+
+
+def test_the_old_one_is_dropped_when_it_is_said(deployment: Deployment) -> None:
+    status, said = upgrade(DROP="yes")
+    assert status == 0, said
+    assert "Removed: digits_postgres." in said
+    assert volumes(deployment) == ["digits_postgres-18"]
+    assert "Nothing to do: no earlier database is kept." in upgrade(DROP="yes")[1]
+    # A backup is still made where there is no volume of the first name any more.
+    assert run("make", "backup", "TARGET=rehearsal").returncode == 0
+    assert major(deployment) == "18"
+
+
+def test_back_to_17_and_a_dump_of_18(deployment: Deployment) -> None:
+    backup = deployment.ssh("digits-backup manual").split()[-1]
+    rows = count(deployment)
+    with visitors(deployment):
+        assert "In service: PostgreSQL 17" in deployment.ssh("digits-upgrade-database me 17")
+    said = deployment.ssh(f"digits-restore <{backup} 2>&1 || echo refused")
+    assert "That file was written by PostgreSQL 18, and the database is 17." in said
+    assert "make upgrade-database VERSION=18" in said
+    assert said.endswith("refused\n")
+    deployment.ssh("digits-upgrade-database me drop")
+    # As on a new droplet: an empty database is moved to where the dump is from.
+    sql(deployment, "DROP TABLE predictions")
+    said = deployment.ssh(f"digits-restore <{backup}")
+    assert "the empty database is moved there from 17 first" in said
+    assert (major(deployment), count(deployment)) == ("18", rows)
+    deployment.ssh("digits-upgrade-database me drop; digits-upgrade-database me 17")
+    deployment.ssh("digits-upgrade-database me drop")
+    assert (major(deployment), count(deployment)) == ("17", rows)
