@@ -91,6 +91,8 @@ class Laptop:
 
     def start(self, *command: str, **settings: str) -> subprocess.Popen[str]:
         """Begin one; what it prints is one text."""
+        # Where these tests run in the background, Ctrl-C would be ignored by what they start.
+        command = ("env", "--default-signal=INT", *command)
         return subprocess.Popen(
             command, cwd=self.folder, env=self.settings | settings, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
