@@ -92,8 +92,8 @@ def status_of(action: Callable[[], object], interrupted: str = "") -> int:
 
 
 def finding(status: str, name: str, text: str) -> None:
-    """One of the doctor's: ok, FAIL or skip, what was looked at, what was found."""
-    colour = {"ok": "green", "FAIL": "red", "skip": "yellow"}[status]
+    """One of the doctor's: ok, warn, FAIL or skip, what was looked at, what was found."""
+    colour = {"ok": "green", "FAIL": "red", "skip": "yellow", "warn": "yellow"}[status]
     _out.print(f"[{colour}]{status:<4}[/]  {name:<12}  {escape(text)}")
 
 

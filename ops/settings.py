@@ -41,6 +41,12 @@ class Settings:
     replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
     confirm: str = _setting("CONFIRM", "the answer to the question of destroy or restore")
     backup: str = _setting("BACKUP", "no: go on without a last backup")
+    backup_folder: str = _setting(
+        "BACKUP_FOLDER", "where dumps are kept, in a folder of the deployment's name", "backups"
+    )
+    bring_backup: str = _setting(
+        "BRING_BACKUP", "no: do not bring the droplet's newest dump here along with other verbs"
+    )
 
     # How the site is reached
     domain: str = _setting("TF_VAR_domain", "a name that leads to the site's address, beside it")

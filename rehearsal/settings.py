@@ -34,6 +34,8 @@ def settings() -> dict[str, str]:
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(places.SSH_SOCKETS),
         "SSH_KNOWN_HOSTS": str(places.KNOWN_HOSTS),
         "DEPLOY_KEY_FILE": str(places.DEPLOY_KEY),
+        # What was rehearsed is no backup of the real deployment.
+        "BACKUP_FOLDER": "backups/rehearsal",
         # The certificate authority. Never the real one: it would be asked for nothing.
         **_authority(),
         # The build, where PyTorch's index does not answer.

@@ -1,11 +1,11 @@
 """Looks at everything a deployment needs and has, and changes nothing.
 
-One line a finding: ok, FAIL with its one fix, or skip with its reason.
+One line a finding: ok, warn or FAIL with its one fix, or skip with its reason.
 """
 
 from __future__ import annotations
 
-from ops.doctor import account, machine, pipeline, server
+from ops.doctor import account, copies, machine, pipeline, server
 from ops.doctor.findings import Patient
 from ops.errors import Failed, SaidAlready
 from ops.settings import Settings
@@ -52,6 +52,7 @@ def everything(settings: Settings) -> None:
     patient.check("address", server.address)
     patient.check("login", server.login)
     patient.check("room", server.room)
+    patient.check("copies", copies.outside_the_droplet)
     patient.check("page", server.page)
     patient.check("certificate", server.certificate)
     patient.check("secrets", pipeline.secrets)

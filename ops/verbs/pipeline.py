@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from ops import deployment, github, say
+from ops import backups, deployment, github, say
 from ops.errors import Failed
 from ops.programs import need
 from ops.settings import Settings
@@ -31,6 +31,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     say.phase("A key of the pipeline's own")
     public = _key(settings.pipeline_key)
     droplet.show(_LET_IN, stdin=public.read_bytes())
+    backups.bring_newest(settings, droplet)
 
     say.phase("What the pipeline needs to know")
     host_key = _pinned_lines(settings, droplet.ip)

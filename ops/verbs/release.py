@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 
-from ops import ansible, deployment, docker, registry, say
+from ops import ansible, backups, deployment, docker, registry, say
 from ops.docker import Build
 from ops.errors import Failed, SaidAlready
 from ops.programs import output_of, who_releases
@@ -43,6 +43,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         say.phase("Docker: build the image")
         registry.forget_names()
         _release_what_is_here(settings, droplet)
+    backups.bring_newest(settings, droplet)
 
 
 def _set_up_what_changed(settings: Settings, droplet: Droplet) -> None:
