@@ -21,16 +21,25 @@ _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*\.[a-z][a-z0-9-]*[a-z0-9]")
 
 
-def play(settings: Settings, *failure: str, keep: bool = False, certificate: str = "") -> None:
+def play(
+    settings: Settings,
+    *failure: str,
+    keep: bool = False,
+    certificate: str = "",
+    copies: dict[str, str] | None = None,
+) -> None:
     """Bring the server to what infra/ansible says. Raises Failed with these lines.
 
     With `keep`, the site stays as the deployment was set: its domain, its authority. A new droplet
-    begins with `certificate`, that of the one before.
+    begins with `certificate`, that of the one before. `copies` says where copies go (ops.copies);
+    without it, they go where they went.
     """
     here = str(Path(sys.executable).parent)
     environment = settings.environment() | {
         "ANSIBLE_CONFIG": str(FOLDER / "ansible.cfg"),
         "KEPT_CERTIFICATE": certificate,  # not in a command line, which everybody may read
+        "COPIES": "",
+        **(copies or {}),
         # Its programs, and the Python that its inventory runs with, are this environment's.
         "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}",
     }

@@ -89,6 +89,36 @@ def newest(settings: Settings) -> Dump | None:
     return found[-1] if found else None
 
 
+def note_what_served(settings: Settings, line: str) -> None:
+    """Note the image that serves and its commit, with a tab between, for the next droplet."""
+    file = folder(settings) / "served"
+    if line and (not file.exists() or file.read_text().strip() != line):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = file.with_name(f"served.{os.getpid()}")
+        part.write_text(f"{line}\n")
+        part.replace(file)
+
+
+def what_served(settings: Settings) -> tuple[str, str]:
+    """The image that served when a dump last came here, and its commit; two empty texts if none."""
+    file = folder(settings) / "served"
+    words = file.read_text().split() if file.exists() else []
+    return (words[0], words[1]) if len(words) == 2 else ("", "")
+
+
+def readable(settings: Settings, name: str) -> Path:
+    """The dump that a person named. Raises Failed if there is none to be read."""
+    file = Path(name)
+    try:
+        file.open("rb").close()
+    except OSError:
+        raise Failed(
+            f"There is no dump at {file} that you may read.",
+            f"See what there is: ls {os.path.relpath(folder(settings))}",
+        ) from None
+    return file
+
+
 def receive(settings: Settings, droplet: Droplet, there: str, size: int | None) -> Path:
     """Bring a file of the droplet's here: all of it, for your eyes only, or nothing.
 

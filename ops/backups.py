@@ -21,7 +21,8 @@ _MAKE = (
 _NEWEST = (
     '[ -z "$(find /var/lib/digits/copies/complete -mmin -1440 2>/dev/null)" ] || exit 0\n'
     "cd /var/backups/digits 2>/dev/null || exit 0\n"
-    "find . -maxdepth 1 -name 'digits-*.dump' -printf '%P %s\\n' | sort | tail -n 1"
+    "find . -maxdepth 1 -name 'digits-*.dump' -printf '%P %s\\n' | sort | tail -n 1\n"
+    "tail -n 1 /opt/digits/releases.log 2>/dev/null | cut -f 2,3"
 )
 _BIG = 5_000_000  # bytes that may take a while to come
 
@@ -67,7 +68,9 @@ def bring_newest(settings: Settings, droplet: Droplet) -> None:
 
 
 def _bring_newest(settings: Settings, droplet: Droplet) -> None:
-    found = re.fullmatch(r"(digits-[\w-]+\.dump) (\d+)", droplet.must(_NEWEST).strip())
+    dump, *served = droplet.must(_NEWEST).splitlines() or [""]
+    backup_folder.note_what_served(settings, "".join(served))
+    found = re.fullmatch(r"(digits-[\w-]+\.dump) (\d+)", dump.strip())
     there = backup_folder.named(Path(found[1])) if found else None
     if not found or not there:
         return
@@ -112,10 +115,13 @@ def refuse_to_lose(settings: Settings) -> None:
         )
 
 
-def fetch_last(settings: Settings, ip: str) -> None:
-    """Save the answers before the droplet goes. Raises Failed: then nothing is removed."""
+def fetch_last(settings: Settings, ip: str) -> Path | None:
+    """Save the answers before the droplet goes; None if there is no database yet.
+
+    Raises Failed: then nothing is removed.
+    """
     try:
-        fetch(settings, Droplet(settings, ip))
+        return fetch(settings, Droplet(settings, ip))
     except Failed as error:
         say.failure(error)
         raise Failed(

@@ -124,9 +124,14 @@ def waiting(text: str) -> Iterator[None]:
         yield
 
 
+def somebody_is_there() -> bool:
+    """Whether a question would be answered."""
+    return sys.stdin.isatty()
+
+
 def ask(question: str) -> str | None:
     """What the person types; None if there is nobody to ask."""
-    if not sys.stdin.isatty():
+    if not somebody_is_there():
         return None
     _out.print(escape(question), end="")
     sys.stdout.flush()

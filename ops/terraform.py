@@ -85,6 +85,11 @@ class Terraform:
         """One of the configuration's outputs."""
         return self._ask("output", "-raw", name)
 
+    def secrets(self, name: str) -> dict[str, str]:
+        """An output of several secret values; empty if it is not set. None of it is shown."""
+        value = json.loads(self._ask("output", "-json")).get(name, {}).get("value")
+        return dict(value or {})
+
     def show_what_there_is(self) -> None:
         """List the resources in the state."""
         subprocess.run(["terraform", f"-chdir={self._folder}", "state", "list"], check=False)

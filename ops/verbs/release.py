@@ -114,7 +114,8 @@ def _put_into_service(
 ) -> None:
     """Let digits-release do it on the droplet, and show what it says."""
     say.phase(f"Release {settings.image}")
-    commit = output_of("git", "describe", "--always", "--dirty") or "unknown"
+    here = output_of("git", "describe", "--always", "--dirty")
+    commit = settings.commit or here or "unknown"
     given = {
         "HEALTHY_WITHIN": settings.healthy_within,
         "NO_PULL": settings.no_pull,

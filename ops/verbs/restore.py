@@ -57,11 +57,4 @@ def _dump(settings: Settings) -> Path:
             f"{file} is a folder, not a dump.",
             f"Name a file in it: {_newest(file) or f'ls {_shown(settings)}'}",
         )
-    try:
-        file.open("rb").close()
-    except OSError:
-        raise Failed(
-            f"There is no dump at {file} that you may read.",
-            f"See what there is: ls {_shown(settings)}",
-        ) from None
-    return file
+    return backup_folder.readable(settings, settings.file)

@@ -18,6 +18,7 @@ from . import (
     not_rehearsed,
     projects,
     reserved_ips,
+    spaces,
     tags,
     vpcs,
 )
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 
 ENDPOINTS = (
-    account, actions, catalog, droplets, firewalls, not_rehearsed, projects, reserved_ips, tags,
-    vpcs,
+    account, actions, catalog, droplets, firewalls, not_rehearsed, projects, reserved_ips, spaces,
+    tags, vpcs,
 )  # fmt: skip
 
 

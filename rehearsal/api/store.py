@@ -29,6 +29,7 @@ def _empty() -> State:
         "firewalls": {},
         "projects": {},
         "vpcs": {},
+        "spaces_keys": {},
     }
 
 

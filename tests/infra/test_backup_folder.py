@@ -40,8 +40,8 @@ class FakeDroplet:
         for program in ("digits-status", "digits-releases", "docker"):
             (programs / program).write_text("#!/bin/sh\n")
         (programs / "called").write_text(f'#!/bin/sh\necho "$1" >>{self.calls}\n')
-        for program in programs.iterdir():
-            program.chmod(0o755)
+        for file in programs.iterdir():
+            file.chmod(0o755)
         project.ssh_says(SSH.replace("FAKE", str(self.root)))
 
     def dump(self, age: timedelta, kind: str = "nightly", content: str = "a dump") -> Path:

@@ -14,6 +14,9 @@ from .firewall import Firewall
 from .project import Project
 from .project_resources import ProjectResources
 from .reserved_ip import ReservedIp
+from .spaces_bucket import SpacesBucket
+from .spaces_client import Spaces
+from .spaces_key import SpacesKey
 from .ssh_key import SshKey
 from .tag import Tag
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 class DigitalOcean(Provider):  # type: ignore[misc]
     client: Client
+    spaces: Spaces
 
     def get_model_prefix(self) -> str:
         return "digitalocean_"
@@ -36,6 +40,9 @@ class DigitalOcean(Provider):  # type: ignore[misc]
                 Attribute("token", String(), optional=True, sensitive=True),
                 Attribute("api_endpoint", String(), optional=True),
                 Attribute("http_retry_max", Number(), optional=True),
+                Attribute("spaces_endpoint", String(), optional=True),
+                Attribute("spaces_access_id", String(), optional=True, sensitive=True),
+                Attribute("spaces_secret_key", String(), optional=True, sensitive=True),
             ]
         )
 
@@ -47,9 +54,20 @@ class DigitalOcean(Provider):  # type: ignore[misc]
             self.client = Client.configured(config)
         except ApiError as error:
             diags.add_error("A stand-in cannot deploy to DigitalOcean", str(error))
+        self.spaces = Spaces.configured(config)
 
     def get_resources(self) -> list[type[Resource]]:
-        return [Droplet, Firewall, Project, ProjectResources, ReservedIp, SshKey, Tag]
+        return [
+            Droplet,
+            Firewall,
+            Project,
+            ProjectResources,
+            ReservedIp,
+            SpacesBucket,
+            SpacesKey,
+            SshKey,
+            Tag,
+        ]
 
     def get_data_sources(self) -> list[type[DataSource]]:
         return []
