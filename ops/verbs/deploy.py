@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ops import (
@@ -32,37 +32,24 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     """Check, plan and guard, apply, set up, release, look. Raises Failed."""
     say.phase("Check what is needed")
     before_deploy(settings)
-
     goes_to = copies.check(settings)
     copies.say_where(settings, goes_to)
 
-    say.phase("Terraform: the droplet and what guards it")
     terraform = Terraform(settings)
-    terraform.init()
-    with terraform.plan() as plan:
-        lockout.refuse(settings, plan.data)
-        copies.guard(settings, plan.data)
-        going = _guard_the_droplet(settings, plan)
-        is_new = plan_guard.makes_a_droplet(plan.data)
-        if going.dump:
-            settings = settings.but(restore=settings.restore or str(going.dump))
-        if is_new:
-            comeback.need_an_answer(settings)
-        terraform.apply(plan)
-    ip = terraform.output("droplet_ip")
-    if is_new:
-        # Its address may have been another droplet's, with another host key.
-        forget_host(settings, ip)
+    made = _make(settings, terraform)
+    if made.dump:
+        settings = settings.but(restore=settings.restore or str(made.dump))
 
     say.phase("Ansible: the server")
+    key = terraform.secrets("backup_key")
     ansible.play(
         settings,
         "The server is not set up yet; what Ansible could not do is above.",
         "Mend it, then run the same command again: it goes on where it stopped.",
-        certificate=going.certificate,
-        copies=copies.told(settings, None if is_new else ip, terraform.secrets("backup_key")),
+        certificate=made.certificate,
+        copies=copies.told(settings, None if made.is_new else made.ip, key),
     )
-    droplet = Droplet(settings, ip)
+    droplet = Droplet(settings, made.ip)
     release.run(comeback.bring_back(settings, droplet), [])
     if goes_to not in ("", copies.NONE):
         say.phase("A first copy of what is logged")
@@ -71,26 +58,47 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     say.phase("Look at it from outside")
     url = site.url(terraform.output("ip"))
     page.look(settings, url)
-    _say_what_there_is(settings, url, ip)
+    _say_what_there_is(settings, url, made.ip)
     pipeline_way_in.renew(settings, droplet)
 
 
 @dataclass(frozen=True)
-class Going:
-    """What is kept of a droplet that goes: its certificate, and its last dump."""
+class Made:
+    """The droplet there is now, and what is kept of one that went: certificate, last dump."""
 
+    ip: str = ""
+    is_new: bool = False
     certificate: str = ""
     dump: Path | None = None
 
 
-def _guard_the_droplet(settings: Settings, plan: Plan) -> Going:
+def _make(settings: Settings, terraform: Terraform) -> Made:
+    """Plan, guard what must not be lost, apply. Raises Failed."""
+    say.phase("Terraform: the droplet and what guards it")
+    terraform.init()
+    with terraform.plan() as plan:
+        lockout.refuse(settings, plan.data)
+        copies.guard(settings, plan.data)
+        made = _guard_the_droplet(settings, plan)
+        is_new = plan_guard.makes_a_droplet(plan.data)
+        if is_new and not made.dump:
+            comeback.need_an_answer(settings)
+        terraform.apply(plan)
+    ip = terraform.output("droplet_ip")
+    if is_new:
+        # Its address may have been another droplet's, with another host key.
+        forget_host(settings, ip)
+    return replace(made, ip=ip, is_new=is_new)
+
+
+def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:
     """Refuse a plan that takes the droplet away; if it is wanted, save the answers first.
 
     Returns what is kept of a droplet that goes.
     """
     losses = plan_guard.losses(plan.data)
     if not losses:
-        return Going()
+        return Made()
     say.line("\n\n".join(plan_guard.explain(Cloud(settings), plan.data, loss) for loss in losses))
     if settings.replace != "yes":
         raise Failed(
@@ -108,7 +116,7 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> Going:
         backups.refuse_to_lose(settings)
     certificate = kept_certificate.of(settings, ip)
     forget_host(settings, ip)
-    return Going(certificate, dump)
+    return Made(certificate=certificate, dump=dump)
 
 
 def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
