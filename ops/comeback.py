@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +20,8 @@ from ops.settings import Settings
 from ops.ssh import Droplet
 
 _STATE = "[ -s /opt/digits/releases.log ] && echo serves || echo new"
-# The newest copy of the repository; nothing without one.
-_LIST = "! command -v digits-copies >/dev/null || digits-copies list | head -n 1"
+# The copies of the repository, newest first; nothing without one.
+_LIST = "! command -v digits-copies >/dev/null || digits-copies list"
 # The answers, and how many of them came in the last day that has any.
 _COUNT = (
     'docker exec digits-db-1 psql --username=digits --no-align --tuples-only --command "SELECT '
@@ -75,7 +76,8 @@ def bring_back(settings: Settings, droplet: Droplet) -> Settings:
         return settings
     if settings.restore == "none":
         return settings
-    sources = _sources(settings, droplet)
+    by_name = settings.restore not in ("", "newest")
+    sources = [] if by_name else _sources(settings, droplet)
     chosen = _chosen(settings, sources)
     if chosen is None:
         return settings
@@ -92,7 +94,16 @@ def _here(dump: backup_folder.Dump) -> str:
 def _sources(settings: Settings, droplet: Droplet) -> list[Source]:
     """What there is, the newest first."""
     found = []
-    words = droplet.must(_LIST).strip().split("\t")
+    listed = droplet.run(_LIST, stdout=subprocess.PIPE)
+    if listed.status != 0:
+        # A droplet that began empty since its copies could not be asked would be a loss.
+        raise Failed(
+            "The repository of copies cannot be asked, why is above; nothing was restored, and "
+            "nothing serves yet.",
+            "Mend it, then run the same command again. Or begin without it: the same command with "
+            "RESTORE=backups/... or RESTORE=none",
+        )
+    words = (listed.printed.splitlines() or [""])[0].split("\t")
     if len(words) == 5:
         at = datetime.strptime(words[1], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         shown = f"the repository's newest copy ({words[2]} answers)"

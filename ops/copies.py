@@ -11,16 +11,22 @@ import os
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from ops import deployment, plan_guard, say
+from ops import deployment, say
 from ops.errors import Failed
 from ops.programs import output_of
 from ops.settings import ROOT, Settings
 from ops.ssh import Droplet
 from ops.ssh_words import Unreachable
+from ops.state import BUCKET, resources
+from ops.terraform import Terraform
 
 NONE = "none"
+BUCKET_AND_KEYS = (
+    "digitalocean_spaces_key.droplet",
+    "digitalocean_spaces_bucket.copies",
+    "digitalocean_spaces_key.maker",
+)
 _DOCS = "docs/backups.md"
 
 
@@ -80,18 +86,26 @@ def bucket_repository(settings: Settings) -> str:
     return f"s3:{endpoint}/{settings.backup_bucket}"
 
 
-def guard(settings: Settings, plan: dict[str, Any]) -> None:
-    """Refuse a plan that removes the copies, as one does where their Space's name is not set.
+def guard(settings: Settings, terraform: Terraform) -> None:
+    """Refuse to remove a Space with its copies because its name is not set, unless it is meant.
 
     Raises Failed.
     """
-    lost = plan_guard.lost_buckets(plan)
-    if lost and settings.drop_copies != "yes":
+    made = next((one.name for one in resources(settings) if one.kind == BUCKET), "")
+    if made in ("", settings.backup_bucket):
+        return
+    if settings.drop_copies != "yes":
         raise Failed(
-            f"This plan removes the Space {lost[0]}, and with it all copies in it. Nothing was "
-            "changed.",
-            f"To keep it: export TF_VAR_backup_bucket={lost[0]}. If you mean it: the same command "
+            f"Copies go to the Space {made}, and TF_VAR_backup_bucket does not name it: it would "
+            "be removed, and with it all copies in it. Nothing was changed.",
+            f"To keep it: export TF_VAR_backup_bucket={made}. If you mean it: the same command "
             "with DROP_COPIES=yes",
+        )
+    say.line(f"Removing the Space {made} with all copies in it, as DROP_COPIES=yes wants it.")
+    if not terraform.destroy(only=BUCKET_AND_KEYS):
+        raise Failed(
+            "The Space could not be removed; Terraform's reason is above.",
+            "Mend it, then run the same command again.",
         )
 
 

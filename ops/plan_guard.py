@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ops.cloud import Cloud, CloudError
-from ops.state import BUCKET, DROPLET, RESERVED_IP
+from ops.state import DROPLET, RESERVED_IP
 
 # Terraform's words for why, where no attribute forces it.
 REASONS = {
@@ -27,15 +27,6 @@ def losses(plan: dict[str, Any]) -> list[dict[str, Any]]:
         change
         for change in plan.get("resource_changes") or []
         if change["type"] == "digitalocean_droplet" and "delete" in change["change"]["actions"]
-    ]
-
-
-def lost_buckets(plan: dict[str, Any]) -> list[str]:
-    """The names of the Spaces that a plan removes, and with them all copies there."""
-    return [
-        str((change["change"].get("before") or {}).get("name"))
-        for change in plan.get("resource_changes") or []
-        if change["type"] == BUCKET and "delete" in change["change"]["actions"]
     ]
 
 

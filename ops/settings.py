@@ -40,6 +40,9 @@ class Settings:
     )
     replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
     confirm: str = _setting("CONFIRM", "the answer to the question of destroy or restore")
+    droplet_backups: str = _setting(
+        "TF_VAR_backups", "weekly or daily: DigitalOcean's own backups of the droplet", "off"
+    )
     drop_copies: str = _setting(
         "DROP_COPIES", "yes: deploy may remove the Space with all copies in it"
     )

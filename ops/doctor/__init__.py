@@ -26,6 +26,7 @@ def before_deploy(settings: Settings) -> None:
     patient.check("new key", account.key_is_new)
     patient.check("region", account.region)
     patient.check("size", account.size)
+    patient.check("backups", copies.of_the_droplet)
     if patient.failures:
         raise Failed(
             "Something is not ready, so nothing was changed.",
@@ -47,6 +48,7 @@ def everything(settings: Settings) -> None:
     patient.check("new key", account.key_is_new)
     patient.check("region", account.region)
     patient.check("size", account.size)
+    patient.check("backups", copies.of_the_droplet)
     patient.check("state", server.terraforms_state)
     patient.check("droplet", server.droplet)
     patient.check("address", server.address)

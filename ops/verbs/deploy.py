@@ -76,9 +76,9 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
     """Plan, guard what must not be lost, apply. Raises Failed."""
     say.phase("Terraform: the droplet and what guards it")
     terraform.init()
+    copies.guard(settings, terraform)
     with terraform.plan() as plan:
         lockout.refuse(settings, plan.data)
-        copies.guard(settings, plan.data)
         made = _guard_the_droplet(settings, plan)
         is_new = plan_guard.makes_a_droplet(plan.data)
         if is_new and not made.dump:

@@ -88,10 +88,22 @@ def test_a_bucket_whose_name_is_not_set_any_more_is_not_removed(
 
     refused = project.verb("deploy", **settings)
     assert refused.returncode != 0
-    assert "This plan removes the Space my-copies, and with it all copies in it." in refused.stdout
+    assert "Copies go to the Space my-copies" in refused.stdout
     assert "export TF_VAR_backup_bucket=my-copies" in refused.stdout
     assert len(grants(api)) == 2
 
     meant = project.verb("deploy", DROP_COPIES="yes", **settings)
     assert meant.returncode == 0
+    assert grants(api) == {}
+
+
+def test_destroy_removes_it_whether_or_not_its_name_is_set(
+    project: Project, api: Api, spaces: str
+) -> None:
+    project.without("ops/verbs/release.py")
+    project.ssh_says("exit 0")
+    settings = {"SPACES_ENDPOINT_URL": spaces, "RESTORE": "none"}
+    assert project.verb("deploy", **BUCKET, **settings).returncode == 0
+    done = project.verb("destroy", CONFIRM="digits", BACKUP="no", **settings)
+    assert done.returncode == 0
     assert grants(api) == {}

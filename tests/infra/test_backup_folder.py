@@ -17,7 +17,7 @@ from tests.infra.test_destroy import APPLY
 SSH = """
 command=${!#}
 FAKE/bin-of-droplet/called "$command"
-command=${command/cd \\/opt\\/digits/cd /}
+command=${command//\\/opt\\/digits/FAKE/opt/digits}
 PATH=FAKE/bin-of-droplet:$PATH bash -c "${command//\\/var\\//FAKE/var/}"
 """
 NOW = datetime.now(UTC)
@@ -34,6 +34,7 @@ class FakeDroplet:
         self.root = project.folder / "droplet"
         self.dumps = self.root / "var/backups/digits"
         self.dumps.mkdir(parents=True)
+        (self.root / "opt/digits").mkdir(parents=True)
         programs = self.root / "bin-of-droplet"
         programs.mkdir()
         self.calls = self.root / "calls"
@@ -48,6 +49,12 @@ class FakeDroplet:
         file = self.dumps / name(age, kind)
         file.write_text(content)
         return file
+
+    def program(self, name: str, script: str) -> None:
+        """What a command of the droplet's does."""
+        file = self.root / "bin-of-droplet" / name
+        file.write_text(f"#!/bin/bash\n{script}\n")
+        file.chmod(0o755)
 
     def fetched(self) -> int:
         """How often a dump was asked for."""
