@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ops import prices
 from ops.cloud import Cloud, CloudError, own_address
 from ops.state import RESERVED_IP, Resource
 
@@ -115,7 +116,7 @@ def _spaces(cloud: Cloud, name: str) -> list[Belonging]:
         if key["name"] == f"{name}-copies"
         for grant in key["grants"]
     }
-    note = "with all copies of what was logged, $5 a month"
+    note = f"with all copies of what was logged, ${prices.SPACE:g} a month"
     return [Belonging("space", bucket, bucket, note, billed=True) for bucket in sorted(named)]
 
 

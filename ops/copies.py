@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ops import deployment, say
+from ops import deployment, prices, say
 from ops.errors import Failed
 from ops.programs import output_of
 from ops.settings import ROOT, Settings
@@ -74,8 +74,8 @@ def say_where(settings: Settings, goes_to: str) -> None:
         say.line(f"Hourly copies of what is logged: {goes_to}")
     if settings.backup_bucket:
         say.line(
-            "A Space costs $5 a month, whatever is in it up to 250 GB: the price list is at "
-            "https://www.digitalocean.com/pricing/spaces-object-storage"
+            f"A Space costs ${prices.SPACE:g} a month, whatever is in it up to 250 GB: the "
+            "price list is at https://www.digitalocean.com/pricing/spaces-object-storage"
         )
 
 

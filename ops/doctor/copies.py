@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from ops import backup_folder, outside
+from ops import backup_folder, outside, prices
 from ops.cloud import CloudError
 from ops.doctor.findings import Patient, Skipped, Warned
 from ops.errors import Failed
 from ops.ssh import Droplet
 
-# Of the droplet's price, by DigitalOcean's price list.
-_SHARE = {"off": 0.0, "weekly": 0.2, "daily": 0.3}
-
 
 def of_the_droplet(patient: Patient) -> str:
     """DigitalOcean's own backups, and what they cost."""
     often = patient.settings.droplet_backups
-    if often not in _SHARE:
+    if often not in prices.BACKUPS:
         raise Failed(
             f"TF_VAR_backups={often} is neither off, weekly nor daily.",
             "export TF_VAR_backups=weekly",
         )
     if often == "off":
         return "DigitalOcean's own are off"
-    share = _SHARE[often]
+    share = prices.BACKUPS[often]
     try:
         size = patient.cloud.sizes()[patient.settings.terraform_variable("size")]
     except (CloudError, LookupError):

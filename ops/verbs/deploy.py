@@ -16,6 +16,7 @@ from ops import (
     page,
     pipeline_way_in,
     plan_guard,
+    prices,
     say,
     site,
 )
@@ -122,7 +123,7 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:
 def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
     try:
         droplet = deployment.find(settings)
-        price = f"${droplet.dollars_a_month:g}" if droplet else "$?"
+        price = f"${prices.in_all(settings, droplet.dollars_a_month):g}" if droplet else "$?"
     except CloudError:
         price = "$?"
     verb = settings.verb

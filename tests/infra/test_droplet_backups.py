@@ -60,6 +60,7 @@ def test_their_price_is_said_before_it_is_paid(project: Project) -> None:
     said = project.verb("deploy", TF_VAR_backups="weekly").stdout
     price = "DigitalOcean makes them weekly: 20% of the droplet's price, $1.20 a month more"
     assert said.index(price) < said.index("will be created")
+    assert "Cost     $7.2 a month" in said
     refused = project.verb("deploy", TF_VAR_backups="often")
     assert refused.returncode != 0
     assert "TF_VAR_backups=often is neither off, weekly nor daily." in refused.stdout
