@@ -21,14 +21,21 @@ _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*\.[a-z][a-z0-9-]*[a-z0-9]")
 
 
-def play(settings: Settings, *failure: str, keep: bool = False, certificate: str = "") -> None:
+def play(
+    settings: Settings,
+    *failure: str,
+    keep: bool = False,
+    certificate: str = "",
+    copies: dict[str, str] | None = None,
+) -> None:
     """Bring the server to what infra/ansible says. Raises Failed with these lines.
 
     With `keep`, the site stays as the deployment was set: its domain, its authority. A new droplet
-    begins with `certificate`, that of the one before.
+    begins with `certificate`, that of the one before. `copies` says where copies go (ops.copies);
+    without it, they go where they went.
     """
     # Not in a command line, which everybody may read.
-    told = environment(settings) | {"KEPT_CERTIFICATE": certificate}
+    told = environment(settings) | {"KEPT_CERTIFICATE": certificate, "COPIES": ""} | (copies or {})
     more = ["--extra-vars", json.dumps({"web_keep_settings": True})] if keep else []
     command: list[str | Path] = ["ansible-playbook", *more, FOLDER / "site.yml"]
     done = subprocess.run(command, env=told, check=False)

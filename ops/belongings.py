@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ops import prices
 from ops.cloud import Cloud, CloudError, own_address
 from ops.state import RESERVED_IP, Resource
 
@@ -19,6 +20,7 @@ KINDS = {
     "digitalocean_tag": "tag",
     "digitalocean_uptime_check": "uptime check",
     "digitalocean_monitor_alert": "alert",
+    "digitalocean_spaces_bucket": "space",
 }
 # What a project's list calls a reserved IP: its old name, and its new one.
 _RESERVED = ("floatingip", "reservedip")
@@ -131,6 +133,24 @@ def _addresses(cloud: Cloud, droplets: set[str], state: list[Resource]) -> list[
     ]
 
 
+def _spaces(cloud: Cloud, name: str) -> list[Belonging]:
+    """The Space of its copies: known by the droplet's key to it, since the API lists no Spaces."""
+    try:
+        keys = cloud.listed("spaces/keys", "keys")
+    except CloudError as error:
+        if error.status == 403:  # a token that never made one
+            return []
+        raise
+    named = {
+        grant["bucket"]
+        for key in keys
+        if key["name"] == f"{name}-copies"
+        for grant in key["grants"]
+    }
+    note = f"with all copies of what was logged, ${prices.SPACE:g} a month"
+    return [Belonging("space", bucket, bucket, note, billed=True) for bucket in sorted(named)]
+
+
 def idle_addresses(cloud: Cloud) -> list[str]:
     """Reserved IPs on no droplet, which cost money; whose they were, nothing says."""
     return [reserved.ip for reserved in cloud.reserved_ips() if reserved.droplet is None]
@@ -149,6 +169,7 @@ def of(cloud: Cloud, name: str, state: list[Resource] | None = None) -> list[Bel
     ]
     grouped = [belonging for project in projects for belonging in _in_project(cloud, project)]
     tagged += _addresses(cloud, {one.key for one in tagged if one.kind == "droplet"}, state or [])
+    tagged += _spaces(cloud, name)
     known = {belonging.identity for belonging in tagged}
     # The list of a project may lag behind and still name what is gone.
     alive = _alive(cloud)

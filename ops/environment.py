@@ -26,6 +26,7 @@ LOCKS = {
     "training": ("training/requirements.txt",),
     "ops": ("ops/requirements.txt",),
     "rehearsal": ("rehearsal/requirements.txt",),
+    "spaces": ("rehearsal/spaces/requirements.txt",),
     "stand-in": ("rehearsal/offline/provider/requirements.txt",),
     "lint": ("scripts/requirements-lint.txt",),
 }

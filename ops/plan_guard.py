@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ops.cloud import Cloud, CloudError
-from ops.state import RESERVED_IP
+from ops.state import DROPLET, RESERVED_IP
 
 # Terraform's words for why, where no attribute forces it.
 REASONS = {
@@ -28,6 +28,14 @@ def losses(plan: dict[str, Any]) -> list[dict[str, Any]]:
         for change in plan.get("resource_changes") or []
         if change["type"] == "digitalocean_droplet" and "delete" in change["change"]["actions"]
     ]
+
+
+def makes_a_droplet(plan: dict[str, Any]) -> bool:
+    """Whether there is a new droplet after the plan, in the place of another or not."""
+    return any(
+        change["type"] == DROPLET and "create" in change["change"]["actions"]
+        for change in plan.get("resource_changes") or []
+    )
 
 
 def keeps_the_address(plan: dict[str, Any]) -> bool:

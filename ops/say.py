@@ -92,8 +92,8 @@ def status_of(action: Callable[[], object], interrupted: str = "") -> int:
 
 
 def finding(status: str, name: str, text: str) -> None:
-    """One of the doctor's: ok, FAIL or skip, what was looked at, what was found."""
-    colour = {"ok": "green", "FAIL": "red", "skip": "yellow"}[status]
+    """One of the doctor's: ok, warn, FAIL or skip, what was looked at, what was found."""
+    colour = {"ok": "green", "FAIL": "red", "skip": "yellow", "warn": "yellow"}[status]
     _out.print(f"[{colour}]{status:<4}[/]  {name:<12}  {escape(text)}")
 
 
@@ -124,9 +124,14 @@ def waiting(text: str) -> Iterator[None]:
         yield
 
 
+def somebody_is_there() -> bool:
+    """Whether a question would be answered."""
+    return sys.stdin.isatty()
+
+
 def ask(question: str) -> str | None:
     """What the person types; None if there is nobody to ask."""
-    if not sys.stdin.isatty():
+    if not somebody_is_there():
         return None
     _out.print(escape(question), end="")
     sys.stdout.flush()

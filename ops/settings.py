@@ -43,7 +43,49 @@ class Settings:
     )
     replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
     confirm: str = _setting("CONFIRM", "the answer to the question of destroy or restore")
+    droplet_backups: str = _setting(
+        "TF_VAR_backups", "weekly or daily: DigitalOcean's own backups of the droplet", "off"
+    )
+    drop_copies: str = _setting(
+        "DROP_COPIES", "yes: deploy may remove the Space with all copies in it"
+    )
     backup: str = _setting("BACKUP", "no: go on without a last backup")
+    backup_folder: str = _setting(
+        "BACKUP_FOLDER", "where dumps are kept, in a folder of the deployment's name", "backups"
+    )
+    bring_backup: str = _setting(
+        "BRING_BACKUP", "no: do not bring the droplet's newest dump here along with other verbs"
+    )
+
+    # Copies of what is logged, outside the droplet (docs/backups.md)
+    backup_bucket: str = _setting(
+        "TF_VAR_backup_bucket", "a Space that deploy makes, and that hourly copies go to"
+    )
+    bucket_region: str = _setting(
+        "TF_VAR_backup_bucket_region", "where that Space is; else in the droplet's region"
+    )
+    spaces_endpoint: str = _setting(
+        "SPACES_ENDPOINT_URL",
+        "another place of Spaces",
+        "https://{{.Region}}.digitaloceanspaces.com",
+    )
+    copies_repository: str = _setting(
+        "COPIES_REPOSITORY",
+        "where hourly copies go: s3:https://HOST/BUCKET, sftp:USER@HOST:/PATH; none: nowhere more",
+    )
+    copies_access_key: str = _setting("COPIES_ACCESS_KEY_ID", "the key of that s3", secret=True)
+    copies_secret_key: str = _setting(
+        "COPIES_SECRET_ACCESS_KEY", "the secret half of it", secret=True
+    )
+    copies_ssh_key: str = _setting("COPIES_SSH_KEY", "the private key of that sftp host")
+    copies_password_file: str = _setting(
+        "COPIES_PASSWORD_FILE",
+        "the password that opens the copies",
+        "infra/ansible/copies_password",
+    )
+    restore: str = _setting(
+        "RESTORE", "deploy, for a new droplet: newest, none or a dump, instead of asking"
+    )
 
     alert_email: str = _setting(
         "TF_VAR_alert_email", "who is told when the page does not answer or something has failed"
@@ -75,6 +117,7 @@ class Settings:
 
     # The image and its release
     image: str = _setting("IMAGE", "release this image instead of building one")
+    commit: str = _setting("COMMIT", "the commit that IMAGE was built from; else git's")
     no_pull: str = _setting("NO_PULL", "yes: IMAGE is on the droplet already")
     app_folder: str = _setting("APP_FOLDER", "build the image from this folder", "app")
     torch_index: str = _setting(

@@ -19,6 +19,7 @@ from ops.settings import Settings
 
 DROPLET = "digitalocean_droplet"
 RESERVED_IP = "digitalocean_reserved_ip"
+BUCKET = "digitalocean_spaces_bucket"
 
 
 class StateError(Failed):

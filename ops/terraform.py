@@ -17,6 +17,7 @@ from ops import say
 from ops.errors import Failed
 from ops.programs import need, output_of
 from ops.settings import Settings
+from ops.state import BUCKET, resources
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Terraform:
 
     def __init__(self, settings: Settings) -> None:
         need("terraform")
+        self._settings = settings
         self._folder = settings.terraform_dir
 
     def _command(self, verb: str, *arguments: str | Path) -> list[str | Path]:
@@ -110,13 +112,23 @@ class Terraform:
         """Do what was planned, where there is nothing to see. Raises Failed."""
         self._ask("apply", "-input=false", plan.file)
 
-    def destroy(self) -> bool:
-        """Remove all that it made; whether it got to the end."""
-        return self._run("destroy", "-input=false", "-auto-approve")
+    def destroy(self, only: tuple[str, ...] = ()) -> bool:
+        """Remove all that it made, or only these; whether it got to the end."""
+        targets = [f"-target={name}" for name in only]
+        # The keys that open a Space are there only while its name is set.
+        made = [one.name for one in resources(self._settings) if one.kind == BUCKET]
+        more = {"TF_VAR_backup_bucket": made[0]} if made else {}
+        command = self._command("destroy", "-input=false", "-auto-approve", *targets)
+        return subprocess.run(command, check=False, env=os.environ | more).returncode == 0
 
     def output(self, name: str) -> str:
         """One of the configuration's outputs."""
         return self._ask("output", "-raw", name)
+
+    def secrets(self, name: str) -> dict[str, str]:
+        """An output of several secret values; empty if it is not set. None of it is shown."""
+        value = json.loads(self._ask("output", "-json")).get(name, {}).get("value")
+        return dict(value or {})
 
     def show_what_there_is(self) -> None:
         """List the resources in the state."""

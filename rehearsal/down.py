@@ -13,6 +13,7 @@ from ops.docker import need_engine
 from ops.programs import output_of
 from rehearsal import api_process, places
 from rehearsal.commands import output
+from rehearsal.spaces import process as spaces
 
 
 def down() -> None:
@@ -20,6 +21,7 @@ def down() -> None:
     need_engine()
     _close_ssh()
     api_process.stop()
+    spaces.stop()
     registry.forget_volume()
     _remove_from_docker()
     shutil.rmtree(places.STATE, ignore_errors=True)

@@ -34,11 +34,22 @@ def settings() -> dict[str, str]:
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(places.SSH_SOCKETS),
         "SSH_KNOWN_HOSTS": str(places.KNOWN_HOSTS),
         "DEPLOY_KEY_FILE": str(places.DEPLOY_KEY),
+        # What was rehearsed is no backup of the real deployment.
+        "BACKUP_FOLDER": "backups/rehearsal",
+        "COPIES_PASSWORD_FILE": str(places.COPIES_PASSWORD),
         # The certificate authority. Never the real one: it would be asked for nothing.
         **_authority(),
+        # Spaces, where a bucket was asked for.
+        **_spaces(),
         # The build, where PyTorch's index does not answer.
         **({"PIP_CONF": str(pip_conf)} if pip_conf.exists() else {}),
     }
+
+
+def _spaces() -> dict[str, str]:
+    if not places.SPACES_URL.exists():
+        return {}
+    return {"SPACES_ENDPOINT_URL": places.SPACES_URL.read_text().strip()}
 
 
 def _authority() -> dict[str, str]:

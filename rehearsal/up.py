@@ -17,6 +17,7 @@ from rehearsal.authority import pebble
 from rehearsal.commands import need_packages, output
 from rehearsal.offline import build, docker_plugins, provider_package
 from rehearsal.offline.base_images import BaseImages
+from rehearsal.spaces import process as spaces
 
 
 def up() -> None:
@@ -27,6 +28,7 @@ def up() -> None:
         # The answer to "what am I talking to?" belongs in every log.
         say.line(f"Rehearsal: the local DigitalOcean at {url} stands in for the real one.")
         _start_the_authority()
+        spaces.start_if_wanted()
         return
     say.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
     places.STATE.mkdir(mode=0o700, exist_ok=True)
@@ -37,6 +39,7 @@ def up() -> None:
     _make_keys()
     _start_the_authority()
     url = api_process.start()
+    spaces.start_if_wanted()
     say.line(f"The local DigitalOcean answers at {url}; its log is {_shown(places.API_LOG)}.")
 
 

@@ -19,6 +19,17 @@ resource "digitalocean_droplet" "app" {
   ssh_keys   = [digitalocean_ssh_key.deploy.id]
   user_data  = file("${path.module}/cloud-init.yaml")
 
+  # Off by default: droplet_backups.tf.
+  backups = var.backups != "off"
+  dynamic "backup_policy" {
+    for_each = var.backups == "off" ? [] : [var.backups]
+    content {
+      plan    = backup_policy.value
+      weekday = backup_policy.value == "weekly" ? "SUN" : null
+      hour    = 0
+    }
+  }
+
   # The disk stays as it is when the size changes. A disk can only grow, so
   # growing it would make going back to a smaller size impossible.
   resize_disk = false

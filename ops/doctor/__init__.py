@@ -1,13 +1,13 @@
 """Looks at everything a deployment needs and has, and changes nothing.
 
-One line a finding: ok, FAIL with its one fix, or skip with its reason.
+One line a finding: ok, warn or FAIL with its one fix, or skip with its reason.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from ops.doctor import account, machine, pipeline, server, watching
+from ops.doctor import account, copies, machine, pipeline, server, watching
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed, SaidAlready
 from ops.settings import Settings
@@ -28,6 +28,7 @@ def before_deploy(settings: Settings) -> None:
     patient.check("new key", account.key_is_new)
     patient.check("region", account.region)
     patient.check("size", account.size)
+    patient.check("backups", copies.of_the_droplet)
     if settings.alert_email:
         patient.check("alerts", watching.price)
     _stop_if_anything_failed(patient)
@@ -72,11 +73,13 @@ def everything(settings: Settings) -> None:
     patient.check("new key", account.key_is_new)
     patient.check("region", account.region)
     patient.check("size", account.size)
+    patient.check("backups", copies.of_the_droplet)
     patient.check("state", server.terraforms_state)
     patient.check("droplet", server.droplet)
     patient.check("address", server.address)
     patient.check("login", server.login)
     patient.check("room", server.room)
+    patient.check("copies", copies.outside_the_droplet)
     patient.check("page", server.page)
     patient.check("certificate", server.certificate)
     patient.check("watched", watching.watched)

@@ -48,15 +48,16 @@ def token(patient: Patient) -> str:
 def scopes(patient: Patient) -> str:
     """What the token may read; what it may write shows only in writing."""
     patient.need_account()
-    missing = [scope for path, scope in LISTS.items() if not patient.cloud.may_read(path)]
+    lists = LISTS | ({"spaces/keys": "spaces_key"} if patient.settings.backup_bucket else {})
+    missing = [scope for path, scope in lists.items() if not patient.cloud.may_read(path)]
     if missing:
         raise Failed(
             f"The token may not read {', '.join(missing)} (403): it was made with too few scopes.",
             "Make one with Full Access, or with read and write on "
-            f"{', '.join(LISTS.values())}: {CONTROL_PANEL}/account/api/tokens",
+            f"{', '.join(lists.values())}: {CONTROL_PANEL}/account/api/tokens",
         )
     return (
-        f"it may read {', '.join(LISTS.values())}; whether it may write them, too, cannot be "
+        f"it may read {', '.join(lists.values())}; whether it may write them, too, cannot be "
         "told by reading"
     )
 

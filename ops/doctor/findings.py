@@ -11,6 +11,10 @@ from ops.errors import Failed
 from ops.settings import Settings
 
 
+class Warned(Failed):
+    """A check that found what is no trouble yet; it ends like a failed one, and counts as none."""
+
+
 class Skipped(Exception):
     """A check that does not apply or cannot be made, and why."""
 
@@ -37,8 +41,9 @@ class Patient:
         except Skipped as reason:
             say.finding("skip", name, str(reason))
         except Failed as failed:
-            self.failures += 1
-            say.finding("FAIL", name, failed.what)
+            warned = isinstance(failed, Warned)
+            self.failures += not warned
+            say.finding("warn" if warned else "FAIL", name, failed.what)
             first, *others = "\n".join(failed.then).splitlines() or [""]
             say.line("\n".join([f"      Fix: {first}", *(f"           {text}" for text in others)]))
 

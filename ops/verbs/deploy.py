@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import Path
+
 from ops import (
     ansible,
     backups,
+    comeback,
+    copies,
     deployment,
     kept_certificate,
     lockout,
     page,
+    pipeline_way_in,
     plan_guard,
+    prices,
     say,
     site,
 )
@@ -26,41 +33,73 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     """Check, plan and guard, apply, set up, release, look. Raises Failed."""
     say.phase("Check what is needed")
     before_deploy(settings)
+    goes_to = copies.check(settings)
+    copies.say_where(settings, goes_to)
 
-    say.phase("Terraform: the droplet and what guards it")
     terraform = Terraform(settings)
-    terraform.init()
-    with terraform.plan() as plan:
-        lockout.refuse(settings, plan.data)
-        certificate = _guard_the_droplet(settings, plan)
-        terraform.apply(plan)
+    made = _make(settings, terraform)
+    if made.dump:
+        settings = settings.but(restore=settings.restore or str(made.dump))
 
     say.phase("Ansible: the server")
+    key = terraform.secrets("backup_key")
     ansible.play(
         settings,
         "The server is not set up yet; what Ansible could not do is above.",
         "Mend it, then run the same command again: it goes on where it stopped.",
-        certificate=certificate,
+        certificate=made.certificate,
+        copies=copies.told(settings, None if made.is_new else made.ip, key),
     )
-
-    release.run(settings, [])
+    droplet = Droplet(settings, made.ip)
+    release.run(comeback.bring_back(settings, droplet), [])
+    if goes_to not in ("", copies.NONE):
+        say.phase("A first copy of what is logged")
+        droplet.show("digits-copies hourly")
 
     say.phase("Look at it from outside")
-    ip = terraform.output("ip")
-    url = site.url(ip)
+    url = site.url(terraform.output("ip"))
     page.look(settings, url)
-    _say_what_there_is(settings, url, terraform.output("droplet_ip"))
-    _say_if_the_pipeline_is_left_behind(settings)
+    _say_what_there_is(settings, url, made.ip)
+    pipeline_way_in.renew(settings, droplet)
 
 
-def _guard_the_droplet(settings: Settings, plan: Plan) -> str:
+@dataclass(frozen=True)
+class Made:
+    """The droplet there is now, and what is kept of one that went: certificate, last dump."""
+
+    ip: str = ""
+    is_new: bool = False
+    certificate: str = ""
+    dump: Path | None = None
+
+
+def _make(settings: Settings, terraform: Terraform) -> Made:
+    """Plan, guard what must not be lost, apply. Raises Failed."""
+    say.phase("Terraform: the droplet and what guards it")
+    terraform.init()
+    copies.guard(settings, terraform)
+    with terraform.plan() as plan:
+        lockout.refuse(settings, plan.data)
+        made = _guard_the_droplet(settings, plan)
+        is_new = plan_guard.makes_a_droplet(plan.data)
+        if is_new and not made.dump:
+            comeback.need_an_answer(settings)
+        terraform.apply(plan)
+    ip = terraform.output("droplet_ip")
+    if is_new:
+        # Its address may have been another droplet's, with another host key.
+        forget_host(settings, ip)
+    return replace(made, ip=ip, is_new=is_new)
+
+
+def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:
     """Refuse a plan that takes the droplet away; if it is wanted, save the answers first.
 
-    Returns the certificate of a droplet that goes.
+    Returns what is kept of a droplet that goes.
     """
     losses = plan_guard.losses(plan.data)
     if not losses:
-        return ""
+        return Made()
     say.line("\n\n".join(plan_guard.explain(Cloud(settings), plan.data, loss) for loss in losses))
     if settings.replace != "yes":
         raise Failed(
@@ -71,19 +110,20 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> str:
     # The one that goes, whatever else carries the name or the tag.
     going = deployment.made_here(settings)
     ip = going.ip if going else None
+    dump = None
     if backups.can_be_made(settings, ip) and ip:
-        backups.fetch_last(settings, ip)
+        dump = backups.fetch_last(settings, ip)
     else:
         backups.refuse_to_lose(settings)
     certificate = kept_certificate.of(settings, ip)
     forget_host(settings, ip)
-    return certificate
+    return Made(certificate=certificate, dump=dump)
 
 
 def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
     try:
         droplet = deployment.find(settings)
-        price = f"${droplet.dollars_a_month:g}" if droplet else "$?"
+        price = f"${prices.in_all(settings, droplet.dollars_a_month):g}" if droplet else "$?"
     except CloudError:
         price = "$?"
     verb = settings.verb
@@ -108,18 +148,3 @@ def _the_name(settings: Settings) -> list[str]:
         return []
     there = f"https://{settings.domain}"
     return [f"  Name     {there}: {site.in_words(settings, there)}"]
-
-
-def _say_if_the_pipeline_is_left_behind(settings: Settings) -> None:
-    """A droplet that was made anew does not know the pipeline, nor GitHub the droplet."""
-    public = settings.pipeline_key.with_name(f"{settings.pipeline_key.name}.pub")
-    if not public.exists():
-        return
-    droplet = Droplet(settings, deployment.address(settings))
-    lets_in = droplet.must("cat /root/.ssh/authorized_keys")
-    if public.read_text().split()[1] not in lets_in:
-        say.line()
-        say.line(
-            "This is another droplet than the pipeline knows, and it cannot get in yet: "
-            f"{settings.verb('pipeline')}"
-        )

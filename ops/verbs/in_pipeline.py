@@ -24,6 +24,8 @@ AS_A_VISITOR = ("look",)  # needs no way in
 def run(settings: Settings, arguments: list[str]) -> None:
     """Run the verb that the arguments begin with. Raises Failed."""
     verb, *rest = arguments
+    # A runner is thrown away with its disk: what is logged has no business there.
+    settings = settings.but(bring_backup="no")
     module = importlib.import_module(f"ops.verbs.{verb}")
     with _noted(settings, verb):
         if verb in AS_A_VISITOR:

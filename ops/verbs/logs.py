@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from ops import deployment
+from ops import backups, deployment
 from ops.settings import Settings
 from ops.ssh import Droplet
 
@@ -13,4 +13,6 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     """Show them. Raises Failed."""
     words = ["docker", "compose", "--env-file", "release.env", "logs"]
     words += ["--tail", settings.lines_back, *settings.follow.split()]
-    Droplet(settings, deployment.address(settings)).show(f"cd /opt/digits && {shlex.join(words)}")
+    droplet = Droplet(settings, deployment.address(settings))
+    backups.bring_newest(settings, droplet)
+    droplet.show(f"cd /opt/digits && {shlex.join(words)}")

@@ -9,17 +9,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from ops import deployment, github, say
-from ops.errors import Failed
+from ops import backups, deployment, github, pipeline_way_in, say
 from ops.programs import need
 from ops.settings import Settings
 from ops.ssh import Droplet
-
-# The key goes over stdin; grep keeps the second run from adding it again.
-_LET_IN = """read -r key
-grep -qxF "$key" /root/.ssh/authorized_keys && echo "The droplet lets it in already." && exit
-printf "%s\\n" "$key" >>/root/.ssh/authorized_keys && echo "The droplet lets it in now."
-"""
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
@@ -30,10 +23,11 @@ def run(settings: Settings, _arguments: list[str]) -> None:
 
     say.phase("A key of the pipeline's own")
     public = _key(settings.pipeline_key)
-    droplet.show(_LET_IN, stdin=public.read_bytes())
+    pipeline_way_in.let_in(droplet, public)
+    backups.bring_newest(settings, droplet)
 
     say.phase("What the pipeline needs to know")
-    host_key = _pinned_lines(settings, droplet.ip)
+    host_key = pipeline_way_in.pinned_lines(settings, droplet.ip)
     if github.why_not_asked():
         say.line(_by_hand(settings, name, host_key))
         return
@@ -51,21 +45,6 @@ def _key(key: Path) -> Path:
         subprocess.run([*command, "-f", str(key)], check=True)
         say.line(f"Made {key}. With it, whoever can push to main is root on the droplet.")
     return key.with_name(f"{key.name}.pub")
-
-
-def _pinned_lines(settings: Settings, ip: str) -> str:
-    """The lines of the pinned host keys that are the droplet's. Raises Failed."""
-    done = subprocess.run(
-        ["ssh-keygen", "-F", ip, "-f", settings.pins], capture_output=True, text=True, check=False
-    )
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
-    if not lines:
-        raise Failed(
-            f"The droplet's host key is not in {settings.pins}.",
-            f"Run this where {settings.verb('deploy')} ran, or look at the droplet once: "
-            f"{settings.verb('status')}",
-        )
-    return "\n".join(lines)
 
 
 def _tell_github(settings: Settings, name: str, host_key: str) -> None:

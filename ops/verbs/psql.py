@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ops import deployment
+from ops import backups, deployment
 from ops.settings import Settings
 from ops.ssh import Droplet
 
@@ -14,4 +14,5 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     terminal = sys.stdin.isatty()
     command = f"docker exec -i{'t' if terminal else ''} digits-db-1 psql --username=digits"
     droplet = Droplet(settings, deployment.address(settings))
+    backups.bring_newest(settings, droplet)
     droplet.show(command, more=["-t"] if terminal else [])

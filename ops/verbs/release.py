@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 
-from ops import ansible, deployment, docker, registry, say
+from ops import ansible, backups, deployment, docker, registry, say
 from ops.docker import Build
 from ops.errors import Failed, SaidAlready
 from ops.programs import output_of, who_releases
@@ -43,6 +43,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         say.phase("Docker: build the image")
         registry.forget_names()
         _release_what_is_here(settings, droplet)
+    backups.bring_newest(settings, droplet)
 
 
 def set_up_what_changed(settings: Settings, droplet: Droplet) -> None:
@@ -114,7 +115,8 @@ def _put_into_service(
 ) -> None:
     """Let digits-release do it on the droplet, and show what it says."""
     say.phase(f"Release {settings.image}")
-    commit = output_of("git", "describe", "--always", "--dirty") or "unknown"
+    here = output_of("git", "describe", "--always", "--dirty")
+    commit = settings.commit or here or "unknown"
     given = {
         "HEALTHY_WITHIN": settings.healthy_within,
         "NO_PULL": settings.no_pull,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from ops import deployment
+from ops import backups, deployment
 from ops.settings import Settings
 from ops.ssh import Droplet
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
-    Droplet(settings, deployment.address(settings)).show("digits-releases")
+    droplet = Droplet(settings, deployment.address(settings))
+    droplet.show("digits-releases")
+    backups.bring_newest(settings, droplet)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from ops import deployment, say
+from ops import backup_folder, backups, deployment, say
 from ops.errors import Failed
 from ops.settings import Settings
 from ops.ssh import Droplet
@@ -27,33 +28,33 @@ def run(settings: Settings, _arguments: list[str]) -> None:
             raise Failed("Nothing was changed.")
     with dump.open("rb") as content:
         droplet.show("digits-restore", stdin=content)
+    backups.bring_newest(settings, droplet)
 
 
 def _newest(folder: Path) -> str:
     """The newest dump in a folder, if there is one."""
-    found = sorted(folder.rglob("*.dump")) if folder.is_dir() else []
-    return str(found[-1]) if found else ""
+    found = sorted(folder.glob("*.dump")) if folder.is_dir() else []
+    return os.path.relpath(found[-1]) if found else ""
+
+
+def _shown(settings: Settings) -> str:
+    """The folder of this deployment's dumps, as a person types it."""
+    return os.path.relpath(backup_folder.folder(settings))
 
 
 def _dump(settings: Settings) -> Path:
     if not settings.file:
-        newest, verb = _newest(Path("backups")), settings.verb
+        newest, verb = _newest(backup_folder.folder(settings)), settings.verb
         raise Failed(
             "make restore needs the dump to put back.",
             f"Name it: {verb(f'restore FILE={newest}')}"
             if newest
-            else f"There is none in backups/; this makes one: {verb('backup')}",
+            else f"There is none in {_shown(settings)}; this makes one: {verb('backup')}",
         )
     file = Path(settings.file)
     if file.is_dir():
         raise Failed(
             f"{file} is a folder, not a dump.",
-            f"Name a file in it: {_newest(file) or 'ls backups/'}",
+            f"Name a file in it: {_newest(file) or f'ls {_shown(settings)}'}",
         )
-    try:
-        file.open("rb").close()
-    except OSError:
-        raise Failed(
-            f"There is no dump at {file} that you may read.", "See what there is: ls backups/"
-        ) from None
-    return file
+    return backup_folder.readable(settings, settings.file)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-from ops import deployment, say
+from ops import backups, deployment, say
 from ops.programs import who_releases
 from ops.settings import Settings
 from ops.ssh import Droplet
@@ -19,4 +19,6 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     words = [f"HEALTHY_WITHIN={settings.healthy_within}", f"WAIT={settings.wait}"]
     words += ["digits-rollback", who_releases(settings.released_by)]
     words += [settings.release] if settings.release else []
-    Droplet(settings, deployment.address(settings)).show(shlex.join(["env", *words]))
+    droplet = Droplet(settings, deployment.address(settings))
+    droplet.show(shlex.join(["env", *words]))
+    backups.bring_newest(settings, droplet)

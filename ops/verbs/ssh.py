@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from ops import deployment
+from ops import backups, deployment
 from ops.settings import Settings
 from ops.ssh import Droplet
 
 
 def run(settings: Settings, arguments: list[str]) -> None:
     """Let the person in. Raises Failed, also if the last command there failed."""
-    Droplet(settings, deployment.address(settings)).show(" ".join(arguments))
+    droplet = Droplet(settings, deployment.address(settings))
+    backups.bring_newest(settings, droplet)
+    droplet.show(" ".join(arguments))

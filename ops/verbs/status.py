@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops import deployment, say, site
+from ops import backups, deployment, outside, say, site
 from ops.settings import Settings
 from ops.ssh import Droplet
 
@@ -10,4 +10,10 @@ from ops.ssh import Droplet
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
     say.line(f"{'URL':<12} {site.url(deployment.site_address(settings))}")
-    Droplet(settings, deployment.address(settings)).show("digits-status")
+    droplet = Droplet(settings, deployment.address(settings))
+    backups.bring_newest(settings, droplet)
+    droplet.show("digits-status")
+    copy = outside.newest(settings, droplet.must)
+    say.line(f"{'copy outside':<12} {copy or 'none'}")
+    if warning := outside.warning(settings, copy):
+        say.line("\n".join(["", f"WARNING: {warning[0]}", warning[1]]))

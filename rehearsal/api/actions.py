@@ -87,6 +87,9 @@ def _instant(droplet: dict[str, Any], kind: str, values: dict[str, Any]) -> bool
         _rename(droplet, values)
     elif kind == "enable_ipv6":
         _feature(droplet, "ipv6", wanted=True)
+    elif kind == "change_backup_policy":
+        if "backups" not in droplet["features"]:
+            raise unprocessable("Backups are not enabled for this Droplet.")
     elif kind in ("enable_backups", "disable_backups"):
         _feature(droplet, "backups", wanted=kind == "enable_backups")
     else:

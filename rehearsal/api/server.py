@@ -19,6 +19,7 @@ from . import (
     not_rehearsed,
     projects,
     reserved_ips,
+    spaces,
     tags,
     uptime,
     vpcs,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 ENDPOINTS = (
     account, actions, alert_policies, catalog, droplets, firewalls, not_rehearsed, projects,
-    reserved_ips, tags, uptime, vpcs,
+    reserved_ips, spaces, tags, uptime, vpcs,
 )  # fmt: skip
 
 

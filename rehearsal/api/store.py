@@ -31,6 +31,7 @@ def _empty() -> State:
         "vpcs": {},
         "uptime_checks": {},
         "alert_policies": {},
+        "spaces_keys": {},
     }
 
 

@@ -31,6 +31,10 @@ class Network:
         """The address for Docker Hub's stand-in."""
         return str(self._subnets()[4][HUB_ADDRESS])
 
+    def host_address(self) -> str:
+        """The address at which droplets reach this machine."""
+        return str(self._subnets()[4][1])
+
     def authority_address(self) -> str:
         """The address for the certificate authority."""
         return str(self._subnets()[4][AUTHORITY_ADDRESS])

@@ -75,6 +75,14 @@ EXCEPTIONS = [
         "As for uptime checks.",
     ),
     KnownException(
+        ("POST",),
+        "/v2/droplets/",
+        "request",
+        "'change_backup_policy' is not one of",
+        "Terraform's provider sends it, and the description has it among the actions; its list of "
+        "types lacks it.",
+    ),
+    KnownException(
         ("GET", "PUT", "DELETE"),
         "/v2/account/keys/",
         "request",

@@ -66,7 +66,9 @@ def test_from_question_to_nothing_left(project: Project, api: Api) -> None:
     project.backup("echo /var/backups/1.dump")
     done = destroy(project, CONFIRM="digits")
     assert done.returncode == 0
-    assert done.stdout.index("Backed up to backups/1.dump") < done.stdout.index("Destroying...")
+    assert done.stdout.index("Backed up to backups/digits/1.dump") < done.stdout.index(
+        "Destroying..."
+    )
     assert "Destroy complete! Resources: 7 destroyed." in done.stdout
     assert "Nothing that costs money is left of digits." in done.stdout
     for kind in ("droplets", "reserved_ips", "firewalls", "tags", "account/keys"):

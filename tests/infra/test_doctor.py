@@ -31,7 +31,7 @@ exit 255"""
 
 def findings(output: str) -> dict[str, tuple[str, str]]:
     """Every finding by its name: its status and its text, with the fix if there is one."""
-    found = re.findall(r"^(ok|FAIL|skip) +(.+?)  +(.*(?:\n {6}.*)*)", output, re.MULTILINE)
+    found = re.findall(r"^(ok|FAIL|skip|warn) +(.+?)  +(.*(?:\n {6}.*)*)", output, re.MULTILINE)
     return {name: (status, text) for status, name, text in found}
 
 
@@ -267,8 +267,8 @@ def test_nothing_deployed(project: Project) -> None:
     project.command("docker", "echo 28.0.0")
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
-        "state", "droplet", "address", "login", "room", "page", "certificate", "secrets",
-        "pipeline", "watched",
+        "state", "droplet", "address", "login", "room", "copies", "page", "certificate",
+        "secrets", "pipeline", "watched",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
 

@@ -336,7 +336,10 @@ def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_p
     more = {"TF_VAR_region": "ams3", "REPLACE": "yes", "BACKUP": "no"}
     again = project.verb("deploy", **settings, **more)
     assert again.returncode == 0
-    assert f"{hint}, and it cannot get in yet: make pipeline TARGET=rehearsal" in again.stdout
+    assert f"This is {hint}." in again.stdout
+    assert let_in.read_text() == key.with_name("deploy_key.pub").read_text()
+    # This ssh pins nothing, so there is no host key that GitHub could be told.
+    assert "GitHub does not know its host key yet: make pipeline TARGET=rehearsal" in again.stdout
 
 
 def test_the_usual_name_is_not_told_and_takes_another_ones_place(

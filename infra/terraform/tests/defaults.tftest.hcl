@@ -15,6 +15,10 @@ mock_provider "digitalocean" {
   }
 }
 
+mock_provider "digitalocean" {
+  alias = "spaces"
+}
+
 variables {
   ssh_public_key_path = "./tests/fixtures/key.pub"
   # null is the default, whatever TF_VAR_... is exported where this runs.
@@ -24,6 +28,9 @@ variables {
   image                 = null
   allowed_ssh_addresses = null
   alert_email           = null
+  backups               = null
+  backup_bucket         = null
+  backup_bucket_region  = null
 }
 
 run "defaults" {
@@ -117,5 +124,28 @@ run "another_name" {
       digitalocean_project.app.name,
     ] : name == "digits-staging"])
     error_message = "Everything should carry the given name, so that two deployments do not meet."
+  }
+}
+
+run "weekly_backups" {
+  command = plan
+  variables {
+    backups = "weekly"
+  }
+  assert {
+    condition     = digitalocean_droplet.app.backups
+    error_message = "DigitalOcean should back the droplet up."
+  }
+  assert {
+    condition     = one(digitalocean_droplet.app.backup_policy).plan == "weekly"
+    error_message = "It should do so every week."
+  }
+}
+
+run "no_copies_elsewhere" {
+  command = plan
+  assert {
+    condition     = !digitalocean_droplet.app.backups && length(digitalocean_spaces_bucket.copies) == 0 && length(digitalocean_spaces_key.maker) == 0
+    error_message = "By default nothing more should be made, and nothing more paid."
   }
 }

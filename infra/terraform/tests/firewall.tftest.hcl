@@ -8,6 +8,10 @@ mock_provider "digitalocean" {
   }
 }
 
+mock_provider "digitalocean" {
+  alias = "spaces"
+}
+
 variables {
   ssh_public_key_path = "./tests/fixtures/key.pub"
   # null is the default, whatever TF_VAR_... is exported where this runs.
@@ -16,6 +20,9 @@ variables {
   size                  = null
   image                 = null
   allowed_ssh_addresses = null
+  backups               = null
+  backup_bucket         = null
+  backup_bucket_region  = null
 }
 
 run "defaults" {

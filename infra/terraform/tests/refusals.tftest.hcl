@@ -9,6 +9,10 @@ mock_provider "digitalocean" {
   }
 }
 
+mock_provider "digitalocean" {
+  alias = "spaces"
+}
+
 variables {
   ssh_public_key_path = "./tests/fixtures/key.pub"
   # null is the default, whatever TF_VAR_... is exported where this runs.
@@ -17,6 +21,9 @@ variables {
   size                  = null
   image                 = null
   allowed_ssh_addresses = null
+  backups               = null
+  backup_bucket         = null
+  backup_bucket_region  = null
 }
 
 run "in_words" {
@@ -28,8 +35,11 @@ run "in_words" {
     image                 = "Debian 13"
     ssh_public_key_path   = "./tests/fixtures/missing.pub"
     allowed_ssh_addresses = ["home"]
+    backups               = "often"
+    backup_bucket         = "My copies"
+    backup_bucket_region  = "Frankfurt"
   }
-  expect_failures = [var.name, var.region, var.size, var.image, var.ssh_public_key_path, var.allowed_ssh_addresses]
+  expect_failures = [var.name, var.region, var.size, var.image, var.ssh_public_key_path, var.allowed_ssh_addresses, var.backups, var.backup_bucket, var.backup_bucket_region]
 }
 
 run "empty" {

@@ -22,6 +22,13 @@ def _hash(value: str) -> str:
     return hashlib.sha1(value.encode(), usedforsecurity=False).hexdigest()
 
 
+def _policy(planned: State) -> dict[str, Any]:
+    """When backups are made; without a day where there is one every day."""
+    [given] = planned["backup_policy"]
+    policy = {"plan": given["plan"], "hour": int(given["hour"] or 0)}
+    return policy | ({"weekday": given["weekday"]} if given["weekday"] else {})
+
+
 def _same_user_data(old: str, new: str) -> bool:
     return new != "" and old in (new, _hash(new))
 
@@ -70,6 +77,14 @@ class Droplet(SdkResource):
         "ipv4_address_private": computed("string"),
     }
 
+    blocks = {
+        "backup_policy": {
+            "plan": optional("string"),
+            "weekday": optional("string"),
+            "hour": optional("number"),
+        }
+    }
+
     def do_create(self, planned: State, given: State) -> State:
         image = planned["image"]
         values: dict[str, Any] = {
@@ -84,6 +99,8 @@ class Droplet(SdkResource):
             "monitoring": bool(planned["monitoring"]),
             "tags": planned["tags"] or [],
         }
+        if planned["backup_policy"]:
+            values["backup_policy"] = _policy(planned)
         if is_set(planned["vpc_uuid"]):
             values["vpc_uuid"] = planned["vpc_uuid"]
         if is_set(planned["volume_ids"]):
@@ -146,8 +163,14 @@ class Droplet(SdkResource):
         if "name" in changed:
             self._act(planned, "rename", name=planned["name"])
             self._wait(planned, "name", planned["name"], pending=(current["name"],))
+        policy = {"backup_policy": _policy(planned)} if planned["backup_policy"] else {}
         if "backups" in changed:
-            self._act(planned, "enable_backups" if planned["backups"] else "disable_backups")
+            if planned["backups"]:
+                self._act(planned, "enable_backups", **policy)
+            else:
+                self._act(planned, "disable_backups")
+        if "backup_policy" in changed and policy:
+            self._act(planned, "change_backup_policy", **policy)
         if "ipv6" in changed and planned["ipv6"]:
             self._act(planned, "enable_ipv6")
         if "tags" in changed:

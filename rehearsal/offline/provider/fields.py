@@ -53,6 +53,7 @@ class Field:
     computed: bool = False
     force_new: bool = False
     default: Any = None
+    sensitive: bool = False
     #: What is kept of a configured value (a hash, small letters).
     state: Callable[[Any], Any] | None = None
     #: Whether an old and a new value mean the same.
@@ -68,6 +69,7 @@ class Field:
             required=self.required,
             optional=self.optional,
             computed=self.computed,
+            sensitive=self.sensitive,
         )
 
 

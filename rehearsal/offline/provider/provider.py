@@ -15,6 +15,9 @@ from .monitor_alert import MonitorAlert
 from .project import Project
 from .project_resources import ProjectResources
 from .reserved_ip import ReservedIp
+from .spaces_bucket import SpacesBucket
+from .spaces_client import Spaces
+from .spaces_key import SpacesKey
 from .ssh_key import SshKey
 from .tag import Tag
 from .uptime import UptimeAlert, UptimeCheck
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 class DigitalOcean(Provider):  # type: ignore[misc]
     client: Client
+    spaces: Spaces
 
     def get_model_prefix(self) -> str:
         return "digitalocean_"
@@ -38,6 +42,9 @@ class DigitalOcean(Provider):  # type: ignore[misc]
                 Attribute("token", String(), optional=True, sensitive=True),
                 Attribute("api_endpoint", String(), optional=True),
                 Attribute("http_retry_max", Number(), optional=True),
+                Attribute("spaces_endpoint", String(), optional=True),
+                Attribute("spaces_access_id", String(), optional=True, sensitive=True),
+                Attribute("spaces_secret_key", String(), optional=True, sensitive=True),
             ]
         )
 
@@ -49,6 +56,7 @@ class DigitalOcean(Provider):  # type: ignore[misc]
             self.client = Client.configured(config)
         except ApiError as error:
             diags.add_error("A stand-in cannot deploy to DigitalOcean", str(error))
+        self.spaces = Spaces.configured(config)
 
     def get_resources(self) -> list[type[Resource]]:
         return [
@@ -58,6 +66,8 @@ class DigitalOcean(Provider):  # type: ignore[misc]
             Project,
             ProjectResources,
             ReservedIp,
+            SpacesBucket,
+            SpacesKey,
             SshKey,
             Tag,
             UptimeAlert,

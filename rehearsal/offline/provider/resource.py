@@ -103,7 +103,9 @@ class SdkResource(Resource):  # type: ignore[misc]
         super().validate(diags, type_name, config)
         _refuse(diags, self.fields, config, [])
         for block, fields in self.blocks.items():
-            for values in config.get(block) or []:
+            given = config.get(block)
+            # How many there are may not be known yet.
+            for values in given if isinstance(given, list) else []:
                 if isinstance(values, dict):
                     _refuse(diags, fields, values, [block])
 

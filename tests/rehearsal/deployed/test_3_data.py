@@ -17,6 +17,7 @@ from tests.rehearsal.deployment import ROOT, Deployment, run
 from tests.rehearsal.load import under_load
 
 pytestmark = pytest.mark.timeout(600)
+DUMPS = ROOT / "backups/rehearsal/digits"
 
 
 def psql(deployment: Deployment, statement: str) -> None:
@@ -30,11 +31,11 @@ def dump(deployment: Deployment) -> Path:
     psql(deployment, "TRUNCATE predictions")
     for digit in "123":
         psql(deployment, "INSERT INTO predictions VALUES (now(), 1, 2)".replace("2", digit))
-    before = set((ROOT / "backups").glob("*.dump"))
+    before = set(DUMPS.glob("*.dump"))
     done = run("make", "backup", "TARGET=rehearsal")
     assert done.returncode == 0, done.stdout
-    (made,) = set((ROOT / "backups").glob("*.dump")) - before
-    assert f"make restore FILE=backups/{made.name}" in done.stdout
+    (made,) = set(DUMPS.glob("*.dump")) - before
+    assert f"make restore FILE=backups/rehearsal/digits/{made.name}" in done.stdout
     assert made.stat().st_mode & 0o777 == 0o600
     return made
 

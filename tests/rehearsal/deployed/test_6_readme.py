@@ -61,11 +61,13 @@ def test_no_block_is_left_out_that_is_not_there() -> None:
 @pytest.mark.parametrize("first", sorted(set(blocks()) - ELSEWHERE))
 def test_a_block_of_commands_works(deployment: Deployment, first: str, tmp_path: Path) -> None:
     text = blocks()[first]
-    dumps = sorted((ROOT / "backups").glob("*.dump"), key=lambda file: file.stat().st_mtime)
+    dumps = sorted(
+        (ROOT / "backups/rehearsal/digits").glob("*.dump"), key=lambda file: file.stat().st_mtime
+    )
     values = {
         "ip": deployment.ip,
         "image": deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip(),
-        "dump": f"backups/{dumps[-1].name}" if dumps else "none",
+        "dump": f"backups/rehearsal/digits/{dumps[-1].name}" if dumps else "none",
     }
     for example, value in EXAMPLES:
         text = re.sub(example, value.format(**values), text, flags=re.MULTILINE)

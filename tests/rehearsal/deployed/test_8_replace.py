@@ -31,7 +31,7 @@ def test_a_droplet_that_is_replaced_leaves_the_page_its_url(
     assert deployment.ip != own
     backup = re.search(r"Backed up to (backups/\S+)", done.stdout)
     assert backup
-    restored = run("make", "restore", "TARGET=rehearsal", f"FILE={backup[1]}", "CONFIRM=yes")
-    assert restored.returncode == 0
+    # It came back by itself.
+    assert f"{len(rows)} answers came back." in done.stdout
     assert deployment.rows() == rows
     DigitsPage(page).open(deployment.url)

@@ -1,0 +1,200 @@
+"""What a new droplet begins with: the answers of the one before, and the image that served there.
+
+A droplet that has served nobody yet takes the newest copy outside it: the repository's
+(roles/copies), or a dump of backups/. Nothing is lost by that, since nothing is there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ops import backup_folder, say
+from ops.errors import Failed
+from ops.settings import Settings
+from ops.ssh import Droplet
+
+_STATE = "[ -s /opt/digits/releases.log ] && echo serves || echo new"
+# The copies of the repository, newest first; nothing without one.
+_LIST = "! command -v digits-copies >/dev/null || digits-copies list"
+# The answers, and how many of them came in the last day that has any.
+_COUNT = (
+    'docker exec digits-db-1 psql --username=digits --no-align --tuples-only --command "SELECT '
+    "count(*), count(*) FILTER (WHERE predicted_at > (SELECT max(predicted_at) FROM predictions) "
+    "- interval '1 day') FROM predictions\""
+)
+# Images that only one droplet had: built here, and brought there by a release.
+_LOCAL = re.compile(r"127\.0\.0\.1:|sha256:|[^/]+$")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A copy to begin with: a dump that is here, or, without a file, the repository's newest."""
+
+    at: datetime | None
+    shown: str
+    file: Path | None = None
+    image: str = ""
+    commit: str = ""
+
+    def __str__(self) -> str:
+        if self.at is None:
+            return self.shown
+        age = backup_folder.in_words(datetime.now(UTC) - self.at)
+        return f"{self.shown}, of {self.at:%F %H:%M} UTC, {age} old"
+
+
+def need_an_answer(settings: Settings) -> None:
+    """See, before a new droplet is made, that it is known what it begins with. Raises Failed."""
+    if settings.restore not in ("", "newest", "none"):
+        backup_folder.readable(settings, settings.restore)
+    here = backup_folder.newest(settings)
+    if here and not settings.restore and not say.somebody_is_there():
+        raise Failed(
+            f"A new droplet is to be made, and there is a copy of what was logged: {_here(here)}. "
+            "Nobody is there to be asked whether it begins with that. Nothing was changed.",
+            "Say it: the same command with RESTORE=newest, or with RESTORE=none",
+        )
+
+
+def bring_back(settings: Settings, droplet: Droplet) -> Settings:
+    """Give a droplet that has served nobody yet what the one before had. Raises Failed.
+
+    Returns the settings for its first release: with the image that served, if it is to be had.
+    """
+    if droplet.must(_STATE).strip() == "serves":
+        if settings.restore:
+            say.line(
+                "RESTORE is for a new droplet, and this one serves: nothing was restored. "
+                f"For that: {settings.verb('restore FILE=...')}"
+            )
+        return settings
+    if settings.restore == "none":
+        return settings
+    by_name = settings.restore not in ("", "newest")
+    sources = [] if by_name else _sources(settings, droplet)
+    chosen = _chosen(settings, sources)
+    if chosen is None:
+        return settings
+    say.phase("What the droplet before had logged")
+    _restore(settings, droplet, chosen, sources)
+    image = next((source for source in sources if source.image), None)
+    return _with_image(settings, droplet, image) if image else settings
+
+
+def _here(dump: backup_folder.Dump) -> str:
+    return str(Source(dump.made, dump.shown))
+
+
+def _sources(settings: Settings, droplet: Droplet) -> list[Source]:
+    """What there is, the newest first."""
+    found = []
+    listed = droplet.run(_LIST, stdout=subprocess.PIPE)
+    if listed.status != 0:
+        # A droplet that began empty since its copies could not be asked would be a loss.
+        raise Failed(
+            "The repository of copies cannot be asked, why is above; nothing was restored, and "
+            "nothing serves yet.",
+            "Mend it, then run the same command again. Or begin without it: the same command with "
+            "RESTORE=backups/... or RESTORE=none",
+        )
+    words = (listed.printed.splitlines() or [""])[0].split("\t")
+    if len(words) == 5:
+        at = datetime.strptime(words[1], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        shown = f"the repository's newest copy ({words[2]} answers)"
+        found.append(Source(at, shown, image=words[3], commit=words[4]))
+    image, commit = backup_folder.what_served(settings)
+    found += [
+        Source(dump.made, dump.shown, dump.file, image, commit)
+        for dump in backup_folder.dumps(settings)
+    ]
+    return sorted(found, key=lambda source: source.at or datetime.now(UTC), reverse=True)
+
+
+def _chosen(settings: Settings, sources: list[Source]) -> Source | None:
+    """The one to restore; None for none. Raises Failed."""
+    answer = settings.restore
+    if not sources and answer in ("", "newest"):
+        if answer:
+            raise Failed(
+                "There is no copy to begin with, neither in a repository nor in "
+                f"{os.path.relpath(backup_folder.folder(settings))}. Nothing serves yet.",
+                "If it may begin with nothing: the same command with RESTORE=none",
+            )
+        return None
+    if not answer:
+        say.line(f"This droplet is new. The newest copy outside it: {sources[0]}.")
+        for source in sources[1:2]:
+            say.line(f"The one before that: {source}.")
+        given = say.ask("Begin with it? Type newest, none, or the name of a dump: ")
+        if given is None:
+            raise Failed(
+                "Nobody is there to be asked whether the droplet begins with that. It is set up, "
+                "and nothing serves yet.",
+                "Say it: the same command with RESTORE=newest, or with RESTORE=none",
+            )
+        answer = given
+    if answer == "none":
+        return None
+    if answer == "newest":
+        return sources[0]
+    file = backup_folder.readable(settings, answer)
+    dump = backup_folder.named(file)
+    return Source(dump.made if dump else None, answer, file)
+
+
+def _restore(settings: Settings, droplet: Droplet, chosen: Source, sources: list[Source]) -> None:
+    """Put it back, or, if it cannot be, the newest one before it that can. Raises Failed."""
+    asked_for_one = settings.restore not in ("", "newest")
+    others = [] if asked_for_one else [source for source in sources if source != chosen]
+    for source in (chosen, *others):
+        say.line(f"Restoring {source}")
+        if source.file is None:
+            status = droplet.run("digits-copies restore").status
+        else:
+            with source.file.open("rb") as content:
+                status = droplet.run("digits-restore", stdin=content).status
+        if status == 0:
+            _say_what_came_back(droplet, source)
+            return
+        say.line("That one could not be restored; why is above.")
+    raise Failed(
+        "No copy could be restored; the reasons are above. The droplet is set up, and nothing "
+        "serves yet.",
+        "Name a good one: the same command with RESTORE=backups/... Or begin with nothing: "
+        "RESTORE=none",
+    )
+
+
+def _say_what_came_back(droplet: Droplet, source: Source) -> None:
+    counted = re.fullmatch(r"(\d+)\|(\d+)", droplet.must(_COUNT).strip())
+    count, last_day = map(int, counted.groups() if counted else (0, 0))
+    lost = "Lost is what was logged after that copy was made"
+    if source.at:
+        age = datetime.now(UTC) - source.at
+        pace = round(last_day * age.total_seconds() / 86400)
+        lost = (
+            f"Lost is at most what was logged after {source.at:%F %H:%M} UTC, "
+            f"{backup_folder.in_words(age)} ago: {pace} answers at the pace of the last day"
+        )
+    say.done(f"{count} answers came back. {lost}.")
+
+
+def _with_image(settings: Settings, droplet: Droplet, source: Source) -> Settings:
+    """The settings with the image that served, if nothing else is wanted and it can be had."""
+    if settings.image or _LOCAL.match(source.image):
+        return settings
+    say.line(f"The image that served was {source.image}, commit {source.commit}.")
+    # With a login, digits-release pulls it; without, it has to be public.
+    public = settings.registry_user or (
+        droplet.run(f"docker pull --quiet {shlex.quote(source.image)} >/dev/null").status == 0
+    )
+    if not public:
+        say.line("It cannot be pulled, so what is here is built and released instead.")
+        return settings
+    return settings.but(image=source.image, commit=source.commit)

@@ -1,0 +1,44 @@
+"""The copies of what is logged that outlive the droplet."""
+
+from __future__ import annotations
+
+from ops import backup_folder, outside, prices
+from ops.cloud import CloudError
+from ops.doctor.findings import Patient, Skipped, Warned
+from ops.errors import Failed
+from ops.ssh import Droplet
+
+
+def of_the_droplet(patient: Patient) -> str:
+    """DigitalOcean's own backups, and what they cost."""
+    often = patient.settings.droplet_backups
+    if often not in prices.BACKUPS:
+        raise Failed(
+            f"TF_VAR_backups={often} is neither off, weekly nor daily.",
+            "export TF_VAR_backups=weekly",
+        )
+    if often == "off":
+        return "DigitalOcean's own are off"
+    share = prices.BACKUPS[often]
+    try:
+        size = patient.cloud.sizes()[patient.settings.terraform_variable("size")]
+    except (CloudError, LookupError):
+        return f"DigitalOcean makes them {often}, for {share:.0%} of the droplet's price"
+    price = f"${size.dollars_a_month * share:.2f} a month"
+    return f"DigitalOcean makes them {often}: {share:.0%} of the droplet's price, {price} more"
+
+
+def outside_the_droplet(patient: Patient) -> str:
+    """The newest one, and how old it is."""
+    settings = patient.settings
+    if patient.droplet is None:
+        if dump := backup_folder.newest(settings):
+            age = backup_folder.in_words(dump.age)
+            raise Skipped(f"no droplet to ask; the newest here is {age} old: {dump.shown}")
+        raise Skipped("needs a running droplet")
+    if not patient.reached:
+        raise Skipped("needs ssh")
+    copy = outside.newest(settings, Droplet(settings, patient.need_droplet()).ask)
+    if warning := outside.warning(settings, copy):
+        raise Warned(*warning)
+    return f"the newest one outside the droplet is {copy}"

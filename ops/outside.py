@@ -1,0 +1,58 @@
+"""The newest copy of the log that is not on the droplet: what is left when the droplet is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ops import backup_folder
+from ops.settings import Settings
+
+# Up to when the repository holds all that was logged, in seconds since 1970 (roles/copies).
+_COMPLETE = "stat --format %Y /var/lib/digits/copies/complete 2>/dev/null || true"
+
+
+@dataclass(frozen=True, order=True)
+class Copy:
+    """A copy that outlives the droplet: up to when it holds everything, and where it is."""
+
+    at: datetime
+    where: str
+
+    @property
+    def age(self) -> timedelta:
+        """How old it is."""
+        return datetime.now(UTC) - self.at
+
+    @property
+    def is_old(self) -> bool:
+        """Whether that is worth a warning."""
+        return self.age > backup_folder.OLD
+
+    def __str__(self) -> str:
+        return f"{backup_folder.in_words(self.age)} old: {self.where}"
+
+
+def newest(settings: Settings, ask: Callable[[str], str]) -> Copy | None:
+    """The newest one; None if there is none. `ask` asks the droplet, and may raise Failed."""
+    found = []
+    if dump := backup_folder.newest(settings):
+        found.append(Copy(dump.made, f"{dump.shown}, on this machine"))
+    complete = ask(_COMPLETE).strip()
+    if complete.isdigit():
+        found.append(Copy(datetime.fromtimestamp(int(complete), UTC), "the repository of copies"))
+    return max(found, default=None)
+
+
+def warning(settings: Settings, copy: Copy | None) -> tuple[str, str] | None:
+    """What is wrong with having this one or none, and what to do; None if nothing is."""
+    if copy and not copy.is_old:
+        return None
+    what = (
+        f"The newest copy outside the droplet is {backup_folder.in_words(copy.age)} old "
+        f"({copy.where}): what was logged since is lost if the droplet is."
+        if copy
+        else "There is no copy outside the droplet: if it is lost, so are all answers."
+    )
+    return what, f"Make one: {settings.verb('backup')}"

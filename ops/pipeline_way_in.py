@@ -1,0 +1,72 @@
+"""The pipeline's way into the droplet: its key let in there, the host key that GitHub knows."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from ops import github, say
+from ops.errors import Failed
+from ops.settings import Settings
+from ops.ssh import Droplet, pinned_keys
+
+# The key goes over stdin; grep keeps the second run from adding it again.
+_LET_IN = """read -r key
+grep -qxF "$key" /root/.ssh/authorized_keys && echo "The droplet lets it in already." && exit
+printf "%s\\n" "$key" >>/root/.ssh/authorized_keys && echo "The droplet lets it in now."
+"""
+
+
+def let_in(droplet: Droplet, public: Path) -> None:
+    """Let this public key in on the droplet. Raises Failed."""
+    droplet.show(_LET_IN, stdin=public.read_bytes())
+
+
+def pinned_lines(settings: Settings, ip: str) -> str:
+    """The lines of the pinned host keys that are the droplet's. Raises Failed."""
+    done = subprocess.run(
+        ["ssh-keygen", "-F", ip, "-f", settings.pins], capture_output=True, text=True, check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    if not lines:
+        raise Failed(
+            f"The droplet's host key is not in {settings.pins}.",
+            f"Run this where {settings.verb('deploy')} ran, or look at the droplet once: "
+            f"{settings.verb('status')}",
+        )
+    return "\n".join(lines)
+
+
+def renew(settings: Settings, droplet: Droplet) -> None:
+    """Give the pipeline its way into a droplet that was made anew. Raises Failed.
+
+    Does nothing where there is no pipeline, or where it knows this droplet.
+    """
+    public = settings.pipeline_key.with_name(f"{settings.pipeline_key.name}.pub")
+    if not public.exists():
+        return
+    is_another = public.read_text().split()[1] not in droplet.must("cat /root/.ssh/authorized_keys")
+    if is_another:
+        say.line()
+        say.line("This is another droplet than the pipeline knows.")
+        let_in(droplet, public)
+    told = None if github.why_not_asked() else github.variable("DROPLET_HOST_KEY")
+    if told is None:
+        if is_another:
+            say.line(f"GitHub has to know its host key: {settings.verb('pipeline')}")
+        return
+    # Without one, no pipeline deploys this.
+    if not told or _keys(told) & pinned_keys(droplet.ip, settings.pins):
+        return
+    try:
+        github.set_variable("DROPLET_HOST_KEY", pinned_lines(settings, droplet.ip))
+    except Failed as error:
+        say.failure(error)
+        say.line(f"GitHub does not know its host key yet: {settings.verb('pipeline')}")
+        return
+    say.line("GitHub knows its host key now: the next push goes through.")
+
+
+def _keys(told: str) -> set[str]:
+    """The keys in lines of known_hosts, whatever address they are for."""
+    return {words[2] for line in told.splitlines() if len(words := line.split()) > 2}

@@ -1,0 +1,95 @@
+"""The server: moto, the S3 of many a test, behind a check of who may do what.
+
+moto has a check of its own, but computes another signature than restic does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+Environ = dict[str, Any]
+_CREDENTIAL = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=([^/]+)/([^/]+/[^/]+/[^/]+/aws4_request), ?"
+    r"SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})"
+)
+_ERROR = "<?xml version='1.0'?><Error><Code>{0}</Code><Message>{0}</Message></Error>"
+
+
+class ObjectStore:
+    """An S3 server that knows the account's keys: those in the API's state, a file."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request, or refuse it as S3 does."""
+        refusal = self._refusal(environ)
+        if refusal is None:
+            answer: Iterable[bytes] = self._moto(environ, start_response)
+            return answer
+        body = _ERROR.format(refusal).encode()
+        headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
+        start_response("403 Forbidden", headers)
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+
+    def _refusal(self, environ: Environ) -> str | None:
+        """S3's word for why not; None if it may."""
+        signed = _CREDENTIAL.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
+        if not signed:
+            return "AccessDenied"
+        key = json.loads(self._state.read_text())["spaces_keys"].get(signed[1])
+        if key is None:
+            return "InvalidAccessKeyId"
+        if not hmac.compare_digest(_signature(environ, key["secret_key"], signed), signed[4]):
+            return "SignatureDoesNotMatch"
+        bucket = environ["PATH_INFO"].split("/")[1]
+        return None if _may(key, bucket, environ["REQUEST_METHOD"]) else "AccessDenied"
+
+
+def _may(key: dict[str, Any], bucket: str, method: str) -> bool:
+    """Whether a key may do this in a bucket."""
+    for grant in key["grants"]:
+        if grant["permission"] == "fullaccess":
+            return True
+        if grant["bucket"] == bucket:
+            return grant["permission"] == "readwrite" or method in ("GET", "HEAD")
+    return False
+
+
+def _signature(environ: Environ, secret: str, signed: re.Match[str]) -> str:
+    """What the request would be signed with: version 4 of Amazon's signatures."""
+    names = signed[3].split(";")
+    query = sorted(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+    request = "\n".join(
+        (
+            environ["REQUEST_METHOD"],
+            quote(unquote(environ["REQUEST_URI"].split("?")[0]), safe="/-_.~"),
+            "&".join(f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}" for k, v in query),
+            *(f"{name}:{_header(environ, name)}" for name in names),
+            "",
+            signed[3],
+            environ.get("HTTP_X_AMZ_CONTENT_SHA256", "UNSIGNED-PAYLOAD"),
+        )
+    )
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    text = "\n".join(("AWS4-HMAC-SHA256", environ.get("HTTP_X_AMZ_DATE", ""), signed[2], digest))
+    made = f"AWS4{secret}".encode()
+    for part in (*signed[2].split("/"), text):
+        made = hmac.new(made, part.encode(), hashlib.sha256).digest()
+    return made.hex()
+
+
+def _header(environ: Environ, name: str) -> str:
+    key = name.upper().replace("-", "_")
+    plain = key in ("CONTENT_TYPE", "CONTENT_LENGTH")
+    return " ".join(str(environ.get(key if plain else f"HTTP_{key}", "")).split())

@@ -1,0 +1,109 @@
+"""A Space for copies: Terraform makes and removes it, and the droplet's key opens it alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.infra import conformance
+from tests.infra.conftest import ROOT, Api, Project, Terraform, environment
+
+BUCKET = {"TF_VAR_backup_bucket": "my-copies"}
+APPLY = ("apply", "-auto-approve", "-input=false")
+
+
+@pytest.fixture
+def spaces(api: Api, tmp_path: Path) -> Iterator[str]:
+    """What stands in for Spaces; where it is."""
+    python = str(environment("spaces"))
+    command = [python, "-m", "rehearsal.spaces", "127.0.0.1", str(api.folder / "state.json")]
+    with (tmp_path / "spaces.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
+    yield process.stdout.readline().split("ready: ")[1].strip()
+    process.terminate()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.fixture
+def with_bucket(terraform: Terraform, spaces: str) -> Terraform:
+    terraform.settings |= BUCKET | {"SPACES_ENDPOINT_URL": spaces}
+    return terraform
+
+
+def grants(api: Api) -> dict[str, list[dict[str, str]]]:
+    return {key["name"]: key["grants"] for key in api.call("GET", "spaces/keys").json()["keys"]}
+
+
+def test_from_a_name_to_a_bucket_and_back(with_bucket: Terraform, api: Api) -> None:
+    planned = with_bucket.good("plan", "-input=false")
+    assert "Plan: 10 to add" in planned
+    applied = with_bucket.good(*APPLY)
+    state = json.loads((with_bucket.folder / "terraform.tfstate").read_text())
+    key = state["outputs"]["backup_key"]["value"]
+    for text in (planned, applied, with_bucket.good("output")):
+        assert key["secret_key"] not in text
+    assert grants(api) == {
+        "digits-terraform": [{"bucket": "", "permission": "fullaccess"}],
+        "digits-copies": [{"bucket": "my-copies", "permission": "readwrite"}],
+    }
+    assert "No changes." in with_bucket.good("plan", "-input=false")
+    with_bucket.good("destroy", "-auto-approve", "-input=false")
+    assert grants(api) == {}
+    assert conformance.check(api.journal) == []
+
+
+def test_without_a_name_there_is_none_of_it(terraform: Terraform, api: Api) -> None:
+    planned = terraform.good("plan", "-input=false")
+    assert "Plan: 7 to add" in planned
+    assert "spaces" not in planned
+    terraform.good(*APPLY)
+    assert grants(api) == {}
+
+
+@pytest.mark.parametrize("name", ["My-Copies", "a", "my_copies", "-copies", "x" * 64])
+def test_a_name_that_no_space_may_have(prepared: Terraform, name: str) -> None:
+    done = prepared.run("plan", "-input=false", TF_VAR_backup_bucket=name)
+    assert done.returncode != 0
+    assert "3 to 63 small letters" in done.stdout
+
+
+def test_a_bucket_whose_name_is_not_set_any_more_is_not_removed(
+    project: Project, api: Api, spaces: str
+) -> None:
+    project.without("ops/verbs/release.py")
+    project.ssh_says("exit 0")
+    settings = {"SPACES_ENDPOINT_URL": spaces, "RESTORE": "none"}
+    made = project.verb("deploy", **BUCKET, **settings)
+    assert made.returncode == 0
+    assert f"Hourly copies of what is logged: s3:{spaces}/my-copies" in made.stdout
+    assert "A Space costs $5 a month" in made.stdout
+    secret = next(iter(json.loads((api.folder / "state.json").read_text())["spaces_keys"].values()))
+    assert secret["secret_key"] not in made.stdout
+
+    refused = project.verb("deploy", **settings)
+    assert refused.returncode != 0
+    assert "Copies go to the Space my-copies" in refused.stdout
+    assert "export TF_VAR_backup_bucket=my-copies" in refused.stdout
+    assert len(grants(api)) == 2
+
+    meant = project.verb("deploy", DROP_COPIES="yes", **settings)
+    assert meant.returncode == 0
+    assert grants(api) == {}
+
+
+def test_destroy_removes_it_whether_or_not_its_name_is_set(
+    project: Project, api: Api, spaces: str
+) -> None:
+    project.without("ops/verbs/release.py")
+    project.ssh_says("exit 0")
+    settings = {"SPACES_ENDPOINT_URL": spaces, "RESTORE": "none"}
+    assert project.verb("deploy", **BUCKET, **settings).returncode == 0
+    done = project.verb("destroy", CONFIRM="digits", BACKUP="no", **settings)
+    assert done.returncode == 0
+    assert grants(api) == {}

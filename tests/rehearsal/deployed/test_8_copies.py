@@ -1,0 +1,190 @@
+"""Hourly copies outside the droplet: made, tested, restored; and the droplet that is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.crowd import visiting
+from tests.rehearsal.deployment import ROOT, STATE, Deployment, run, url_in
+
+pytestmark = pytest.mark.timeout(1200)
+BUCKET = {"TF_VAR_backup_bucket": "rehearsed-copies"}
+PLACE = "/etc/digits/copies"
+STATE_OF_COPIES = "/var/lib/digits/copies"
+
+
+def deploy(*words: str, **env: str) -> str:
+    done = run("make", "deploy", "TARGET=rehearsal", *words, **env)
+    assert done.returncode == 0
+    return done.stdout
+
+
+def psql(deployment: Deployment, statement: str) -> None:
+    command = "docker exec digits-db-1 psql --quiet --username digits --command"
+    deployment.ssh(f"{command} {shlex.quote(statement)}")
+
+
+def log_more(deployment: Deployment) -> None:
+    psql(deployment, "INSERT INTO predictions VALUES (now(), 1, 2)")
+
+
+def said_by(deployment: Deployment, command: str) -> str:
+    return deployment.ssh(f"{command} 2>&1 || echo failed")
+
+
+@pytest.fixture(scope="module")
+def copied(deployment: Deployment) -> Iterator[Deployment]:
+    """The deployment with a Space for its copies, which goes again at the end."""
+    log_more(deployment)
+    deploy(**BUCKET)
+    yield deployment
+    deploy(COPIES_REPOSITORY="none", DROP_COPIES="yes")
+    assert deployment.ssh(f"test -e {PLACE} && echo there || true") == ""
+
+
+def test_copies_over_sftp(deployment: Deployment) -> None:
+    """To the droplet's own sshd, as to any."""
+    key = STATE / "copies_key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    public = key.with_suffix(".pub").read_text().strip()
+    deployment.ssh(f"echo {shlex.quote(public)} >>/root/.ssh/authorized_keys; mkdir -p /srv/copies")
+    log_more(deployment)
+    sftp = {"COPIES_REPOSITORY": "sftp:root@127.0.0.1:/srv/copies", "COPIES_SSH_KEY": str(key)}
+    said = deploy(**sftp)
+    assert f"Copied to {sftp['COPIES_REPOSITORY']}: {len(deployment.rows())} answers." in said
+    assert "Keep it somewhere else, too" in said
+    assert "Nothing was logged since the last copy." in said_by(deployment, "digits-copies hourly")
+    assert "restores, with" in said_by(deployment, "digits-copies test")
+
+    log_more(deployment)
+    deployment.ssh("mv /srv/copies /srv/away && touch /srv/copies")
+    said = said_by(deployment, "digits-copies hourly")
+    assert said.endswith("failed\n")
+    assert "Nothing that is logged was changed." in said
+    deployment.ssh("rm /srv/copies && mv /srv/away /srv/copies")
+
+    # Without the setting the droplet goes on; told to, it stops.
+    assert "Copied to" not in deploy()
+    assert "Copied to" in said_by(deployment, "digits-copies hourly")
+    deploy(COPIES_REPOSITORY="none")
+    assert deployment.ssh(f"test -e {PLACE} && echo there || true") == ""
+    assert deployment.ssh("ls /srv/copies").split(), "what was copied stays"
+
+
+def test_an_hourly_copy_to_a_space_of_our_own(copied: Deployment) -> None:
+    assert "digits-copies.timer" in copied.ssh("systemctl list-timers --no-legend")
+    log_more(copied)
+    copied.ssh("systemctl start digits-copies.service")
+    assert f"\t{len(copied.rows())}\t" in copied.ssh("digits-copies list").splitlines()[0]
+    copied.ssh("systemctl start digits-copies-test.service")
+    said = run("make", "status", "TARGET=rehearsal").stdout
+    assert re.search(
+        rf"^copies +\S+Z, {len(copied.rows())} answers, in s3:http", said, re.MULTILINE
+    )
+    assert re.search(r"^restore test +\S+Z ok: the copy of \S+ restores", said, re.MULTILINE)
+    assert re.search(r"^copy outside +\d+ \w+ old: the repository", said, re.MULTILINE)
+    assert "0\n" in copied.ssh("docker exec digits-db-1 psql -U digits -Atc \"SELECT count(*)"
+                               " FROM pg_database WHERE datname LIKE '%test%'\"")  # fmt: skip
+
+
+def test_its_secrets_are_nowhere_else(copied: Deployment) -> None:
+    state = json.loads((STATE / "terraform/terraform.tfstate").read_text())
+    key = state["outputs"]["backup_key"]["value"]["secret_key"]
+    password = (STATE / "copies_password").read_text().strip()
+    assert (STATE / "copies_password").stat().st_mode & 0o777 == 0o600
+    modes = copied.ssh(f"stat --format '%a %n' {PLACE} {PLACE}/*").splitlines()
+    assert f"700 {PLACE}" in modes
+    assert {line.split()[0] for line in modes[1:]} == {"600"}
+    again = run("make", "deploy", "TARGET=rehearsal", **BUCKET).stdout
+    for secret in (key, password):
+        assert secret not in again
+        found = copied.ssh(
+            f"grep -rlF {secret} /etc /opt /var/log /var/lib/digits /run /root 2>/dev/null || true"
+        ).split()
+        assert all(file.startswith(PLACE) for file in found), found
+        assert copied.ssh(f"journalctl --no-pager | grep -cF {secret} || true").strip() == "0"
+    log_more(copied)
+    words = copied.ssh(
+        "digits-copies now >/dev/null & sleep 1; for i in 1 2 3 4 5 6; do"
+        " cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; sleep 0.3; done; wait"
+    )
+    assert "restic" in words
+    assert key not in words
+    assert password not in words
+
+
+def test_what_goes_wrong_is_said_and_changes_nothing(copied: Deployment) -> None:
+    log_more(copied)
+    rows = copied.rows()
+    env, pw = f"{PLACE}/env", f"{PLACE}/password"
+    copied.ssh(f"cp {env} /root/env; cp {pw} /root/pw")
+    wrong = {
+        f"echo other >{pw}": "the password does not open the repository",
+        f"sed -i s/^AWS_ACCESS_KEY_ID=.*/AWS_ACCESS_KEY_ID=DO0/ {env}": "its key is wrong",
+        f"sed -i s/rehearsed-copies/another-bucket/ {env}": "does not let the droplet in",
+        f"sed -i s/:[0-9]*.rehearsed/:9\\\\/rehearsed/ {env}": "does not answer",
+    }
+    try:
+        for spoil, reason in wrong.items():
+            copied.ssh(spoil)
+            said = said_by(copied, "digits-copies hourly")
+            copied.ssh(f"cp /root/env {env}; cp /root/pw {pw}")
+            assert reason in said
+            assert said.endswith("failed\n")
+            assert reason in copied.ssh(f"cat {STATE_OF_COPIES}/failed")
+    finally:
+        copied.ssh(f"mv /root/env {env}; mv /root/pw {pw}")
+    assert copied.rows() == rows
+    assert "Copied to" in said_by(copied, "digits-copies hourly")
+    assert copied.ssh(f"ls {STATE_OF_COPIES}").split().count("failed") == 0
+
+
+def test_the_droplet_is_gone_and_comes_back(copied: Deployment) -> None:
+    with visiting(copied.url, 10) as crowd:
+        time.sleep(10)
+        copied.ssh("systemctl start digits-copies.service")
+        at_the_copy = len(copied.rows())
+        time.sleep(5)
+        answered, gone_at = crowd.answers, time.monotonic()
+        _delete_the_droplet()
+        time.sleep(5)
+        refused = run("make", "deploy", "TARGET=rehearsal", **BUCKET)
+        said = deploy("RESTORE=newest", **BUCKET)
+        minutes = (time.monotonic() - gone_at) / 60
+        time.sleep(10)
+    # What came since is from these visitors, who came back by themselves.
+    back = re.search(r"(\d+) answers came back\. Lost is at most what was logged after", said)
+    assert back
+    assert at_the_copy <= int(back[1])
+    assert refused.returncode != 0
+    assert url_in(said) == copied.url
+    assert crowd.answers > answered
+    assert len(copied.rows()) > int(back[1])
+    print(f"MEASURED: {back[1]} answers back, {minutes:.1f} minutes without a page")
+
+
+def _delete_the_droplet() -> None:
+    """As in DigitalOcean's control panel."""
+    url, token = ((STATE / name).read_text().strip() for name in ("api-url", "token"))
+    session = requests.Session()
+    session.trust_env = False
+    session.headers["Authorization"] = f"Bearer {token}"
+    [droplet] = session.get(f"{url}/v2/droplets", timeout=30).json()["droplets"]
+    session.delete(f"{url}/v2/droplets/{droplet['id']}", timeout=120).raise_for_status()
+
+
+def test_the_image_holds_no_secret(copied: Deployment) -> None:
+    password = (STATE / "copies_password").read_text().strip()
+    history = copied.ssh("docker inspect $(docker ps --quiet)")
+    assert password not in history
+    assert not list((ROOT / "app").rglob("*copies*"))
+    assert os.environ.get("COPIES") is None
