@@ -131,7 +131,13 @@ def test_red_until_all_is_well_again(trouble: Path) -> None:
 
 
 def test_the_nightly_backup_turns_it_red_and_green() -> None:
-    unit = (ROOT / "infra/ansible/roles/app/files/digits-backup.service").read_text()
-    assert "OnFailure=digits-trouble@%N.service\nOnSuccess=digits-well@%N.service\n" in unit
+    roles = ROOT / "infra/ansible/roles"
+    for unit in (
+        "app/files/digits-backup",
+        "copies/files/digits-copies",
+        "copies/files/digits-copies-test",
+    ):
+        text = (roles / f"{unit}.service").read_text()
+        assert "OnFailure=digits-trouble@%N.service\nOnSuccess=digits-well@%N.service\n" in text
     served = (ROOT / "infra/ansible/roles/web/templates/digits-app.conf.j2").read_text()
     assert "if (-f /var/lib/digits/trouble)" in served

@@ -140,7 +140,7 @@ def test_make_ends_with_2_and_names_the_number() -> None:
     assert "scripts/in ops -m ops drift" in page
 
 
-@pytest.mark.parametrize("role", ["base", "docker", "web", "app"])
+@pytest.mark.parametrize("role", ["base", "docker", "web", "app", "copies"])
 def test_what_only_looks_looks_in_check_mode_too(role: str) -> None:
     """A command that is skipped there registers nothing that later tasks could go by."""
     found = []
