@@ -17,7 +17,7 @@ from ops.belongings import KINDS, Belonging
 from ops.cloud import CONTROL_PANEL, Cloud
 from ops.errors import Failed
 from ops.settings import Settings
-from ops.state import Resource, deployed_name
+from ops.state import BUCKET, Resource, deployed_name
 
 # Where Terraform's configuration has its place for each kind of thing.
 ADDRESSES = {
@@ -27,6 +27,7 @@ ADDRESSES = {
     "firewall": "digitalocean_firewall.app",
     "ssh key": "digitalocean_ssh_key.deploy",
     "tag": "digitalocean_tag.app",
+    "space": f"{BUCKET}.copies[0]",
 }
 # A tag is made as often as one likes: it is the same tag.
 _IN_NO_WAY = ("tag",)

@@ -21,6 +21,7 @@ KINDS = {
     "digitalocean_uptime_check": "uptime check",
     "digitalocean_monitor_alert": "alert",
     "digitalocean_spaces_bucket": "space",
+    "digitalocean_spaces_key": "spaces key",
 }
 # What a project's list calls a reserved IP: its old name, and its new one.
 _RESERVED = ("floatingip", "reservedip")
@@ -108,7 +109,7 @@ def _alerts(cloud: Cloud, name: str) -> list[Belonging]:
 
 
 def _if_it_may(cloud: Cloud, path: str, key: str) -> list[dict[str, Any]]:
-    """A list that a deployment without alerts has no need of: a token may lack the scope."""
+    """A list that only alerts or a Space have need of: a token may lack the scope."""
     try:
         return cloud.listed(path, key)
     except CloudError as error:
@@ -133,14 +134,8 @@ def _addresses(cloud: Cloud, droplets: set[str], state: list[Resource]) -> list[
     ]
 
 
-def _spaces(cloud: Cloud, name: str) -> list[Belonging]:
+def _spaces(keys: list[dict[str, Any]], name: str) -> list[Belonging]:
     """The Space of its copies: known by the droplet's key to it, since the API lists no Spaces."""
-    try:
-        keys = cloud.listed("spaces/keys", "keys")
-    except CloudError as error:
-        if error.status == 403:  # a token that never made one
-            return []
-        raise
     named = {
         grant["bucket"]
         for key in keys
@@ -149,6 +144,25 @@ def _spaces(cloud: Cloud, name: str) -> list[Belonging]:
     }
     note = f"with all copies of what was logged, ${prices.SPACE:g} a month"
     return [Belonging("space", bucket, bucket, note, billed=True) for bucket in sorted(named)]
+
+
+def _keys_to_spaces(keys: list[dict[str, Any]], name: str) -> list[Belonging]:
+    """The keys that Terraform makes (infra/terraform/backup_bucket.tf), here or elsewhere."""
+    notes = {f"{name}-copies": "opens the Space of copies", f"{name}-terraform": "opens all Spaces"}
+    return [
+        Belonging("spaces key", key["access_key"], key["name"], notes[key["name"]])
+        for key in keys
+        if key["name"] in notes
+    ]
+
+
+def keys_to_nothing(cloud: Cloud, name: str, gone: set[str]) -> list[str]:
+    """The deployment's keys that open nothing but a Space that is gone. Raises CloudError."""
+    return [
+        str(key["access_key"])
+        for key in _if_it_may(cloud, "spaces/keys", "keys")
+        if key["name"] == f"{name}-copies" and {one["bucket"] for one in key["grants"]} <= gone
+    ]
 
 
 def idle_addresses(cloud: Cloud) -> list[str]:
@@ -169,7 +183,8 @@ def of(cloud: Cloud, name: str, state: list[Resource] | None = None) -> list[Bel
     ]
     grouped = [belonging for project in projects for belonging in _in_project(cloud, project)]
     tagged += _addresses(cloud, {one.key for one in tagged if one.kind == "droplet"}, state or [])
-    tagged += _spaces(cloud, name)
+    to_spaces = _if_it_may(cloud, "spaces/keys", "keys")
+    tagged += _spaces(to_spaces, name)
     known = {belonging.identity for belonging in tagged}
     # The list of a project may lag behind and still name what is gone.
     alive = _alive(cloud)
@@ -179,7 +194,8 @@ def of(cloud: Cloud, name: str, state: list[Resource] | None = None) -> list[Bel
         if belonging.identity not in known
         and (belonging.kind not in ("droplet", "reserved ip") or belonging.identity in alive)
     ]
-    return billed + _alerts(cloud, name) + _free_of_charge(cloud, name, projects)
+    free = _keys_to_spaces(to_spaces, name) + _free_of_charge(cloud, name, projects)
+    return billed + _alerts(cloud, name) + free
 
 
 def _alive(cloud: Cloud) -> set[tuple[str, str]]:

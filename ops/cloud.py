@@ -169,6 +169,14 @@ class Cloud:
         """The list `key` of an answer, with all its pages."""
         return cast("list[dict[str, Any]]", self.get(path, **query).get(key) or [])
 
+    def delete(self, path: str) -> None:
+        """Remove what is at this path."""
+        manager = self._manager()
+        try:
+            manager.get_data(path, type="DELETE")
+        except _TROUBLE as error:
+            raise _explain(error) from error
+
     def account_status(self) -> str:
         """Ask who the token belongs to; the account's status ("active")."""
         return str(self.get("account/").get("account", {}).get("status", "unknown"))

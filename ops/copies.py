@@ -22,10 +22,11 @@ from ops.state import BUCKET, resources
 from ops.terraform import Terraform
 
 NONE = "none"
+MAKER = "digitalocean_spaces_key.maker"
 BUCKET_AND_KEYS = (
     "digitalocean_spaces_key.droplet",
     "digitalocean_spaces_bucket.copies",
-    "digitalocean_spaces_key.maker",
+    MAKER,
 )
 _DOCS = "docs/backups.md"
 
@@ -81,9 +82,14 @@ def say_where(settings: Settings, goes_to: str) -> None:
 
 def bucket_repository(settings: Settings) -> str:
     """Where restic finds the Space that Terraform makes."""
-    region = settings.bucket_region or settings.terraform_variable("region")
+    region = bucket_region(settings)
     endpoint = settings.spaces_endpoint.replace("{{.Region}}", region).rstrip("/")
     return f"s3:{endpoint}/{settings.backup_bucket}"
+
+
+def bucket_region(settings: Settings) -> str:
+    """Where that Space is: in the droplet's region, if no other is set."""
+    return settings.bucket_region or settings.terraform_variable("region")
 
 
 def guard(settings: Settings, terraform: Terraform) -> None:

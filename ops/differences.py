@@ -8,7 +8,10 @@ from typing import Any
 from ops.belongings import KINDS
 
 # What no API tells: Terraform notes it in its own state, and the account does not change.
-_NOTED_ONLY = {"digitalocean_droplet": {"resize_disk", "graceful_shutdown"}}
+_NOTED_ONLY = {
+    "digitalocean_droplet": {"resize_disk", "graceful_shutdown"},
+    "digitalocean_spaces_bucket": {"acl", "force_destroy"},
+}
 # What is set in the environment, by the attribute that shows it.
 _SETTINGS = {
     ("digitalocean_droplet", "size"): "TF_VAR_size",
@@ -28,7 +31,8 @@ def changes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 def change_nothing(plan: dict[str, Any]) -> bool:
     """Whether applying a plan would only complete what Terraform knows, after an adoption.
 
-    A key of your own is let into the account beside those of others; that the project holds the
+    A key of your own is let into the account beside those of others, and to the Space, too, since
+    the secret of one is told only once; that the project holds the
     droplet cannot be imported, and is said again; and some attributes no API tells.
     """
     return all(map(_changes_nothing, changes(plan)))
@@ -38,7 +42,7 @@ def _changes_nothing(change: dict[str, Any]) -> bool:
     kind, actions = change["type"], change["change"]["actions"]
     if kind == "digitalocean_project_resources":
         return actions in (["create"], ["update"])
-    if kind == "digitalocean_ssh_key":
+    if kind in ("digitalocean_ssh_key", "digitalocean_spaces_key"):
         return bool(actions == ["create"])
     return actions == ["update"] and not _changed(change)
 

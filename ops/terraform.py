@@ -45,10 +45,14 @@ class Terraform:
         """Run it and let it be read; whether it succeeded."""
         return subprocess.run(self._command(verb, *arguments), check=False).returncode == 0
 
-    def _ask(self, verb: str, *arguments: str | Path) -> str:
-        """What it prints. Where it fails, it has said why. Raises Failed."""
+    def _ask(self, verb: str, *arguments: str | Path, **variables: str) -> str:
+        """What it prints, given `variables`. Where it fails, it has said why. Raises Failed."""
         done = subprocess.run(
-            self._command(verb, *arguments), stdout=subprocess.PIPE, text=True, check=False
+            self._command(verb, *arguments),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=os.environ | variables,
         )
         if done.returncode != 0:
             raise Failed(f"terraform {verb} failed; its reason is above.", "Nothing was changed.")
@@ -83,16 +87,23 @@ class Terraform:
                 os.umask(old_mask)
             yield Plan(file, read_plan(self._ask("show", "-json", file)))
 
-    def take_in(self, address: str, key: str) -> None:
-        """Note in the state what the account has already; nothing there changes. Raises Failed."""
+    def take_in(self, address: str, key: str, bucket: str = "") -> None:
+        """Note in the state what the account has already; nothing there changes. Raises Failed.
+
+        `bucket` is the Space's name, if that is it: of all else, the keys to it need not be known.
+        """
         try:
-            self._ask("import", "-input=false", address, key)
+            self._ask("import", "-input=false", address, key, TF_VAR_backup_bucket=bucket)
         except Failed as failed:
             raise Failed(
                 f"Terraform could not take in {address} ({key}); its reason is above.",
                 "Nothing in your account was changed. Mend it, then run the same command again: it "
                 "goes on where it stopped.",
             ) from failed
+
+    def make_only(self, address: str) -> None:
+        """Make this one thing, if it is not there. Raises Failed."""
+        self._ask("apply", "-input=false", "-auto-approve", f"-target={address}")
 
     def forget(self, address: str) -> None:
         """Take out of the state what is no longer in the account. Raises Failed."""

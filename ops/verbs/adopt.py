@@ -1,13 +1,14 @@
 """make adopt: look after a deployment from here that was made from elsewhere.
 
 What the account has of it is noted in Terraform's state here; nothing in the account or on the
-droplet changes but two things: your own SSH key is added, and Terraform says once more that the
-project holds the droplet, which is the one thing that it cannot import.
+droplet changes but this: your own SSH key is added, and keys of your own to the Space of copies, if
+there is one; and Terraform says once more that the project holds the droplet, which is the one
+thing that it cannot import.
 """
 
 from __future__ import annotations
 
-from ops import adoption, belongings, deployment, differences, say
+from ops import adoption, belongings, copies, deployment, differences, say
 from ops.adoption import Adoption
 from ops.cloud import CONTROL_PANEL, Cloud
 from ops.doctor import before_adopt, key_can_be_added
@@ -77,6 +78,7 @@ def _find(settings: Settings) -> list[Adoption]:
             if others
             else f"Make one: {settings.verb('deploy')}",
         )
+    _refuse_a_space_that_is_not_named(settings, found)
     found += adoption.alerts(settings, there) if settings.alert_email else []
     for one in found:
         say.line(f"  {one.thing}")
@@ -94,6 +96,18 @@ def _find(settings: Settings) -> list[Adoption]:
     return found
 
 
+def _refuse_a_space_that_is_not_named(settings: Settings, found: list[Adoption]) -> None:
+    """The next `make deploy` would take it for one to remove. Raises Failed."""
+    for one in found:
+        if one.thing.kind == "space" and settings.backup_bucket != one.thing.key:
+            raise Failed(
+                f"Its copies go to the Space {one.thing.key}, and TF_VAR_backup_bucket does not "
+                "name it, so nothing was taken in.",
+                f"export TF_VAR_backup_bucket={one.thing.key}, then run this again. If the Space "
+                "is not in the droplet's region: export TF_VAR_backup_bucket_region=..., too",
+            )
+
+
 def _take_in(settings: Settings, terraform: Terraform, found: list[Adoption]) -> None:
     """Note each in the state, unless it is there. Raises Failed."""
     noted = {one.address: one.key for one in resources(settings)}
@@ -102,7 +116,13 @@ def _take_in(settings: Settings, terraform: Terraform, found: list[Adoption]) ->
         if one.address in noted:
             # Somebody else has made it anew, and what is noted here is gone.
             terraform.forget(one.address)
-        terraform.take_in(one.address, one.thing.key)
+        if one.thing.kind == "space":
+            # Spaces are asked with a key of their own, and nobody is told an old one's secret.
+            terraform.make_only(copies.MAKER)
+            place = f"{copies.bucket_region(settings)},{one.thing.key}"
+            terraform.take_in(one.address, place, bucket=one.thing.key)
+        else:
+            terraform.take_in(one.address, one.thing.key)
         say.line(f"Took in {one.thing.kind} {one.thing.name}.")
     if not new:
         say.line("Nothing to adopt: Terraform here knows all of it already.")

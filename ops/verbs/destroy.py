@@ -12,7 +12,7 @@ from ops.errors import Failed
 from ops.programs import need
 from ops.settings import Settings
 from ops.ssh import forget_host
-from ops.state import Resource, resources
+from ops.state import BUCKET, Resource, resources
 from ops.terraform import Terraform
 
 SECONDS = 15  # for the API's lists to take note of what is gone
@@ -20,11 +20,12 @@ SECONDS = 15  # for the API's lists to take note of what is gone
 
 @dataclass(frozen=True)
 class Going:
-    """What is to go: the deployment's name, what the account has of it, and its droplet."""
+    """What is to go: the deployment's name, what the account has of it, its droplet, its Spaces."""
 
     name: str
     there: list[Belonging]
     droplet: Droplet | None
+    spaces: frozenset[str] = frozenset()
 
     @property
     def ip(self) -> str | None:
@@ -55,6 +56,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
 
     say.phase("Terraform: destroy")
     got_to_the_end = terraform.destroy()
+    if got_to_the_end:
+        _remove_keys_to_nothing(settings, going)
 
     say.phase("What is left")
     nothing_is_left = _look_what_is_left(settings, going)
@@ -90,7 +93,8 @@ def _what_will_go(settings: Settings, terraform: Terraform) -> Going | None:
     if state:
         say.line(f"Terraform made, and will remove, {len(state)}:")
         terraform.show_what_there_is()
-        return Going(name, there, deployment.made_here(settings))
+        spaces = frozenset(one.name for one in state if one.kind == BUCKET)
+        return Going(name, there, deployment.made_here(settings), spaces)
     say.line(f"There is nothing to destroy: no droplet of {name}, and Terraform made nothing.")
     return None
 
@@ -130,6 +134,14 @@ def _ask(settings: Settings, name: str) -> None:
             f'"{answer}" is not the droplet\'s name, so nothing was destroyed.',
             f"Run it again and give the name: {name}",
         )
+
+
+def _remove_keys_to_nothing(settings: Settings, going: Going) -> None:
+    """Other laptops' keys to a Space that is gone: by them, it would still seem to be there."""
+    if going.spaces:
+        cloud = Cloud(settings)
+        for key in belongings.keys_to_nothing(cloud, going.name, set(going.spaces)):
+            cloud.delete(f"spaces/keys/{key}")
 
 
 def _look_what_is_left(settings: Settings, going: Going) -> bool:

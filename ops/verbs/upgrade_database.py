@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from ops import deployment, say
+from ops import backups, deployment, say
 from ops.errors import Failed
 from ops.programs import who_releases
 from ops.settings import Settings
@@ -28,6 +28,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     words = ["env", f"WAIT={settings.wait}"]
     words += ["digits-upgrade-database", who_releases(settings.released_by)]
     droplet.show(shlex.join([*words, what] if what else words))
+    backups.bring_newest(settings, droplet)
 
 
 def _what(settings: Settings) -> str:

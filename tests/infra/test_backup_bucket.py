@@ -11,6 +11,7 @@ import pytest
 
 from tests.infra import conformance
 from tests.infra.conftest import ROOT, Api, Project, Terraform, environment
+from tests.infra.test_adopt import NOTHING, clone, plan
 
 BUCKET = {"TF_VAR_backup_bucket": "my-copies"}
 APPLY = ("apply", "-auto-approve", "-input=false")
@@ -107,3 +108,38 @@ def test_destroy_removes_it_whether_or_not_its_name_is_set(
     done = project.verb("destroy", CONFIRM="digits", BACKUP="no", **settings)
     assert done.returncode == 0
     assert grants(api) == {}
+
+
+def test_a_second_laptop_adopts_it_and_removes_it_all(
+    project: Project, api: Api, spaces: str
+) -> None:
+    project.without("ops/verbs/release.py")
+    project.ssh_says("exit 0")
+    settings = {"SPACES_ENDPOINT_URL": spaces, "RESTORE": "none"}
+    assert project.verb("deploy", **BUCKET, **settings).returncode == 0
+    second = clone(project)
+
+    refused = second.verb("deploy", **BUCKET, **settings)
+    assert refused.returncode != 0
+    assert "space my-copies" in refused.stdout
+    refused = second.verb("adopt", **settings)
+    assert refused.returncode != 0
+    assert "export TF_VAR_backup_bucket=my-copies" in refused.stdout
+    assert not (second.folder / "infra/terraform/terraform.tfstate").exists()
+
+    adopted = second.verb("adopt", **BUCKET, **settings)
+    assert adopted.returncode == 0
+    assert "Took in space my-copies." in adopted.stdout
+    assert NOTHING in adopted.stdout
+    for laptop in (second, project):
+        assert plan(laptop, **BUCKET, **settings) == ""
+    for key in json.loads((api.folder / "state.json").read_text())["spaces_keys"].values():
+        assert key["secret_key"] not in adopted.stdout
+    assert "Nothing to adopt" in second.verb("adopt", **BUCKET, **settings).stdout
+
+    gone = second.verb("destroy", CONFIRM="digits", BACKUP="no", **settings)
+    assert gone.returncode == 0
+    assert "spaces key  digits-terraform" in gone.stdout.partition("Left, and free of charge")[2]
+    # The other laptop's key to all Spaces is not ours to remove; that to this one opens nothing.
+    assert list(grants(api)) == ["digits-terraform"]
+    assert conformance.check(api.journal) == []

@@ -59,6 +59,12 @@ class SpacesBucket(SdkResource):
             "endpoint": f"{region}.digitaloceanspaces.com",
         }
 
+    def do_import(self, state: State) -> State:
+        region, _, name = state["id"].partition(",")
+        if not name:
+            raise ApiError(0, "importing a Spaces bucket requires the format: <region>,<name>")
+        return self.do_read(state | {"id": name, "name": name, "region": region})
+
     def do_update(self, current: State, planned: State) -> State:
         with _s3():
             s3 = self._provider.spaces.in_region(planned["region"])
