@@ -280,8 +280,10 @@ def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
     (folder / "tmp").mkdir()
     key = folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    others = ("ANSIBLE_", "SSH_", "IMAGE", "CONFIRM", "BACKUP", "REPLACE", "RESTORE", "COPIES_")
-    others += ("DROP", "BRING_BACKUP", "NO_COLOR")
+    others = (
+        "ANSIBLE_", "SSH_", "IMAGE", "CONFIRM", "BACKUP", "REPLACE", "RESTORE", "COPIES_", "DROP",
+        "BRING_BACKUP", "NO_COLOR",
+    )  # fmt: skip
     kept = {k: v for k, v in prepared.settings.items() if not k.startswith(others)}
     made = Project(
         folder,
