@@ -80,6 +80,7 @@ def test_ready_to_deploy(project: Project, api: Api) -> None:
         "new key",
         "region",
         "size",
+        "backups",
     }
     assert {status for status, _ in found.values()} == {"ok"}
     assert "$6 a month" in found["size"][1]
