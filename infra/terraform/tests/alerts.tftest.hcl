@@ -15,12 +15,18 @@ mock_provider "digitalocean" {
   }
 }
 
+mock_provider "digitalocean" {
+  alias = "spaces"
+}
+
 variables {
   ssh_public_key_path = "./tests/fixtures/key.pub"
   # null is the default, whatever TF_VAR_... is exported where this runs.
-  name        = null
-  domain      = null
-  alert_email = null
+  name                 = null
+  domain               = null
+  alert_email          = null
+  backup_bucket        = null
+  backup_bucket_region = null
 }
 
 run "none" {
