@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .client import ApiError
 from .fields import State, not_empty, required
-from .project import assign, give_to_default, urns_of
+from .project import assign, give_to_default, move, urns_of
 from .resource import SdkResource
 
 
@@ -41,11 +41,7 @@ class ProjectResources(SdkResource):
         raise ApiError(0, f"resource digitalocean_{self.name} doesn't support import")
 
     def do_update(self, current: State, planned: State) -> State:
-        old, new = set(current["resources"] or []), set(planned["resources"] or [])
-        if old - new:
-            give_to_default(self.client, sorted(old - new))
-        if new - old:
-            assign(self.client, current["id"], sorted(new - old))
+        move(self.client, current, planned)
         return self.do_read(planned)
 
     def do_delete(self, state: State) -> None:
