@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rehearsal import places
+
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".rehearsal"
 
@@ -91,13 +93,21 @@ def url_in(output: str) -> str:
     return found[1]
 
 
-def leftovers() -> dict[str, str]:
-    """What a rehearsal makes, by kind, as this machine has it now."""
+def volumes() -> set[str]:
+    """The names of this machine's volumes."""
+    listed = subprocess.run(
+        ("docker", "volume", "ls", "--quiet"), capture_output=True, text=True, check=True
+    )
+    return set(listed.stdout.split())
+
+
+def leftovers(volumes_before: set[str]) -> dict[str, str]:
+    """What a rehearsal has made, by kind, and this machine still has."""
 
     def ask(*command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    label = "label=digits.rehearsal"
+    label = f"label={places.LABEL}"
     # This clone's alone: other tests have such an API of their own.
     processes = subprocess.run(
         ["pgrep", "--list-full", "--full", re.escape(f"{STATE}/")],
@@ -109,7 +119,7 @@ def leftovers() -> dict[str, str]:
         "containers": ask("docker", "ps", "--all", "--quiet", "--filter", label),
         "registry": ask("docker", "ps", "--all", "--quiet", "--filter", "name=digits-registry"),
         "networks": ask("docker", "network", "ls", "--quiet", "--filter", label),
-        "volumes": ask("docker", "volume", "ls", "--quiet"),
+        "volumes": " ".join(volumes() - volumes_before),
         "processes": processes.strip(),
         "state": str(STATE) if STATE.exists() else "",
     }

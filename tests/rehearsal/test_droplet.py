@@ -17,6 +17,7 @@ from rehearsal.droplet.docker import DropletError
 from rehearsal.droplet.driver import DockerDriver
 from rehearsal.offline import base_images
 from tests.conftest import need
+from tests.rehearsal.deployment import volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,12 +100,17 @@ def labelled(kind: str, label: str) -> str:
     return answer.stdout.strip()
 
 
-def volumes() -> set[str]:
-    """Every volume that Docker has."""
+def volumes_of(label: str) -> set[str]:
+    """The volumes of the containers with this label; there is one at least."""
+    names = "{{range .Mounts}}{{.Name}} {{end}}"
+    containers = labelled("container", label).split()
     answer = subprocess.run(
-        ["docker", "volume", "ls", "--quiet"], capture_output=True, text=True, check=True
-    )
-    return set(answer.stdout.split())
+        ["docker", "inspect", "--format", names, *containers],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = set(answer.stdout.split())
+    assert found
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -271,25 +277,27 @@ def test_off_changed_in_size_and_on_again(server: Server) -> None:
 def test_another_droplet_has_its_own_address_and_host_key_and_goes_without_a_trace(
     server: Server,
 ) -> None:
-    before = volumes()
+    firsts = volumes_of(server.driver.label)
     other = server.driver.create(102, "other", 1, 512, 10, IMAGE, [], None)
     assert other.public_ipv4 != server.address
+    others = volumes_of(server.driver.label) - firsts
     server.driver.destroy(102)
     server.driver.destroy(102)  # nothing is left to do
-    assert volumes() == before
+    assert others
+    assert not others & volumes()
     server.run("true")
 
 
 @pytest.mark.usefixtures("server")
 def test_cleanup_leaves_nothing() -> None:
     driver = DockerDriver(f"digits-test-{uuid4().hex[:8]}")
-    before = volumes()
     driver.create(1, "short-lived", 1, 512, 10, IMAGE, [], None)
+    its = volumes_of(driver.label)
     driver.cleanup()
     driver.cleanup()
     assert labelled("container", driver.label) == ""
     assert labelled("network", driver.label) == ""
-    assert volumes() == before
+    assert not its & volumes()
 
 
 def test_an_unknown_image_is_refused_by_name() -> None:

@@ -15,15 +15,15 @@ from tests.conftest import need
 from tests.rehearsal.deployment import (
     STATE,
     Deployment,
-    leftovers,
     run,
     trust_the_authority,
     url_in,
+    volumes,
 )
 
 
 @pytest.fixture(scope="session")
-def volumes_before() -> str:
+def volumes_before() -> set[str]:
     """The machine's volumes before the rehearsal; refuses to run over somebody's own rehearsal."""
     need(
         subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0,
@@ -36,12 +36,12 @@ def volumes_before() -> str:
         "a rehearsal is standing",
         "make destroy TARGET=rehearsal",
     )
-    return leftovers()["volumes"]
+    return volumes()
 
 
 @pytest.fixture(scope="session")
 def deployment(
-    volumes_before: str, tmp_path_factory: pytest.TempPathFactory
+    volumes_before: set[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
     """One `make deploy TARGET=rehearsal` from nothing; what is left of it is cleared away."""
     del volumes_before

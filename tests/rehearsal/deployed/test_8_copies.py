@@ -33,12 +33,95 @@ def psql(deployment: Deployment, statement: str) -> None:
     deployment.ssh(f"{command} {shlex.quote(statement)}")
 
 
+def count(deployment: Deployment) -> int:
+    statement = shlex.quote("SELECT count(*) FROM predictions")
+    return int(deployment.ssh(f"docker exec digits-db-1 psql -U digits -Atc {statement}"))
+
+
 def log_more(deployment: Deployment) -> None:
     psql(deployment, "INSERT INTO predictions VALUES (now(), 1, 2)")
 
 
 def said_by(deployment: Deployment, command: str) -> str:
     return deployment.ssh(f"{command} 2>&1 || echo failed")
+
+
+@pytest.fixture(scope="module")
+def over_sftp(deployment: Deployment) -> Deployment:
+    """The deployment with its copies on an sftp host: the droplet's own sshd, as any."""
+    key = STATE / "copies_key"
+    key.unlink(missing_ok=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    public = key.with_suffix(".pub").read_text().strip()
+    deployment.ssh(f"echo {shlex.quote(public)} >>/root/.ssh/authorized_keys; mkdir -p /srv/copies")
+    log_more(deployment)
+    sftp = {"COPIES_REPOSITORY": "sftp:root@127.0.0.1:/srv/copies", "COPIES_SSH_KEY": str(key)}
+    said = deploy(**sftp)
+    assert f"Copied to {sftp['COPIES_REPOSITORY']}: {count(deployment)} answers." in said
+    assert "Keep it somewhere else, too" in said
+    return deployment
+
+
+def test_copies_over_sftp(over_sftp: Deployment) -> None:
+    assert "Nothing was logged since the last copy." in said_by(over_sftp, "digits-copies hourly")
+    assert "restores, with" in said_by(over_sftp, "digits-copies test")
+    log_more(over_sftp)
+    over_sftp.ssh("mv /srv/copies /srv/away && touch /srv/copies")
+    said = said_by(over_sftp, "digits-copies hourly")
+    assert said.endswith("failed\n")
+    assert "Nothing that is logged was changed." in said
+    over_sftp.ssh("rm /srv/copies && mv /srv/away /srv/copies")
+    # Without the setting the droplet goes on.
+    assert "Copied to" not in deploy()
+    assert "Copied to" in said_by(over_sftp, "digits-copies hourly")
+
+
+def test_a_place_without_room_is_said(over_sftp: Deployment) -> None:
+    over_sftp.ssh(
+        f"cp {PLACE}/env /root/env; mkdir /srv/small; mount -t tmpfs -o size=64k tmpfs /srv/small"
+        f"; sed -i s,/srv/copies,/srv/small, {PLACE}/env"
+    )
+    rows = count(over_sftp)
+    said = said_by(over_sftp, "digits-copies now")
+    over_sftp.ssh(f"mv /root/env {PLACE}/env; umount /srv/small; rmdir /srv/small")
+    assert "there is no room left in sftp:root@127.0.0.1:/srv/small" in said
+    assert said.endswith("failed\n")
+    assert count(over_sftp) == rows
+    assert "Copied to" in said_by(over_sftp, "digits-copies now")
+
+
+def test_a_restore_that_is_cut_off_is_whole_or_not_at_all(over_sftp: Deployment) -> None:
+    said_by(over_sftp, "digits-copies now")
+    copied = count(over_sftp)
+    log_more(over_sftp)
+    for seconds in (1, 2, 3, 4):
+        said_by(over_sftp, f"timeout --signal KILL {seconds} digits-copies restore")
+        assert count(over_sftp) in (copied, copied + 1)
+    requests.get(f"{over_sftp.url}/health", timeout=20).raise_for_status()
+    over_sftp.ssh("digits-copies restore")
+    assert count(over_sftp) == copied
+
+
+def test_a_damaged_copy_is_found_and_the_good_one_before_it_taken(over_sftp: Deployment) -> None:
+    said_by(over_sftp, "digits-copies now")
+    good = count(over_sftp)
+    over_sftp.ssh("touch /root/then; sleep 1")
+    log_more(over_sftp)
+    said_by(over_sftp, "digits-copies now")
+    over_sftp.ssh(
+        "find /srv/copies/data -type f -newer /root/then"
+        " -exec dd if=/dev/zero of={} bs=64 seek=1 count=2 conv=notrunc status=none ';'"
+    )
+    said = over_sftp.ssh("digits-copies restore 2>&1")
+    assert "It cannot be read: what is in sftp:root@127.0.0.1:/srv/copies is damaged." in said
+    assert "Taking the one before it." in said
+    assert count(over_sftp) == good
+    log_more(over_sftp)
+    said = said_by(over_sftp, "digits-copies test")
+    assert re.search(rf"the last good one is of \S+, with {good} answers", said)
+    assert f"a new copy restores, with {good + 1} answers" in said
+    assert said.endswith("failed\n"), "somebody is to hear of it"
+    assert "ok: the copy of" in said_by(over_sftp, "digits-copies test")
 
 
 @pytest.fixture(scope="module")
@@ -49,35 +132,6 @@ def copied(deployment: Deployment) -> Iterator[Deployment]:
     yield deployment
     deploy(COPIES_REPOSITORY="none", DROP_COPIES="yes")
     assert deployment.ssh(f"test -e {PLACE} && echo there || true") == ""
-
-
-def test_copies_over_sftp(deployment: Deployment) -> None:
-    """To the droplet's own sshd, as to any."""
-    key = STATE / "copies_key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    public = key.with_suffix(".pub").read_text().strip()
-    deployment.ssh(f"echo {shlex.quote(public)} >>/root/.ssh/authorized_keys; mkdir -p /srv/copies")
-    log_more(deployment)
-    sftp = {"COPIES_REPOSITORY": "sftp:root@127.0.0.1:/srv/copies", "COPIES_SSH_KEY": str(key)}
-    said = deploy(**sftp)
-    assert f"Copied to {sftp['COPIES_REPOSITORY']}: {len(deployment.rows())} answers." in said
-    assert "Keep it somewhere else, too" in said
-    assert "Nothing was logged since the last copy." in said_by(deployment, "digits-copies hourly")
-    assert "restores, with" in said_by(deployment, "digits-copies test")
-
-    log_more(deployment)
-    deployment.ssh("mv /srv/copies /srv/away && touch /srv/copies")
-    said = said_by(deployment, "digits-copies hourly")
-    assert said.endswith("failed\n")
-    assert "Nothing that is logged was changed." in said
-    deployment.ssh("rm /srv/copies && mv /srv/away /srv/copies")
-
-    # Without the setting the droplet goes on; told to, it stops.
-    assert "Copied to" not in deploy()
-    assert "Copied to" in said_by(deployment, "digits-copies hourly")
-    deploy(COPIES_REPOSITORY="none")
-    assert deployment.ssh(f"test -e {PLACE} && echo there || true") == ""
-    assert deployment.ssh("ls /srv/copies").split(), "what was copied stays"
 
 
 def test_an_hourly_copy_to_a_space_of_our_own(copied: Deployment) -> None:
