@@ -138,7 +138,7 @@ def receive(settings: Settings, droplet: Droplet, there: str, size: int | None) 
     part, file = Path(name), here / Path(there).name
     try:
         with os.fdopen(descriptor, "wb") as whole:
-            status = droplet.run(f"cat {there}", stdout=whole).status
+            status = droplet.run(f"cat {there}", stdin=b"", stdout=whole).status
             os.fsync(whole.fileno())
         arrived = part.stat().st_size
         if status != 0 or arrived != (arrived if size is None else size):

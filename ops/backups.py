@@ -69,7 +69,8 @@ def bring_newest(settings: Settings, droplet: Droplet) -> None:
 
 
 def _bring_newest(settings: Settings, droplet: Droplet) -> None:
-    dump, *served = droplet.must(_NEWEST).splitlines() or [""]
+    # What is typed or piped in is for the verb itself.
+    dump, *served = droplet.must(_NEWEST, stdin=b"").splitlines() or [""]
     backup_folder.note_what_served(settings, "".join(served))
     found = re.fullmatch(r"(digits-[\w-]+\.dump) (\d+)", dump.strip())
     there = backup_folder.named(Path(found[1])) if found else None

@@ -18,7 +18,7 @@ BIN = ROOT / "infra/ansible/roles/app/files/bin"
 SSH = """
 case "$*" in
 *fingerprint*) cat "$FINGERPRINT" ;;
-*) printf '%s\\n' "${@: -1}" >sent ;;
+*) printf '%s\\n' "${@: -1}" >>sent ;;
 esac
 """
 
