@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,9 @@ from .servicer import SdkServicer
 
 def main() -> None:
     """Serve Terraform until it has no more to ask."""
+    # As every real provider does: Ctrl-C reaches it, too, and what Terraform has asked for is
+    # finished and noted all the same.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The library takes both from its modules when it starts: ours plan as the
     # older SDK does, and keep the certificate out of the home directory.
     tf.provider.ProviderServicer = SdkServicer
