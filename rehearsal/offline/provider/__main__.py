@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import tf.provider
 import tf.runner
@@ -14,11 +15,22 @@ from .provider import DigitalOcean
 from .servicer import SdkServicer
 
 
+class EndsWhenTold(tf.runner._ShutdownInterceptor):  # type: ignore[misc] # noqa: SLF001
+    """Ends at Shutdown. The library would at StopProvider, too, in the middle of its work."""
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """Let the call through, and end after the last one."""
+        if handler_call_details.method.endswith("/StopProvider"):
+            return continuation(handler_call_details)
+        return super().intercept_service(continuation, handler_call_details)
+
+
 def main() -> None:
     """Serve Terraform until it has no more to ask."""
-    # As every real provider does: Ctrl-C reaches it, too, and what Terraform has asked for is
-    # finished and noted all the same.
+    # Ctrl-C reaches a provider, too. Real ones finish what Terraform has asked for, so that it
+    # knows what it has made.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tf.runner._ShutdownInterceptor = EndsWhenTold  # noqa: SLF001
     # The library takes both from its modules when it starts: ours plan as the
     # older SDK does, and keep the certificate out of the home directory.
     tf.provider.ProviderServicer = SdkServicer
