@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -232,6 +235,26 @@ def test_the_box_says_what_the_droplet_costs_now(project: Project) -> None:
     again = project.verb("deploy", TF_VAR_size="s-1vcpu-2gb").stdout
     assert "No changes. Your infrastructure matches the configuration." in again
     assert "Cost     $12 a month, until make destroy" in again
+
+
+def test_ctrl_c_leaves_nothing_that_terraform_does_not_know(terraform: Terraform, api: Api) -> None:
+    # What is started in the background may ignore Ctrl-C, and so would all it starts.
+    command = ("env", "--default-signal=INT", "terraform", *APPLY)
+    with subprocess.Popen(
+        command, cwd=terraform.folder, env=terraform.settings, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        for line in process.stdout:
+            if "digitalocean_droplet.app: Creating..." in line:
+                break
+        time.sleep(0.3)  # asked for, and not there yet
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stdout.read()
+    assert "Interrupt received." in said
+    assert "Plugin did not respond" not in said
+    assert len(api.call("GET", "droplets").json()["droplets"]) == 1
+    assert "digitalocean_droplet.app" in terraform.good("state", "list")
 
 
 def test_the_lock_file_is_to_be_committed(project: Project) -> None:
