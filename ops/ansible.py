@@ -7,12 +7,12 @@ import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 from ops import deployment, say
 from ops.errors import Failed
+from ops.programs import finish
 from ops.settings import ROOT, Settings
 from ops.ssh import options
 
@@ -36,8 +36,7 @@ def play(settings: Settings, *failure: str, keep: bool = False, certificate: str
     }
     more = ["--extra-vars", json.dumps({"web_keep_settings": True})] if keep else []
     command: list[str | Path] = ["ansible-playbook", *more, FOLDER / "site.yml"]
-    done = subprocess.run(command, env=environment, check=False)
-    if done.returncode != 0:
+    if finish(command, environment) != 0:
         raise Failed(*failure)
 
 

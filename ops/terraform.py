@@ -15,7 +15,7 @@ from typing import Any
 
 from ops import say
 from ops.errors import Failed
-from ops.programs import need, output_of
+from ops.programs import finish, need, output_of
 from ops.settings import Settings
 
 
@@ -41,7 +41,7 @@ class Terraform:
 
     def _run(self, verb: str, *arguments: str | Path) -> bool:
         """Run it and let it be read; whether it succeeded."""
-        return subprocess.run(self._command(verb, *arguments), check=False).returncode == 0
+        return finish(self._command(verb, *arguments)) == 0
 
     def _ask(self, verb: str, *arguments: str | Path) -> str:
         """What it prints. Where it fails, it has said why. Raises Failed."""

@@ -237,24 +237,28 @@ def test_the_box_says_what_the_droplet_costs_now(project: Project) -> None:
     assert "Cost     $12 a month, until make destroy" in again
 
 
-def test_ctrl_c_leaves_nothing_that_terraform_does_not_know(terraform: Terraform, api: Api) -> None:
+def test_ctrl_c_leaves_nothing_that_terraform_does_not_know(project: Project, api: Api) -> None:
     # What is started in the background may ignore Ctrl-C, and so would all it starts.
-    command = ("env", "--default-signal=INT", "terraform", *APPLY)
+    command = ("env", "--default-signal=INT", PYTHON, "-m", "ops", "deploy")
     with subprocess.Popen(
-        command, cwd=terraform.folder, env=terraform.settings, stdin=subprocess.DEVNULL,
+        command, cwd=project.folder, env=project.settings, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     ) as process:  # fmt: skip
         assert process.stdout
+        lines = []
         for line in process.stdout:
+            lines.append(line)
             if "digitalocean_droplet.app: Creating..." in line:
                 break
         time.sleep(0.3)  # asked for, and not there yet
         os.killpg(process.pid, signal.SIGINT)
-        said = process.stdout.read()
-    assert "Interrupt received." in said
+        said = "".join([*lines, process.stdout.read()])
+    assert "Interrupt received." in said, said
     assert "Plugin did not respond" not in said
     assert len(api.call("GET", "droplets").json()["droplets"]) == 1
-    assert "digitalocean_droplet.app" in terraform.good("state", "list")
+    assert "digitalocean_droplet.app: Creation complete" in said
+    assert project.verb("destroy", CONFIRM="digits", BACKUP="no").returncode == 0
+    assert api.call("GET", "droplets").json()["droplets"] == []
 
 
 def test_the_lock_file_is_to_be_committed(project: Project) -> None:
