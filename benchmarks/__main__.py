@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import app, deployment, readme, recogniser
+from benchmarks import app, deployment, readme, recogniser, tls
 from benchmarks.report import FILE, TITLES, shown, write
 
 MEASURES = {
     "recogniser": recogniser.measure,
     "app": app.measure,
     "deployment": deployment.measure,
+    "https": tls.measure,
 }
 
 

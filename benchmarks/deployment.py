@@ -15,7 +15,6 @@ from pathlib import Path
 import requests
 
 from benchmarks.report import Line
-from benchmarks.tls import the_cost_of_tls
 from tests.rehearsal.deployment import (
     ROOT,
     STATE,
@@ -158,7 +157,6 @@ def _measure(folder_for_trust: Path) -> Iterator[Line]:
     deployment = Deployment(output, url_in(output))
     yield Line("first deploy, bare droplet to URL (image layers cached)", f"{seconds:.0f} s")
     yield from the_image()
-    yield from the_cost_of_tls(deployment)
 
     seconds, _ = make("deploy")
     yield Line("deploy again with nothing changed", f"{seconds:.0f} s")
