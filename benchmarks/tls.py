@@ -43,7 +43,7 @@ def _the_cost(deployment: Deployment) -> Iterator[Line]:
             deployment.ssh(f"{set_to} && digits-certificate")
             seen[scheme] = _measured(browser, f"{scheme}://{deployment.site_address}")
         deployment.ssh("sed -i 's/^ACME=.*/ACME=on/' /etc/digits/site.env && digits-certificate")
-    for number, what in enumerate(("page load, nothing cached", "mouse-up to prediction")):
+    for number, what in enumerate(("page load, nothing cached", "prediction after mouse-up")):
         http, https = (percentiles(seen[scheme][number])[0] for scheme in ("http", "https"))
         yield Line(f"{what}, HTTP and HTTPS", f"p50 {http:.0f} ms and {https:.0f} ms")
 
