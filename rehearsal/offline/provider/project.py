@@ -81,11 +81,7 @@ class Project(SdkResource):
         keys = ("name", "description", "purpose", "environment", "is_default")
         values = {key: planned[key] for key in keys if planned[key] is not None}
         self.client.patch(f"projects/{current['id']}", values)
-        old, new = set(current["resources"] or []), set(planned["resources"] or [])
-        if old - new:
-            give_to_default(self.client, sorted(old - new))
-        if new - old:
-            assign(self.client, current["id"], sorted(new - old))
+        move(self.client, current, planned)
         return self.do_read(planned)
 
     def do_delete(self, state: State) -> None:
@@ -107,6 +103,15 @@ class Project(SdkResource):
 def give_to_default(client: Client, urns: list[str]) -> None:
     """Put resources into the account's default project: in none they cannot be."""
     assign(client, client.get("projects/default")["project"]["id"], urns)
+
+
+def move(client: Client, current: State, planned: State) -> None:
+    """Put into a project, or out of it, what makes its `resources` those planned."""
+    old, new = set(current["resources"] or []), set(planned["resources"] or [])
+    if old - new:
+        give_to_default(client, sorted(old - new))
+    if new - old:
+        assign(client, current["id"], sorted(new - old))
 
 
 def assign(client: Client, project_id: str, urns: list[str]) -> None:

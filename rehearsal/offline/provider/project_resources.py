@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .fields import State, not_empty, required
-from .project import assign, give_to_default, urns_of
+from .project import assign, give_to_default, move, urns_of
 from .resource import SdkResource
 
 
@@ -37,11 +37,7 @@ class ProjectResources(SdkResource):
         }
 
     def do_update(self, current: State, planned: State) -> State:
-        old, new = set(current["resources"] or []), set(planned["resources"] or [])
-        if old - new:
-            give_to_default(self.client, sorted(old - new))
-        if new - old:
-            assign(self.client, current["id"], sorted(new - old))
+        move(self.client, current, planned)
         return self.do_read(planned)
 
     def do_delete(self, state: State) -> None:
