@@ -54,6 +54,8 @@ class DigitsPage:
                 self.page.goto(url, timeout=self.patience)
                 expect(self.submit).to_be_visible(timeout=self.patience / 3)
                 expect(self.canvas).to_be_visible(timeout=self.patience / 3)
+                # What the page writes as HTML needs a script of its own, which is loaded last.
+                expect(self.page.get_by_role("status")).to_have_count(1, timeout=self.patience / 3)
             except (AssertionError, Error):
                 if time.monotonic() > deadline:
                     raise
