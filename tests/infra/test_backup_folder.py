@@ -20,11 +20,10 @@ FAKE/bin-of-droplet/called "$command"
 command=${command//\\/opt\\/digits/FAKE/opt/digits}
 PATH=FAKE/bin-of-droplet:$PATH bash -c "${command//\\/var\\//FAKE/var/}"
 """
-NOW = datetime.now(UTC)
 
 
 def name(age: timedelta, kind: str = "nightly") -> str:
-    return f"digits-{NOW - age:%Y%m%dT%H%M%SZ}-{kind}.dump"
+    return f"digits-{datetime.now(UTC) - age:%Y%m%dT%H%M%SZ}-{kind}.dump"
 
 
 class FakeDroplet:
@@ -133,11 +132,12 @@ def test_a_rehearsal_and_another_name_have_folders_of_their_own(
     project: Project, droplet: FakeDroplet
 ) -> None:
     (project.folder / "backups/digits").mkdir(parents=True)
-    (project.folder / "backups/digits" / name(timedelta())).write_text("the real one's")
+    real = name(timedelta())
+    (project.folder / "backups/digits" / real).write_text("the real one's")
     rehearsed = droplet.dump(timedelta(hours=1))
     project.verb("status", BACKUP_FOLDER="backups/rehearsal")
     assert here(project, "backups/rehearsal/digits") == [rehearsed.name]
-    assert here(project) == [name(timedelta())]
+    assert here(project) == [real]
     asked = project.verb("restore", BACKUP_FOLDER="backups/rehearsal")
     assert f"FILE=backups/rehearsal/digits/{rehearsed.name}" in asked.stdout
 

@@ -44,8 +44,9 @@ class Gone:
     def here(self, age: timedelta, content: str = "a dump") -> Path:
         folder = self.project.folder / "backups/digits"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / name(age)).write_text(f"{content}\n")
-        return folder / name(age)
+        file = folder / name(age)
+        file.write_text(f"{content}\n")
+        return file
 
     def repository(self, age: timedelta, image: str = "-", does: str = "") -> None:
         """Let the droplet have a repository with one copy."""

@@ -78,7 +78,7 @@ def test_copies_over_sftp(over_sftp: Deployment) -> None:
 
 def test_a_place_without_room_is_said(over_sftp: Deployment) -> None:
     over_sftp.ssh(
-        f"cp {PLACE}/env /root/env; mkdir /srv/small; mount -t tmpfs -o size=64k tmpfs /srv/small"
+        f"cp {PLACE}/env /root/env; mkdir /srv/small; mount -t tmpfs -o size=12k tmpfs /srv/small"
         f"; sed -i s,/srv/copies,/srv/small, {PLACE}/env"
     )
     rows = count(over_sftp)
