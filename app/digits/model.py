@@ -15,9 +15,9 @@ METRICS = Path(__file__).with_name("metrics.json")
 MNIST_MEAN = 0.1307
 MNIST_STD = 0.3081
 
-# An answer should not hang on a pixel: the network looks at an image where it is and moved by
-# one pixel each way (down, right).
-VIEWS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+# An answer should not hang on a pixel: the network looks at an image where it is, and moved by
+# one pixel (down, right) to each of the eight sides.
+VIEWS = tuple((y, x) for y in (0, 1, -1) for x in (0, 1, -1))
 
 
 def _block(channels_in: int, channels_out: int, size: int) -> nn.Sequential:

@@ -195,9 +195,9 @@ def test_an_answer_is_the_mean_of_the_views() -> None:
     likely = model.probabilities(Watched(), image)
     assert likely.shape == (1, 10)
     assert float(likely.sum()) == pytest.approx(1)
-    assert [int(view.argmax()) for view in seen[0]] == [4 * 28, 5 * 28, 3 * 28, 4 * 28 + 1, 0]
-    assert seen[0][:4].sum() == 4 * 20
-    assert seen[0][4].sum() == 0
+    top = [int(view.argmax()) for view in seen[0] if view.any()]
+    assert top == [4 * 28, 4 * 28 + 1, 5 * 28, 5 * 28 + 1, 3 * 28, 3 * 28 + 1]
+    assert seen[0].sum() == 6 * 20  # three of the nine views moved it over the edge
 
 
 def test_weights_are_loaded_once_by_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
