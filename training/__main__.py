@@ -150,7 +150,7 @@ def train(images: Tensor, targets: Tensor, epochs: int) -> DigitNet:
 @torch.inference_mode()
 def probabilities(network: nn.Module, images: Tensor) -> Tensor:
     """Return how likely the app finds each digit for each image: (N, 10), 0 to 1."""
-    return torch.cat([model.probabilities(network, some) for some in torch.split(images, 200)])
+    return torch.cat([model.probabilities(network, some) for some in torch.split(images, 50)])
 
 
 def accuracy(probabilities: Tensor, labels: Tensor) -> float:

@@ -75,4 +75,6 @@ def load(path: Path = WEIGHTS) -> DigitNet:
     network = DigitNet()
     # weights_only: tensors and nothing else, so the file cannot run code.
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    # Channels last: the same numbers in an order that a CPU gets through faster.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval()
