@@ -35,17 +35,20 @@ def from_training() -> Iterator[Line]:
     metrics = json.loads(METRICS.read_text())
     right = metrics["test_accuracy"] * 100
     error = metrics["test_calibration_error"] * 100
-    seconds = metrics["training_seconds"]
-    cores = metrics.get("threads", metrics["cores"])  # older weights used every core
+    seconds, computing = metrics["training_seconds"], metrics["training_core_seconds"]
+    cores = metrics["threads"]
     kilobytes = metrics["weights_bytes"] / 1000
     yield Line(
         "MNIST's 10,000 test digits: right", f"{right:.2f} %", "at least 99.5 %", right >= 99.5
     )
     yield Line("and their expected calibration error", f"{error:.2f} %", "at most 2 %", error <= 2)
-    # The aim is for two cores; the time on one says nothing of it.
-    in_time = seconds < 900 if cores == 2 else None
     on = "1 core" if cores == 1 else f"{cores} cores"
-    yield Line("training", f"{seconds:,} s on {on}", "< 900 s on 2 cores", in_time)
+    # Where others share the cores, the clock says nothing.
+    yield Line(
+        "training",
+        f"{computing:,} s of one core's time, {seconds:,} s by the clock on {on}",
+        "< 900 s on 2 cores", computing < 900 or (cores == 2 and seconds < 900),
+    )  # fmt: skip
     yield Line("weights", f"{kilobytes:.0f} kB", "< 2,000 kB", kilobytes < 2000)
 
 

@@ -2,8 +2,9 @@
 
 MNIST's zeros are empty, its ones bare strokes, its sevens have no bar, its fours are mostly
 closed and its nines have a large loop and a straight stem. Much of the world puts a slash
-through a 0, a flag on a 1 and a bar through a 7, draws a 4 that is open at the top and a 9
-with a small loop and a hook; a network that never saw them takes these for 8, 7, 2, 6 and 3.
+through a 0, a flag on a 1 and a bar, often a hooked one, through a 7, draws a 4 that is open
+at the top and a 9 with a small loop and a hook; a network that never saw them takes these for
+8, 7, 2, 6 and 3.
 So the training draws some, each different, with a pen as the canvas does.
 """
 
@@ -119,15 +120,19 @@ def four(random: Random) -> Points:
 
 
 def five(random: Random) -> Points:
-    """A 5 whose top bar is a stroke of its own, and may stand apart or lie on the neck."""
+    """A 5 whose top bar is a stroke of its own, and may stand apart or lie across the neck."""
     neck, belly = random.uniform(0.3, 0.48), random.uniform(0.2, 0.4)
-    left = np.array([random.uniform(-0.05, 0.3), random.uniform(0.0, 0.12)])
+    left = np.array([random.uniform(-0.05, 0.35), random.uniform(0.0, 0.12)])
     shoulder = np.array([random.uniform(-0.05, 0.1), neck])
-    bowl = _arc((shoulder[0] + belly * 0.6, (1 + neck) / 2), belly, (1 - neck) / 2, 110, -100)
-    tail = np.array([bowl[-1][0] - random.uniform(0.1, 0.5), random.uniform(0.88, 1.02)])
+    turned = random.uniform(-105, -45)  # from there the tail runs straight
+    bowl = _arc((shoulder[0] + belly * 0.6, (1 + neck) / 2), belly, (1 - neck) / 2, 110, turned)
+    tail = np.array([bowl[-1][0] - random.uniform(0.1, 0.55), random.uniform(0.88, 1.02)])
     reach = random.uniform(0.25, 0.85)
-    gap = np.array([random.uniform(-0.12, 0.15), random.uniform(-0.1, 0.02)])
+    gap = np.array([random.uniform(-0.25, 0.15), random.uniform(-0.1, 0.02)])
     bar = left + gap + np.array([[0, 0], [reach, random.uniform(-0.1, 0.06)]])
+    if random.random() < 0.2:  # it begins with a hook
+        hook = bar[0] + np.array([random.uniform(-0.04, 0.06), random.uniform(0.05, 0.15)])
+        bar = np.concatenate([[hook], bar])
     return [np.array([left, (left + shoulder) / 2, shoulder, *bowl, tail]), bar]
 
 
@@ -143,29 +148,40 @@ def six(random: Random) -> Points:
 
 def seven(random: Random) -> Points:
     """A 7, mostly with a bar through its stem, some with a hook at the left or a round head."""
-    width, tilt = random.uniform(0.4, 0.75), random.uniform(-0.1, 0.12)
+    width, tilt = random.uniform(0.3, 0.75), random.uniform(-0.1, 0.12)
     left, right = np.array([0.0, tilt]), np.array([width, 0.0])
-    bottom = np.array([random.uniform(-0.05, 0.75) * width, 1.0])
+    bottom = np.array([random.uniform(-0.05, 0.8) * width, 1.0])
     bend = (right + bottom) / 2 + np.array([random.uniform(-0.12, 0.03), 0.0])
-    line = [left, (left + right) / 2, right, bend, bottom]
-    barred = random.random() < 0.8
-    if random.random() < 0.55:
-        line.insert(0, left + np.array([random.uniform(-0.06, 0.05), random.uniform(0.06, 0.3)]))
-    if barred and random.random() < 0.5:
-        line[-3] = right + np.array([random.uniform(-0.06, 0.02), random.uniform(0.04, 0.14)])
-    if barred and random.random() < 0.2:  # the foot is curled to either side
+    head, kind = [left, (left + right) / 2, right], random.random()
+    if kind < 0.45:  # up from a hook, over a bow and down, as a 2 begins
+        high = random.uniform(0.08, 0.22)
+        head = [*_arc((width / 2, high), width / 2, high, random.uniform(130, 215), -5)]
+        bend += np.array([random.uniform(0.0, 0.15), 0.0])
+    elif kind < 0.7:
+        head.insert(0, left + np.array([random.uniform(-0.06, 0.05), random.uniform(0.06, 0.3)]))
+    line = [*head, bend, bottom]
+    barred = random.random() < 0.85
+    if barred and random.random() < 0.1:  # the foot is curled to either side
         curl = random.uniform(0.06, 0.2) * random.choice([-1, 1])
         line.append(bottom + np.array([curl, random.uniform(-0.1, 0.0)]))
-    drawn = [np.array(line)]
-    if barred:
-        # Through the middle of the stem or low down, and often further out at the right.
-        height = random.uniform(0.38, 0.85)
-        stem = bend if height < 0.5 else bend + (bottom - bend) * (height * 2 - 1)
-        middle = np.array([stem[0], height])
-        out_left, out_right = random.uniform(0.12, 0.36), random.uniform(0.14, 0.55)
-        rise = random.uniform(-0.1, 0.1)
-        drawn.append(middle + np.array([[-out_left, -rise], [out_right, rise]]))
-    return drawn
+    return [np.array(line), _bar(bend, bottom, random)] if barred else [np.array(line)]
+
+
+def _bar(
+    bend: NDArray[np.float64], bottom: NDArray[np.float64], random: Random
+) -> NDArray[np.float64]:
+    """The bar of a 7, through the middle of its stem or low down; it may begin with a hook."""
+    height = random.uniform(0.38, 0.82)
+    stem = bend if height < 0.5 else bend + (bottom - bend) * (height * 2 - 1)
+    middle = np.array([stem[0], height])
+    out_left, out_right = random.uniform(0.1, 0.36), random.uniform(0.12, 0.55)
+    rise = random.uniform(-0.1, 0.1)
+    bar = middle + np.array([[-out_left, -rise], [out_right, rise]])
+    if random.random() < 0.4:  # up from below, then to the right
+        hook = bar[0] + np.array([random.uniform(-0.06, 0.12), random.uniform(0.05, 0.2)])
+        turn = bar[0] + np.array([random.uniform(-0.02, 0.06), 0.0])
+        bar = np.array([hook, turn, middle, bar[1]])
+    return bar
 
 
 def eight(random: Random) -> Points:
@@ -190,8 +206,10 @@ def nine(random: Random) -> Points:
     """A 9 with a small or flat loop, a stem, and mostly a hook to the left at its end."""
     wide, high = random.uniform(0.08, 0.28), random.uniform(0.07, 0.24)
     # From the right, over the top and round, a little further or much further than its beginning.
-    turns = 740 if random.random() < 0.12 else 380
-    loop = _arc((0, high), wide, high, random.uniform(-60, 30), turns)
+    start, turns = random.uniform(-60, 30), 740 if random.random() < 0.12 else 380
+    if random.random() < 0.15:  # the loop stays open at the right, as a 3's head
+        start, turns = random.uniform(10, 75), random.uniform(300, 345)
+    loop = _arc((0, high), wide, high, start, turns)
     lean = random.uniform(-0.45, 0.12)  # how far the stem's end stands to the right of its top
     bottom = np.array([wide + lean, random.uniform(0.85, 1.0)])
     line = [*loop, (loop[-1] + bottom) / 2 + np.array([random.uniform(0.0, 0.2), 0.0]), bottom]
@@ -204,16 +222,16 @@ def nine(random: Random) -> Points:
 
 
 SHAPES: list[tuple[int, Callable[[Random], Points], float]] = [
-    (0, zero, 0.14),
-    (1, one, 0.18),
+    (0, zero, 0.12),
+    (1, one, 0.17),
     (2, two, 0.05),
-    (3, three, 0.07),
+    (3, three, 0.06),
     (4, four, 0.13),
-    (5, five, 0.08),
+    (5, five, 0.09),
     (6, six, 0.05),
-    (7, seven, 0.15),
+    (7, seven, 0.17),
     (8, eight, 0.06),
-    (9, nine, 0.09),
+    (9, nine, 0.10),
 ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 WEIGHTS = Path(__file__).with_name("weights.pt")
 METRICS = Path(__file__).with_name("metrics.json")
@@ -13,6 +14,10 @@ METRICS = Path(__file__).with_name("metrics.json")
 # Mean and standard deviation of MNIST's 60,000 training images, pixels in 0..1.
 MNIST_MEAN = 0.1307
 MNIST_STD = 0.3081
+
+# An answer should not hang on a pixel: the network looks at an image where it is, and moved by
+# one pixel (down, right) to each of the eight sides.
+VIEWS = tuple((y, x) for y in (0, 1, -1) for x in (0, 1, -1))
 
 
 def _block(channels_in: int, channels_out: int, size: int) -> nn.Sequential:
@@ -47,6 +52,19 @@ class DigitNet(nn.Module):
         return scores
 
 
+def probabilities(network: nn.Module, images: Tensor) -> Tensor:
+    """Return how likely each digit is for images (N, 1, 28, 28) in 0..1: (N, 10), 0 to 1.
+
+    The mean of what the network makes of VIEWS ("test-time augmentation", as by Krizhevsky
+    et al., 2012).
+    """
+    side = images.shape[-1]
+    framed = functional.pad(images, (1, 1, 1, 1))
+    views = [framed[:, :, 1 - y : 1 - y + side, 1 - x : 1 - x + side] for y, x in VIEWS]
+    scores: Tensor = network(torch.cat(views))
+    return scores.double().softmax(dim=1).view(len(VIEWS), len(images), -1).mean(dim=0)
+
+
 def load(path: Path = WEIGHTS) -> DigitNet:
     """Return the network with the weights in `path`, ready to predict.
 
@@ -57,4 +75,6 @@ def load(path: Path = WEIGHTS) -> DigitNet:
     network = DigitNet()
     # weights_only: tensors and nothing else, so the file cannot run code.
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    # Channels last: the same numbers in an order that a CPU gets through faster.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval()

@@ -51,7 +51,7 @@ def recognise(rgba: NDArray[np.uint8]) -> Recognition | Unreadable:
     if isinstance(image, Unreadable):
         return image
     with torch.inference_mode():
-        scores = load()(torch.from_numpy(image)[None, None])[0]
-        probabilities = tuple(torch.softmax(scores.double(), dim=0).tolist())
+        likely = model.probabilities(load(), torch.from_numpy(image)[None, None])
+    probabilities = tuple(likely[0].tolist())
     confidence = max(probabilities)
     return Recognition(probabilities.index(confidence), confidence, probabilities)

@@ -172,12 +172,32 @@ def test_the_metrics_file_is_about_these_weights(mnist_test: Digits) -> None:
     assert metrics["parameters"] == sum(p.numel() for p in network.parameters())
     images = torch.from_numpy(mnist_test[0].astype(np.float32) / 255).unsqueeze(1)
     with torch.inference_mode():
-        answers = torch.cat([network(some).argmax(dim=1) for some in torch.split(images, 1000)])
+        likely = [model.probabilities(network, some) for some in torch.split(images, 50)]
+    answers = torch.cat(likely).argmax(dim=1)
     accuracy = float((answers.numpy() == mnist_test[1]).mean())
     # Another build of torch may round one borderline digit the other way.
     assert accuracy == pytest.approx(metrics["test_accuracy"], abs=0.0002)
     assert accuracy >= 0.995
     assert metrics["test_calibration_error"] <= 0.02
+
+
+def test_an_answer_is_the_mean_of_the_views() -> None:
+    """The image where it is, and moved by a pixel each way; what leaves the edge is gone."""
+    image = torch.zeros(1, 1, 28, 28)
+    image[0, 0, 4:24, 0] = 1
+    seen: list[torch.Tensor] = []
+
+    class Watched(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(images)
+            return torch.arange(len(images) * 10.0).view(-1, 10).sin()
+
+    likely = model.probabilities(Watched(), image)
+    assert likely.shape == (1, 10)
+    assert float(likely.sum()) == pytest.approx(1)
+    top = [int(view.argmax()) for view in seen[0] if view.any()]
+    assert top == [4 * 28, 4 * 28 + 1, 5 * 28, 5 * 28 + 1, 3 * 28, 3 * 28 + 1]
+    assert seen[0].sum() == 6 * 20  # three of the nine views moved it over the edge
 
 
 def test_weights_are_loaded_once_by_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
