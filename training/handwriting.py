@@ -176,7 +176,7 @@ def _bar(
     middle = np.array([stem[0], height])
     out_left, out_right = random.uniform(0.1, 0.36), random.uniform(0.12, 0.55)
     rise = random.uniform(-0.1, 0.1)
-    bar = middle + np.array([[-out_left, -rise], [out_right, rise]])
+    bar: NDArray[np.float64] = middle + np.array([[-out_left, -rise], [out_right, rise]])
     if random.random() < 0.4:  # up from below, then to the right
         hook = bar[0] + np.array([random.uniform(-0.06, 0.12), random.uniform(0.05, 0.2)])
         turn = bar[0] + np.array([random.uniform(-0.02, 0.06), 0.0])
@@ -206,7 +206,7 @@ def nine(random: Random) -> Points:
     """A 9 with a small or flat loop, a stem, and mostly a hook to the left at its end."""
     wide, high = random.uniform(0.08, 0.28), random.uniform(0.07, 0.24)
     # From the right, over the top and round, a little further or much further than its beginning.
-    start, turns = random.uniform(-60, 30), 740 if random.random() < 0.12 else 380
+    start, turns = random.uniform(-60, 30), 740.0 if random.random() < 0.12 else 380.0
     if random.random() < 0.15:  # the loop stays open at the right, as a 3's head
         start, turns = random.uniform(10, 75), random.uniform(300, 345)
     loop = _arc((0, high), wide, high, start, turns)
