@@ -164,6 +164,7 @@ def laptop(tmp_path: Path, index: str, engine: None, offline: dict[str, str]) ->
         "DROPLET_IP": "192.0.2.1",
         "PATH": f"{ssh.parent}:{os.environ['PATH']}",
         "HAS": "false",
+        "BRING_BACKUP": "no",
         "REGISTRY_PORT": str(port),
         "RELEASED_BY": "me",
         "TORCH_INDEX": index,

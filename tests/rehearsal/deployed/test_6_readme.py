@@ -21,6 +21,8 @@ ELSEWHERE = {
     "make destroy",  # test_9_destroy.py
     "make pipeline",  # test_5_pipeline.py
     "make upgrade-database VERSION=18",  # test_8_postgresql.py
+    "make drift",  # test_8_adopt.py
+    "scripts/in ops -m ops drift",  # test_8_adopt.py
     "export TF_VAR_alert_email=you@example.org",  # tests/infra/test_alerts.py
 }
 # What a reader puts in place of the README's examples.

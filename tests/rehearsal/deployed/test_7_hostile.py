@@ -30,7 +30,7 @@ ATTACKS: tuple[Callable[[str], object], ...] = (
 )
 # Where a release is killed: so many times by the clock, and at points that would be hit by
 # chance alone.
-INSTANTS = 4
+INSTANTS = 3
 POINTS = ("systemctl reload nginx", "mv /opt/digits/release.env.new", "docker stop")
 
 
