@@ -32,8 +32,8 @@ def change_nothing(plan: dict[str, Any]) -> bool:
     """Whether applying a plan would only complete what Terraform knows, after an adoption.
 
     A key of your own is let into the account beside those of others, and to the Space, too, since
-    the secret of one is told only once; that the project holds the
-    droplet cannot be imported, and is said again; and some attributes no API tells.
+    the secret of one is told only once; that the project holds the droplet cannot be imported, and
+    is said again; and some attributes no API tells.
     """
     return all(map(_changes_nothing, changes(plan)))
 
