@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import app, deployment, readme, recogniser
+from benchmarks import app, deployment, processes, readme, recogniser
 from benchmarks.report import FILE, TITLES, shown, write
 
 MEASURES = {
     "recogniser": recogniser.measure,
     "app": app.measure,
     "deployment": deployment.measure,
+    "processes": processes.measure,
 }
 
 

@@ -18,6 +18,7 @@ TITLES = {
     "recogniser": "The recogniser",
     "app": "The app",
     "deployment": "The deployment, rehearsed",
+    "processes": "One process and two, rehearsed",
 }
 
 

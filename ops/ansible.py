@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops import deployment, say
+from ops import deployment, processes, say
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
 from ops.ssh import options
@@ -103,6 +103,9 @@ def inventory(settings: Settings) -> dict[str, object]:
             "vars": {
                 "ansible_ssh_common_args": shlex.join(options(settings)),
                 "app_fingerprint": fingerprint(),
+                "app_processes": (
+                    processes.wanted(settings, found.processors, found.memory_mb) if found else 1
+                ),
                 "site_address": deployment.site_of(settings, found) if found else "",
                 **site(settings),
             },

@@ -55,6 +55,8 @@ class Droplet:
     tags: tuple[str, ...] = ()
     created: str = ""
     dollars_a_month: float = 0.0
+    processors: int = 1
+    memory_mb: int = 1024
 
     def __str__(self) -> str:
         return f"{self.name} ({self.ip or 'no address yet'}, id {self.key}, made {self.created})"
@@ -135,6 +137,8 @@ def _droplet(found: digitalocean.Droplet) -> Droplet:
         tuple(found.tags),
         found.created_at,
         float(found.size["price_monthly"]),
+        int(found.vcpus),
+        int(found.memory),
     )
 
 

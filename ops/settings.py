@@ -103,6 +103,11 @@ class Settings:
         "ACME_ROOT", "the file with its root certificate, where browsers do not know it"
     )
 
+    app_processes: str = _setting(
+        "TF_VAR_app_processes",
+        "how many processes the app has; else one for each processor that there is memory for",
+    )
+
     # ssh
     private_key: str = _setting(
         "ANSIBLE_PRIVATE_KEY_FILE", "the private key that opens the droplet; no other is offered"

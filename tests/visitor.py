@@ -22,6 +22,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 
+def encoded(canvas: NDArray[np.uint8]) -> str:
+    """A drawing, (H, W, 4), as the canvas sends it."""
+    png = BytesIO()
+    Image.fromarray(canvas).save(png, "PNG")
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+
+
 class Visitor:
     """One open page. `async with Visitor(url) as visitor: ...`"""
 
@@ -56,11 +63,7 @@ class Visitor:
 
     async def draw(self, canvas: NDArray[np.uint8]) -> None:
         """Send a drawing, (H, W, 4), and wait for the page with its prediction."""
-        png = BytesIO()
-        Image.fromarray(canvas).save(png, "PNG")
-        await self.send_picture(
-            "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
-        )
+        await self.send_picture(encoded(canvas))
 
     async def send_picture(self, data: object) -> None:
         """Send what the canvas would put in its `data`, and wait for the page."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import extensions
 
-CONNECTIONS = 8  # at most, for one process
+CONNECTIONS = int(os.environ.get("DATABASE_CONNECTIONS", "8"))  # at most, for one process
 CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 3
 # A server that stopped answering altogether cannot time its own statements.

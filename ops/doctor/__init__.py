@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ops.doctor import account, copies, machine, pipeline, server, watching
+from ops.doctor import account, copies, machine, pipeline, processes, server, watching
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed, SaidAlready
 from ops.settings import Settings
@@ -79,6 +79,8 @@ def everything(settings: Settings) -> None:
     patient.check("address", server.address)
     patient.check("login", server.login)
     patient.check("room", server.room)
+    if processes.are_several(patient):
+        patient.check("processes", processes.serving)
     patient.check("copies", copies.outside_the_droplet)
     patient.check("page", server.page)
     patient.check("certificate", server.certificate)

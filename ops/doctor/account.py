@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ops import adoption
+from ops import adoption, processes
 from ops.belongings import Belonging
 from ops.cloud import CONTROL_PANEL, CloudError, Size
 from ops.doctor.findings import Patient, Skipped
@@ -164,9 +164,10 @@ def size(patient: Patient) -> str:
             if elsewhere
             else "export TF_VAR_size=s-1vcpu-1gb",
         )
+    app = processes.in_words(settings, found.processors, found.memory_mb)
     return (
         f"{slug}: {found.processors} vCPU, {found.memory_mb} MB of memory, "
-        f"{found.disk_gb} GB disk, ${found.dollars_a_month:g} a month"
+        f"{found.disk_gb} GB disk, ${found.dollars_a_month:g} a month{'; ' if app else ''}{app}"
     )
 
 

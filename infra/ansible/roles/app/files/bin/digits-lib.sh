@@ -5,7 +5,7 @@
 folder=/opt/digits
 log=$folder/releases.log                 # one line for each version that went into service: see served
 settings=$folder/release.env             # the settings that docker compose reads for what serves
-upstream=/etc/nginx/digits-upstream.conf # the port that nginx sends visitors to
+upstream=/etc/nginx/digits-upstream.conf # the ports that nginx sends visitors to
 backups=/var/backups/digits
 drain=${DRAIN:-5} # seconds at most that visitors get to leave an old container, before it is stopped
 export COMPOSE_PROJECT_NAME=digits
@@ -37,24 +37,6 @@ compose() {
 
 # setting NAME: its value in release.env, or nothing.
 setting() { [ ! -e "$settings" ] || sed -n "s/^$1=//p" "$settings"; }
-
-# serving_port: the port that nginx sends visitors to, or nothing.
-serving_port() { [ ! -e "$upstream" ] || sed -n 's/^server 127\.0\.0\.1:\([0-9]*\);$/\1/p' "$upstream"; }
-
-# app_containers: the ids of all of the app's containers, running or not.
-app_containers() {
-  docker ps --all --quiet --no-trunc --filter label=com.docker.compose.project=digits \
-    --filter label=com.docker.compose.service=app
-}
-
-# container_on PORT: the app's container that is published there, running or not.
-container_on() {
-  local id ports
-  for id in $(app_containers); do
-    ports=$(docker container inspect --format '{{json .HostConfig.PortBindings}}' "$id")
-    [[ $ports != *"\"HostPort\":\"$1\""* ]] || printf '%s\n' "$id"
-  done
-}
 
 # image_id IMAGE: the id of an image that is here; nothing, and a failure, if it is not.
 image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
@@ -169,24 +151,20 @@ commit_release() {
   mv "$settings.new" "$settings"
 }
 
-# settle: clean up after a release that was killed; the caller holds the lock. The port in nginx's
-# file decides: if it is the new container's, the release is completed, else it is undone.
+# settle: clean up after a release that was killed; the caller holds the lock. The ports in nginx's
+# file decide: if all of them are the new set's, the release is completed, else it is undone.
 settle() {
-  local port serving id
-  port=$(serving_port)
-  serving=$(container_on "${port:-none}")
   if [ -e "$settings.new" ]; then
-    if [ -n "$serving" ] && [ "$(sed -n 's/^APP_PORT=//p' "$settings.new")" = "$port" ]; then
+    if [ -n "$(serving_containers)" ] && all_are_of "$(sed -n 's/^APP_PORT=//p' "$settings.new")"; then
       commit_release
     else
-      rm -f "$settings.new" "$log.new"
+      take_back
     fi
   fi
   if nginx -t -q; then reload_nginx; fi # the release may have been killed before it did
-  name_what_serves "$serving"
-  for id in $(app_containers); do
-    [ "$id" = "$serving" ] || retire "$id"
-  done
+  name_what_serves "$(serving_containers | head -n 1)"
+  retire_others
+  complete_set
   settle_upgrade ||
     say "The database could not be brought back yet; why is in $folder/start.log. It is tried again." >&2
   rm -f "$folder/lock.holder"
@@ -233,14 +211,20 @@ wait_for_old_workers() {
   done
 }
 
-# retire CONTAINER: give visitors time to leave it, then stop and remove it.
+# retire CONTAINER...: give visitors time to leave them, then stop and remove them.
 retire() {
-  if [ "$(docker container inspect --format '{{.State.Status}}' "$1")" = running ]; then
+  local id running=()
+  for id in "$@"; do
+    [ "$(docker container inspect --format '{{.State.Status}}' "$id")" != running ] || running+=("$id")
+  done
+  if [ ${#running[@]} -gt 0 ]; then
     wait_for_old_workers
-    docker stop --time 10 "$1" >/dev/null
+    docker stop --time 10 "${running[@]}" >/dev/null
   fi
-  docker rm --force --volumes "$1" >/dev/null
+  docker rm --force --volumes "$@" >/dev/null
 }
 
+# shellcheck source=infra/ansible/roles/app/files/bin/digits-processes.sh
+. /usr/local/lib/digits/digits-processes.sh
 # shellcheck source=infra/ansible/roles/app/files/bin/digits-database.sh
 . /usr/local/lib/digits/digits-database.sh

@@ -1,0 +1,65 @@
+# How many processes the app has is a number, and changes nothing that Terraform makes.
+mock_provider "digitalocean" {
+  mock_resource "digitalocean_droplet" {
+    defaults = {
+      id           = "1001"
+      urn          = "do:droplet:1001"
+      ipv4_address = "203.0.113.10"
+    }
+  }
+  mock_resource "digitalocean_reserved_ip" {
+    defaults = {
+      ip_address = "198.51.100.1"
+    }
+  }
+}
+
+mock_provider "digitalocean" {
+  alias = "spaces"
+}
+
+variables {
+  ssh_public_key_path = "./tests/fixtures/key.pub"
+  # null is the default, whatever TF_VAR_... is exported where this runs.
+  name          = null
+  app_processes = null
+}
+
+run "none_is_set" {
+  command = plan
+  assert {
+    condition     = var.app_processes == null
+    error_message = "Without it, the droplet's size decides."
+  }
+}
+
+run "a_number" {
+  command = plan
+  variables {
+    app_processes = 4
+  }
+}
+
+run "none_at_all" {
+  command = plan
+  variables {
+    app_processes = 0
+  }
+  expect_failures = [var.app_processes]
+}
+
+run "half_a_process" {
+  command = plan
+  variables {
+    app_processes = 1.5
+  }
+  expect_failures = [var.app_processes]
+}
+
+run "too_many" {
+  command = plan
+  variables {
+    app_processes = 17
+  }
+  expect_failures = [var.app_processes]
+}

@@ -1,0 +1,45 @@
+"""The app's processes on the droplet: as many as it should have, and all of them well."""
+
+from __future__ import annotations
+
+from ops import processes, ssh
+from ops.doctor.findings import Patient, Skipped, Warned
+from ops.errors import Failed
+
+_ASK = """
+sed -n 's/^APP_PROCESSES=//p' /etc/digits/site.env | grep . || echo 1
+grep --count '^server .*[0-9];' /etc/nginx/digits-upstream.conf || true
+docker ps --quiet --filter label=com.docker.compose.service=app --filter health=unhealthy | wc -l
+"""
+
+
+def are_several(patient: Patient) -> bool:
+    """Whether the droplet has, or could have, more than one process."""
+    droplet = patient.droplet
+    return bool(droplet and (droplet.processors > 1 or patient.settings.app_processes))
+
+
+def serving(patient: Patient) -> str:
+    """The droplet serves with as many as its size and the settings say."""
+    ip = patient.need_droplet()
+    if not patient.reached or patient.droplet is None:
+        raise Skipped("needs ssh")
+    droplet, deploy = patient.droplet, patient.settings.verb("deploy")
+    wanted = processes.wanted(patient.settings, droplet.processors, droplet.memory_mb)
+    said = ssh.Droplet(patient.settings, ip).ask(_ASK).split()
+    if len(said) != 3 or not all(map(str.isdecimal, said)):
+        raise Skipped("the droplet does not say")
+    is_set, serve, ill = map(int, said)
+    if is_set != wanted:
+        raise Failed(
+            f"The droplet is set up for {is_set}, and its size and the settings say {wanted}.",
+            deploy,
+        )
+    if serve < wanted:
+        raise Failed(f"Only {serve} of {wanted} processes of the app serve.", deploy)
+    if ill:
+        raise Warned(
+            f"{ill} of {wanted} does not answer; the others serve its visitors meanwhile.",
+            f"It is started anew by itself. If it stays: {patient.settings.verb('logs')}",
+        )
+    return f"{serve} of {wanted} serve"

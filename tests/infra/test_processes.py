@@ -1,0 +1,158 @@
+"""How many processes the app has: by size, by setting; and what nginx makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+from pathlib import Path
+
+import jinja2
+import pytest
+import yaml
+
+from ops import processes
+from ops.cloud import Droplet
+from ops.doctor import processes as examined
+from ops.doctor.findings import Patient, Warned
+from ops.errors import Failed
+from ops.settings import Settings
+from ops.ssh import Droplet as Machine
+from tests.infra.conftest import ROOT
+
+ROLES = ROOT / "infra/ansible/roles"
+LIBRARY = ROLES / "app/files/bin/digits-processes.sh"
+
+
+@pytest.mark.parametrize(
+    ("processors", "memory_mb", "count"),
+    [
+        (1, 1024, 1),
+        (1, 2048, 1),
+        (2, 2048, 2),
+        (2, 1024, 1),
+        (2, 4096, 2),
+        (4, 2048, 2),
+        (4, 8192, 4),
+        (8, 16384, 8),
+        (32, 65536, 16),
+    ],
+)
+def test_one_for_each_processor_that_there_is_memory_for(
+    processors: int, memory_mb: int, count: int
+) -> None:
+    assert processes.wanted(Settings(), processors, memory_mb) == count
+    said = processes.in_words(Settings(), processors, memory_mb)
+    assert (said == "") == (processors == 1)
+    if count < processors:
+        reason = "no memory for" if processors < 32 else "which is the most"
+        assert reason in said
+
+
+def test_the_setting_has_the_last_word_as_far_as_there_is_memory() -> None:
+    assert processes.wanted(Settings(app_processes="1"), 4, 8192) == 1
+    assert processes.wanted(Settings(app_processes="3"), 1, 2048) == 3
+    assert processes.in_words(Settings(app_processes="2"), 1, 2048) == "the app gets 2 processes"
+    with pytest.raises(Failed, match="more than 1024 MB of memory hold") as caught:
+        processes.wanted(Settings(app_processes="2"), 1, 1024)
+    assert caught.value.then[0].startswith("export TF_VAR_app_processes=1, or give it")
+
+
+@pytest.mark.parametrize("text", ["two", "0", "-1", "1.5", "17", " 2", "²"])
+def test_what_is_no_number_of_processes(text: str) -> None:
+    with pytest.raises(Failed, match="is no number of processes") as caught:
+        processes.wanted(Settings(app_processes=text), 2, 4096)
+    assert caught.value.then
+
+
+def rendered(name: str, count: int) -> str:
+    """One of nginx's templates, as Ansible fills it in."""
+    templates = jinja2.Environment(  # noqa: S701 - no HTML
+        loader=jinja2.FileSystemLoader(ROLES / "web/templates"), trim_blocks=True
+    )
+    values = yaml.safe_load((ROLES / "web/defaults/main.yml").read_text())
+    values |= {"web_processes": str(count), "app_processes": count}
+    values |= {"site_address": "203.0.113.7", "site_domain": "", "web_acme_root": ""}
+    return templates.get_template(name).render(values)
+
+
+def test_one_process_is_served_as_if_there_were_no_others() -> None:
+    for name in ("nginx.conf.j2", "digits-app.conf.j2", "site.env.j2"):
+        text = rendered(name, 1)
+        assert not re.search(r"route|hash \$|cookie|APP_PROCESSES", text, re.IGNORECASE), name
+    assert "limit_conn pages 400;" in rendered("digits-app.conf.j2", 1)
+
+
+def test_several_get_a_cookie_with_a_route_and_nothing_else() -> None:
+    text = rendered("nginx.conf.j2", 3)
+    assert re.search(r"upstream app \{\n +hash \$route;\n", text)
+    assert '"route=$new_route; Path=/; HttpOnly; SameSite=Lax; Secure"' in text
+    site = rendered("digits-app.conf.j2", 3)
+    assert "add_header Set-Cookie $route_cookie;" in site
+    assert "limit_conn pages 1200;" in site
+    assert "APP_PROCESSES=3\n" in rendered("site.env.j2", 3)
+
+
+def library(tmp_path: Path, script: str, count: int = 1, upstream: str = "") -> str:
+    """What a script prints that has the droplet's functions for processes."""
+    (tmp_path / "site.env").write_text(f"APP_PROCESSES={count}\n" if count > 1 else "")
+    (tmp_path / "upstream").write_text(upstream)
+    text = LIBRARY.read_text().replace("/etc/digits/site.env", str(tmp_path / "site.env"))
+    before = f"set -euo pipefail; upstream={tmp_path}/upstream\n"
+    done = subprocess.run(
+        ["bash", "-c", f"{before}{text}\n{script}"], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_all_processes_of_two_releases_leave_the_database_connections_for_others(
+    tmp_path: Path,
+) -> None:
+    for count in range(1, processes.MOST + 1):
+        of_one = int(library(tmp_path, "echo $DATABASE_CONNECTIONS", count))
+        assert 1 <= of_one <= 8
+        assert 2 * count * of_one <= 90
+        assert of_one == 8 or count > 5
+
+
+def test_ports_of_both_sets(tmp_path: Path) -> None:
+    assert library(tmp_path, "ports_of 8501 1; ports_of 8502 3").split() == [
+        *("8501", "8502", "8504", "8506")
+    ]
+    between = "is_between_sets && echo yes || echo no"
+    for upstream, said in (
+        ("server 127.0.0.1:8501 down;\n", "no"),
+        ("server 127.0.0.1:8502;\n", "no"),
+        ("server 127.0.0.1:8502;\nserver 127.0.0.1:8504;\n", "no"),
+        ("server 127.0.0.1:8502;\nserver 127.0.0.1:8503;\n", "yes"),
+    ):
+        assert library(tmp_path, between, 2, upstream).strip() == said
+    sent = "send_visitors_to 8501 8503; serving_ports; cat $upstream"
+    assert library(tmp_path, sent, 2).splitlines() == [
+        *("8501", "8503", "server 127.0.0.1:8501;", "server 127.0.0.1:8503;")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("says", "what"),
+    [
+        ("2\n2\n0\n", "2 of 2 serve"),
+        ("1\n1\n0\n", "The droplet is set up for 1, and its size and the settings say 2."),
+        ("2\n1\n0\n", "Only 1 of 2 processes of the app serve."),
+        ("2\n2\n1\n", "1 of 2 does not answer"),
+    ],
+)
+def test_the_doctor_counts_them(monkeypatch: pytest.MonkeyPatch, says: str, what: str) -> None:
+    small = Droplet("digits", "203.0.113.7", "active", "1", "fra1", "s-1vcpu-1gb")
+    assert not examined.are_several(Patient(Settings(), droplet=small, reached=True))
+    large = dataclasses.replace(small, processors=2, memory_mb=4096)
+    patient = Patient(Settings(), droplet=large, reached=True)
+    assert examined.are_several(patient)
+    monkeypatch.setattr(Machine, "ask", lambda _machine, _command: says)
+    if what.endswith("serve"):
+        assert examined.serving(patient) == what
+        return
+    with pytest.raises(Failed, match=what[:30]) as caught:
+        examined.serving(patient)
+    assert isinstance(caught.value, Warned) == ("answer" in what)
+    assert caught.value.then
