@@ -1,0 +1,188 @@
+"""A larger droplet is used: two processes of the app, released, killed, and put back to one."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+from playwright.sync_api import Page
+
+from tests.browser.page import DigitsPage
+from tests.crowd import visiting
+from tests.pen import drawing
+from tests.rehearsal.deployment import Deployment, run
+from tests.rehearsal.load import under_load
+from tests.rehearsal.releases import app_containers, back, put
+
+pytestmark = pytest.mark.timeout(900)
+
+ONE_BY_ONE = {"PROCESS_MB": "99999999"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _two_processors(deployment: Deployment) -> Iterator[None]:
+    """A larger size, and nothing else is set; at the end the droplet is as it was."""
+    done = run("make", "deploy", "TARGET=rehearsal", TF_VAR_size="s-2vcpu-4gb")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "$24 a month; the app gets 2 processes" in done.stdout
+    assert "Starting 2 of 2 processes beside what serves, on ports 8" in done.stdout
+    yield
+    done = run("make", "deploy", "TARGET=rehearsal")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert len(app_containers(deployment)) == 1
+    assert "Set-Cookie" not in requests.get(deployment.url, timeout=30).headers
+
+
+def ports(deployment: Deployment) -> list[str]:
+    """Those that nginx sends visitors to."""
+    return re.findall(r":(\d+);", deployment.ssh("cat /etc/nginx/digits-upstream.conf"))
+
+
+def two_serve(deployment: Deployment, image: str) -> None:
+    """Both processes are this version's, nginx and status know them, and nothing is left over."""
+    serving = ports(deployment)
+    assert serving in (["8501", "8503"], ["8502", "8504"])
+    assert len(app_containers(deployment)) == 2
+    inspect = "docker inspect --format '{{.Config.Image}} {{json .HostConfig.PortBindings}}' "
+    for line in deployment.ssh(inspect + " ".join(app_containers(deployment))).splitlines():
+        assert line.startswith(f"{image} ")
+        assert any(f'"HostPort":"{port}"' in line for port in serving)
+    status = deployment.ssh("digits-status")
+    assert len(re.findall(r"^app [12] of 2 +Up ", status, re.MULTILINE)) == 2
+    assert f"APP_PORT={serving[0]}\nAPP_PROCESSES=2\n" in deployment.ssh(
+        "cat /opt/digits/release.env"
+    )
+    assert deployment.ssh("ls /opt/digits/*.new /opt/digits/lock.holder 2>/dev/null || true") == ""
+
+
+def test_a_visitor_stays_with_one_of_two(deployment: Deployment) -> None:
+    first = requests.get(deployment.url, timeout=30)
+    cookie = first.headers["Set-Cookie"]
+    assert re.fullmatch(r"route=[0-9a-f]{2}; Path=/; HttpOnly; SameSite=Lax; Secure", cookie)
+    visitor = requests.Session()
+    visitor.get(deployment.url, timeout=30)
+    assert "Set-Cookie" not in visitor.get(deployment.url, timeout=30).headers
+    # What is no route gets one.
+    odd = requests.get(deployment.url, headers={"Cookie": "route=../etc"}, timeout=30)
+    assert re.match(r"route=[0-9a-f]{2};", odd.headers["Set-Cookie"])
+    done = run("make", "doctor", "TARGET=rehearsal", TF_VAR_size="s-2vcpu-4gb")
+    assert re.search(r"^ok +processes +2 of 2 serve$", done.stdout, re.MULTILINE)
+    logs = run("make", "logs", "TARGET=rehearsal", FOLLOW="").stdout
+    assert len(set(re.findall(r"^(app-\d+) ", logs, re.MULTILINE))) == 2
+
+
+def test_releases_and_rollbacks_at_once_and_one_by_one(deployment: Deployment) -> None:
+    deployment.variant("first")
+    deployment.variant("second")
+    before = len(deployment.rows())
+    with (
+        under_load(deployment.url, askers=2, stayers=4) as load,
+        visiting(deployment.url, 6, pause=1) as crowd,
+    ):
+        said = put(deployment, "digits:first", DRAIN="5")
+        assert "Starting 2 of 2 processes beside" in said
+        assert "In service" in said
+        two_serve(deployment, "digits:first")
+        said = put(deployment, "digits:second", DRAIN="5", **ONE_BY_ONE)
+        assert "they are replaced one by one" in said
+        assert said.count("Sending visitors to it") == 2
+        assert "In service" in said
+        two_serve(deployment, "digits:second")
+        assert "In service" in back(deployment)
+        two_serve(deployment, "digits:first")
+        assert "Nothing to do" in put(deployment, "digits:first")
+    print(load.requests, load.failed, load.away, crowd.answers, crowd.failed)
+    assert load.requests > 200
+    assert load.failed == []
+    assert load.away < 5
+    rows = len(deployment.rows()) - before
+    assert crowd.answers <= rows <= crowd.answers + len(crowd.failed)
+
+
+def test_a_process_that_dies_takes_only_its_own_pages_along(
+    deployment: Deployment, page: Page
+) -> None:
+    visitor = DigitsPage(page)
+    visitor.open(deployment.url)
+    containers = app_containers(deployment)
+    # As the kernel ends it for want of memory: the program in the container, not the container.
+    kill = "kill -KILL $(pgrep --parent $(docker inspect --format '{{.State.Pid}}' %s))"
+    with under_load(deployment.url, askers=4, stayers=12) as load:
+        time.sleep(3)
+        open_pages = load.dropped
+        deployment.ssh(kill % containers[0])
+        time.sleep(5)
+        of_one = load.dropped - open_pages
+        deployment.ssh(kill % containers[1])
+        time.sleep(6)
+    print(of_one, load.dropped, load.failed, load.away)
+    assert 0 < of_one < 12
+    assert load.away < 5
+    assert load.failed == []
+    # The page was on one of them, and goes on.
+    visitor.wait_until_connected()
+    visitor.draw(drawing(3))
+    assert visitor.prediction()[0] == 3
+    assert app_containers(deployment) == containers
+
+
+FAILING = """#!/bin/bash
+PATH=${PATH#/tmp/failing:}
+if [[ "$*" == *" up "* && $APP_PORT == SECOND && $APP_IMAGE == NAME ]]; then
+  ACTION
+fi
+exec docker "$@"
+"""
+KILL = "kill -KILL $(pgrep -f '[s]bin/digits-release'); exit 1"
+
+
+@pytest.mark.parametrize("action", ["echo no room >&2; exit 1", KILL], ids=["fails", "is killed"])
+def test_one_by_one_that_does_not_get_to_its_end_leaves_two_of_the_old(
+    deployment: Deployment, action: str
+) -> None:
+    for name in ("old", "new"):
+        deployment.variant(name, light=True)
+    put(deployment, "digits:old")
+    two_serve(deployment, "digits:old")
+    # When the second process of the new version would be started.
+    second = "8504" if ports(deployment) == ["8501", "8503"] else "8503"
+    script = FAILING.replace("SECOND", second).replace("NAME", "digits:new")
+    script = shlex.quote(script.replace("ACTION", action))
+    deployment.ssh(
+        f"mkdir -p /tmp/failing && printf %s {script} >/tmp/failing/docker"
+        " && chmod +x /tmp/failing/docker"
+    )
+    with under_load(deployment.url, askers=3, stayers=0) as load:
+        release = "PATH=/tmp/failing:$PATH PROCESS_MB=99999999 DRAIN=1 NO_PULL=yes"
+        said = deployment.ssh(
+            f"{release} digits-release digits:new abc1234 me@here 2>&1; echo ended $?"
+        )
+        deployment.ssh("rm -r /tmp/failing")
+        if action == KILL:
+            assert said.endswith("ended 137\n")
+            # The watch does not wait for the next command, since two versions serve.
+            deadline = time.monotonic() + 60
+            while len(ports(deployment)) != 2 or second in "".join(ports(deployment)):
+                assert time.monotonic() < deadline
+                time.sleep(1)
+            deployment.ssh("flock --timeout 60 /opt/digits/lock true")
+        else:
+            assert "no room" in said
+            assert "Going back to what served: digits:old" in said
+            assert "Nothing has changed: digits:old still serves." in said
+    two_serve(deployment, "digits:old")
+    assert load.requests > 50
+    assert load.failed == []
+
+
+def test_the_database_takes_all_that_they_may_open(deployment: Deployment) -> None:
+    """Two sets of processes, as during a release, each with all its connections."""
+    asked = deployment.ssh("docker exec digits-db-1 psql -U digits -Atc 'SHOW max_connections'")
+    inspect = "docker inspect --format '{{.Config.Env}}' " + " ".join(app_containers(deployment))
+    each = re.findall(r"DATABASE_CONNECTIONS=(\d+)", deployment.ssh(inspect))
+    assert len(each) == 2
+    assert 2 * sum(map(int, each)) < int(asked) - 3
