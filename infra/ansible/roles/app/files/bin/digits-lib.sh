@@ -162,7 +162,7 @@ settle() {
     fi
   fi
   if nginx -t -q; then reload_nginx; fi # the release may have been killed before it did
-  name_what_serves "$(serving_containers | head -n 1)"
+  name_what_serves "$(serving_containers | sed -n 1p)"
   retire_others
   complete_set
   settle_upgrade ||

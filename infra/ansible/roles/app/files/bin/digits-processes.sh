@@ -52,7 +52,7 @@ all_are_of() {
 # is_between_sets: whether ports of both sets serve: a release that goes one by one is under way, or was killed.
 is_between_sets() {
   local first
-  first=$(serving_ports | head -n 1)
+  first=$(serving_ports | sed -n 1p)
   [ -n "$first" ] && ! all_are_of "$first"
 }
 
