@@ -8,6 +8,7 @@ import yaml
 
 from digits import prediction_log
 from gate import PAGES
+from ops import processes
 from tests.infra.conftest import ROOT
 
 ROLES = ROOT / "infra/ansible/roles"
@@ -25,3 +26,16 @@ def test_a_restore_makes_the_table_as_the_app_does() -> None:
     lock, _, create = table[1].partition("\n")
     assert lock == f"SELECT pg_advisory_xact_lock({prediction_log._CREATION_LOCK});"  # noqa: SLF001
     assert create.strip() == prediction_log._CREATE.strip()  # noqa: SLF001
+
+
+def test_the_app_and_its_compose_file_agree_on_connections() -> None:
+    most = prediction_log.CONNECTIONS
+    compose = (ROOT / "docker-compose.yml").read_text()
+    assert f"DATABASE_CONNECTIONS: ${{DATABASE_CONNECTIONS:-{most}}}" in compose
+    text = (ROLES / "app/files/bin/digits-processes.sh").read_text()
+    assert f"DATABASE_CONNECTIONS=$((each < {most} ? each : {most}))" in text
+
+
+def test_a_process_needs_as_much_memory_for_the_laptop_as_for_the_droplet() -> None:
+    text = (ROLES / "app/files/bin/digits-processes.sh").read_text()
+    assert f"process_mb=${{PROCESS_MB:-{processes.PROCESS_MB}}}" in text
