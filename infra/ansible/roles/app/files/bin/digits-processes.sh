@@ -105,9 +105,9 @@ take_back() {
 
 # retire_others: the app's containers that do not serve.
 retire_others() {
-  local others
-  mapfile -t others < <(app_containers | grep -vxF -f <(serving_containers || :))
-  [ ${#others[@]} = 0 ] || retire "${others[@]}"
+  local spare
+  mapfile -t spare < <(app_containers | grep -vxF -f <(serving_containers || :))
+  [ ${#spare[@]} = 0 ] || retire "${spare[@]}"
 }
 
 # go_back: undo a release that went one by one, in its middle.
