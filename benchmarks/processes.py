@@ -9,6 +9,8 @@ left of the machine is the visitors', whose drawings are made before.
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import os
 import statistics
 import subprocess
@@ -46,6 +48,8 @@ SIZES = (
     ("s-4vcpu-8gb", 4, 48),
     ("s-8vcpu-16gb", 8, 96),
 )
+# More droplets than one need what they share: a node of the balancer takes so many open pages.
+BALANCER, NODE, DATABASE = 12, 10_000, 15  # dollars a month, pages, dollars a month
 CROWDS = (100, 1_000, 10_000)
 
 
@@ -150,13 +154,8 @@ def slow_processors(deployment: Deployment) -> Iterator[None]:
 
 
 def _droplet_id() -> str:
-    done = subprocess.run(
-        ("terraform", f"-chdir={STATE / 'terraform'}", "output", "-raw", "droplet_id"),
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip()
+    state = json.loads((STATE / "terraform/terraform.tfstate").read_text())
+    return str(state["outputs"]["droplet_id"]["value"])
 
 
 def _send_to(deployment: Deployment, ports: list[str]) -> None:
@@ -210,14 +209,13 @@ def _model(rate: float) -> Iterator[Line]:
     yield Line("a whole core of this machine would do", f"{rate:.0f} draws and answers/s")
     for crowd in CROWDS:
         needed = max(crowd * PACE / (rate * BUSY), crowd / PAGES)
-        count, slug, dollars = min(
-            ((-(-needed // each), slug, -(-needed // each) * price) for slug, each, price in SIZES),
-            key=lambda choice: (choice[2], choice[0]),
-        )
+        slug, each, price = next((size for size in SIZES if size[1] >= needed), SIZES[-1])
+        count = math.ceil(needed / each)
+        dollars = count * price + (BALANCER * math.ceil(crowd / NODE) + DATABASE) * (count > 1)
+        more = ", a balancer and a managed database" if count > 1 else ""
         yield Line(
             f"model: {crowd:,} visitors at once, who draw and answer every ten seconds",
-            f"{needed:.1f} processors: {count:.0f} droplet{'s' if count > 1 else ''} {slug}, "
-            f"${dollars:.0f} a month",
+            f"{needed:.1f} processors: {count} x {slug}{more}, ${dollars} a month",
         )
 
 
