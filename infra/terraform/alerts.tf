@@ -35,14 +35,17 @@ resource "digitalocean_uptime_check" "page" {
   count = length(local.alerted)
 
   name = var.name
-  type = "https"
+  type = local.site_scheme
   # What answers there is red, too, while something on the droplet has failed (roles/app).
-  target  = "https://${var.domain == "" ? digitalocean_reserved_ip.app.ip_address : var.domain}/health"
+  target  = "${local.site_scheme}://${var.domain == "" ? local.site_ip : var.domain}/health"
   regions = ["eu_west", "us_east"]
 }
 
 resource "digitalocean_uptime_alert" "page" {
-  for_each = { for kind, alert in local.page_alerts : kind => alert if var.alert_email != "" }
+  for_each = {
+    for kind, alert in local.page_alerts : kind => alert
+    if var.alert_email != "" && (kind != "ssl_expiry" || local.site_scheme == "https")
+  }
 
   check_id   = digitalocean_uptime_check.page[0].id
   name       = "${var.name}: ${each.key}"
@@ -61,7 +64,7 @@ resource "digitalocean_monitor_alert" "droplet" {
 
   description = "${var.name}: ${each.key}"
   type        = "v1/insights/droplet/${each.key}"
-  entities    = [digitalocean_droplet.app.id]
+  entities    = concat([digitalocean_droplet.app.id], values(digitalocean_droplet.more)[*].id)
   compare     = "GreaterThan"
   value       = each.value.value
   window      = each.value.window

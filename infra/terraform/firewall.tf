@@ -1,12 +1,16 @@
 locals {
   everywhere = ["0.0.0.0/0", "::/0"]
+  # Several droplets take visitors from their balancer only.
+  visitors = local.balanced ? [] : local.everywhere
 }
 
 # Stands in front of the droplet: what is not named here never reaches it,
 # whatever the droplet or Docker on it would answer.
 resource "digitalocean_firewall" "app" {
   name        = var.name
-  droplet_ids = [digitalocean_droplet.app.id]
+  droplet_ids = local.balanced ? null : [digitalocean_droplet.app.id]
+  # Several are guarded by their tag, each from its first moment on.
+  tags = local.balanced ? [digitalocean_tag.app.name] : null
 
   inbound_rule {
     protocol         = "tcp"
@@ -15,15 +19,17 @@ resource "digitalocean_firewall" "app" {
   }
 
   inbound_rule {
-    protocol         = "tcp"
-    port_range       = "80"
-    source_addresses = local.everywhere
+    protocol                  = "tcp"
+    port_range                = "80"
+    source_addresses          = local.visitors
+    source_load_balancer_uids = local.balancer_ids
   }
 
   inbound_rule {
-    protocol         = "tcp"
-    port_range       = "443"
-    source_addresses = local.everywhere
+    protocol                  = "tcp"
+    port_range                = "443"
+    source_addresses          = local.visitors
+    source_load_balancer_uids = local.balancer_ids
   }
 
   # Ping, and the messages that path MTU discovery and IPv6 depend on.

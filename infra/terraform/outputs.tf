@@ -1,11 +1,11 @@
 output "url" {
   description = "Where the app answers once it is deployed."
-  value       = "http://${digitalocean_reserved_ip.app.ip_address}"
+  value       = "http://${local.site_ip}"
 }
 
 output "ip" {
   description = "The site's IPv4 address, which stays when the droplet is replaced."
-  value       = digitalocean_reserved_ip.app.ip_address
+  value       = local.site_ip
 }
 
 output "droplet_ip" {

@@ -8,3 +8,8 @@ resource "digitalocean_reserved_ip" "app" {
   # goes, then the project.
   depends_on = [digitalocean_project_resources.app]
 }
+
+locals {
+  # Several droplets have their balancer's.
+  site_ip = coalesce(one(digitalocean_loadbalancer.app[*].ip), digitalocean_reserved_ip.app.ip_address)
+}

@@ -13,6 +13,7 @@ from waitress.server import create_server
 
 from .cloud import Cloud
 from .fake_driver import FakeDriver
+from .fake_engines import FakeEngines
 from .server import make_app
 from .store import Store
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from .driver import Driver
+    from .engine import Engines
 
 
 def _arguments() -> argparse.Namespace:
@@ -54,6 +56,15 @@ def _driver(name: str) -> Driver:
     return driver
 
 
+def _engines(name: str) -> Engines:
+    if name == "fake":
+        return FakeEngines()
+    from rehearsal.engines.driver import DockerEngines  # needs a Docker engine
+
+    engines: Engines = DockerEngines()
+    return engines
+
+
 def _fail(message: str) -> NoReturn:
     print(message, file=sys.stderr)
     raise SystemExit(1)
@@ -81,7 +92,8 @@ def main() -> None:
     arguments.state_dir.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
 
-    cloud = Cloud(Store(arguments.state_dir / "state.json"), _driver(arguments.driver))
+    store = Store(arguments.state_dir / "state.json")
+    cloud = Cloud(store, _driver(arguments.driver), _engines(arguments.driver))
     app = make_app(cloud, token, arguments.state_dir / "requests.jsonl")
     try:
         server = create_server(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .clock import now
+from .clock import log, now
 from .errors import not_found, server_error
 from .firewall_state import inbound_rules
+from .keeper import Keeper
 from .project_state import add_default_project
 from .reserved_ip_state import leave
 
@@ -19,20 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .driver import Driver
+    from .engine import Engines
     from .store import State, Store
 
 _NEVER = object()
 
 
-def log(message: str) -> None:
-    """Say what went on behind the API."""
-    print(f"{now()} {message}", file=sys.stderr, flush=True)
-
-
 class Cloud:
     """Changes droplets in the background, one change a droplet at a time."""
 
-    def __init__(self, store: Store, driver: Driver) -> None:
+    def __init__(self, store: Store, driver: Driver, engines: Engines) -> None:
         self.store = store
         self.driver = driver
         self._work = ThreadPoolExecutor(max_workers=4, thread_name_prefix="droplet")
@@ -42,9 +38,11 @@ class Cloud:
         with store.change() as state:
             add_default_project(state)
         self._resume()
+        self._keeper = Keeper(store, engines, self.apply_firewalls)
 
     def close(self) -> None:
         """Finish what is under way."""
+        self._keeper.close()
         self._work.shutdown(wait=True)
 
     def _resume(self) -> None:

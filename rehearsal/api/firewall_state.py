@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import load_balancer_state
+
 if TYPE_CHECKING:
     from .store import State
 
@@ -28,7 +30,7 @@ def inbound_rules(state: State, droplet: dict[str, Any]) -> list[dict[str, Any]]
     rules = []
     for rule in (rule for wall in standing for rule in wall["inbound_rules"]):
         sources = rule["sources"]
-        # Droplets and tags named as sources stand for those droplets' addresses.
+        # Droplets, tags and balancers named as sources stand for their addresses.
         named = [
             other
             for other in state["droplets"].values()
@@ -38,6 +40,7 @@ def inbound_rules(state: State, droplet: dict[str, Any]) -> list[dict[str, Any]]
         addresses = [
             *sources.get("addresses", []),
             *(address for other in named for address in _addresses(other)),
+            *load_balancer_state.addresses(state, sources.get("load_balancer_uids", [])),
         ]
-        rules.append({**rule, "sources": {**sources, "addresses": addresses}})
+        rules.append({**rule, "sources": {"addresses": addresses}})
     return rules

@@ -43,6 +43,7 @@ def _rule(state: State, rule: object, peers: str) -> dict[str, Any]:
             raise unprocessable(f"{peers}: {address!r} is not an address or a network") from None
     _droplet_ids(state, given)
     _tags(state, given)
+    _balancers(state, given)
     fields = ("addresses", "droplet_ids", "load_balancer_uids", "kubernetes_ids", "tags")
     kept = {field: given[field] for field in fields if given.get(field)}
     if not kept:
@@ -72,6 +73,12 @@ def _tags(state: State, values: dict[str, Any]) -> list[str]:
         if name not in state["tags"]:
             raise unprocessable(f"there is no tag {name!r}")
     return sorted(set(names))
+
+
+def _balancers(state: State, values: dict[str, Any]) -> None:
+    for key in strings(values, "load_balancer_uids"):
+        if key not in state["load_balancers"]:
+            raise unprocessable(f"there is no load balancer {key}")
 
 
 def _fill(state: State, values: dict[str, Any], firewall: dict[str, Any]) -> None:

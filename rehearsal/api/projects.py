@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 routes = Blueprint("projects", __name__)
 
+# By the word in a URN.
+_LISTS = {
+    "droplet": "droplets",
+    "floatingip": "reserved_ips",
+    "loadbalancer": "load_balancers",
+    "dbaas": "databases",
+}
 _ENVIRONMENTS = ("Development", "Staging", "Production")
 
 
@@ -30,7 +37,7 @@ def _resource(urn: str, assigned_at: str, status: str) -> dict[str, Any]:
     return {
         "urn": urn,
         "assigned_at": assigned_at,
-        "links": {"self": f"{request.host_url}v2/{kind}s/{key}"},
+        "links": {"self": f"{request.host_url}v2/{_LISTS.get(kind, f'{kind}s')}/{key}"},
         "status": status,
     }
 
@@ -138,8 +145,7 @@ def assign_resources(project_id: str) -> Answer:
 
 def _exists(state: State, urn: str) -> bool:
     _, kind, key = urn.split(":")
-    lists = {"droplet": "droplets", "floatingip": "reserved_ips"}
-    return kind in lists and key in state[lists[kind]]
+    return kind in _LISTS and key in state[_LISTS[kind]]
 
 
 def _move(state: State, urn: str, project: dict[str, Any]) -> None:

@@ -14,8 +14,11 @@ from . import (
     actions,
     alert_policies,
     catalog,
+    database_parts,
+    databases,
     droplets,
     firewalls,
+    load_balancers,
     not_rehearsed,
     projects,
     reserved_ips,
@@ -24,7 +27,8 @@ from . import (
     uptime,
     vpcs,
 )
-from .cloud import Cloud, log
+from .clock import log
+from .cloud import Cloud
 from .errors import ApiError, not_found, server_error, unauthorized
 from .journal import Journal
 
@@ -33,8 +37,8 @@ if TYPE_CHECKING:
 
 
 ENDPOINTS = (
-    account, actions, alert_policies, catalog, droplets, firewalls, not_rehearsed, projects,
-    reserved_ips, spaces, tags, uptime, vpcs,
+    account, actions, alert_policies, catalog, database_parts, databases, droplets, firewalls,
+    load_balancers, not_rehearsed, projects, reserved_ips, spaces, tags, uptime, vpcs,
 )  # fmt: skip
 
 

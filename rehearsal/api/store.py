@@ -32,6 +32,8 @@ def _empty() -> State:
         "uptime_checks": {},
         "alert_policies": {},
         "spaces_keys": {},
+        "load_balancers": {},
+        "databases": {},
     }
 
 

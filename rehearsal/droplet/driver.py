@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +11,7 @@ from rehearsal.api.driver import Addresses
 from rehearsal.offline import docker_hub
 
 from . import firewall
-from .docker import DropletError, docker, run
+from .docker import DropletError, docker, put, run
 from .network import Network
 
 if TYPE_CHECKING:
@@ -132,7 +130,7 @@ class DockerDriver:
         try:
             self._seed(container, droplet_id, name, ssh_public_keys, user_data)
             if hub:
-                self._write(container, {TRUSTED: hub.certificate}, mode=0o644)
+                put(container, {TRUSTED: hub.certificate}, mode=0o644)
             docker("start", container)
         except DropletError:
             self.destroy(droplet_id)
@@ -152,7 +150,7 @@ class DockerDriver:
         """
         container = self._container(droplet_id)
         rules = firewall.ruleset(inbound_rules)
-        self._write(container, {firewall.PATH: rules})
+        put(container, {firewall.PATH: rules})
         if self._running(container):
             docker("exec", "--interactive", container, "nft", "-f", "-", stdin=rules.encode())
 
@@ -170,7 +168,7 @@ class DockerDriver:
         if run("inspect", container).returncode:
             return
         take = f"address add {address}/32 dev eth0 label {RESERVED_LABEL}\n" if address else ""
-        self._write(container, {RESERVED_IP: take})
+        put(container, {RESERVED_IP: take})
         if not self._running(container):
             return
         docker("exec", container, "ip", "address", "flush", "dev", "eth0", "label", RESERVED_LABEL)
@@ -251,7 +249,7 @@ class DockerDriver:
             "public-keys": [key.strip() for key in keys],
         }
         # JSON is YAML, too.
-        self._write(
+        put(
             container,
             {
                 f"{SEED}/meta-data": json.dumps(metadata),
@@ -268,15 +266,3 @@ class DockerDriver:
             return docker_hub.start(name, self.label, self.project, self._network.hub_address())
         except Failed as error:
             raise DropletError("\n".join(error.lines())) from error
-
-    @staticmethod
-    def _write(container: str, files: dict[str, str], mode: int = 0o600) -> None:
-        """Put files, for root's eyes only, into a container that need not run."""
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            for path, text in files.items():
-                content = text.encode()
-                entry = tarfile.TarInfo(path.lstrip("/"))
-                entry.size, entry.mode = len(content), mode
-                tar.addfile(entry, io.BytesIO(content))
-        docker("cp", "-", f"{container}:/", stdin=archive.getvalue())

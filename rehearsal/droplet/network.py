@@ -16,6 +16,8 @@ SUBNET_IPV6 = "fd5d:1917:{number:x}::/64"
 HUB_ADDRESS = 5
 AUTHORITY_ADDRESS = 6
 FIRST_ADDRESS = 10
+# From here on: load balancers and managed databases.
+FIRST_ENGINE = 180
 # From here on: reserved IPs, which no container is given as its own.
 FIRST_RESERVED = 200
 
@@ -48,19 +50,31 @@ class Network:
     def free_addresses(self, droplet_id: int) -> tuple[str, str | None]:
         """An address that no droplet of the project has; a new id gets a new one."""
         subnets = self._subnets()
-        listed = docker("ps", "--all", "--quiet", "--filter", f"label={self.label}").split()
-        taken = set()
-        if listed:
-            for container in json.loads(docker("inspect", *listed)):
-                here = container["NetworkSettings"]["Networks"].get(self.project) or {}
-                taken.add((here.get("IPAMConfig") or {}).get("IPv4Address"))
+        taken = self._taken()
         ipv4, ipv6 = subnets[4], subnets.get(6)
-        span = FIRST_RESERVED - FIRST_ADDRESS
+        span = FIRST_ENGINE - FIRST_ADDRESS
         for offset in range(span):
             host = FIRST_ADDRESS + (droplet_id + offset) % span
             if str(ipv4[host]) not in taken:
                 return str(ipv4[host]), str(ipv6[host]) if ipv6 else None
         raise DropletError(f"All {span} addresses of the rehearsal's network are taken.")
+
+    def _taken(self) -> set[str | None]:
+        """The addresses that containers of the project have."""
+        listed = docker("ps", "--all", "--quiet", "--filter", f"label={self.label}").split()
+        taken = set()
+        for container in json.loads(docker("inspect", *listed)) if listed else ():
+            here = container["NetworkSettings"]["Networks"].get(self.project) or {}
+            taken.add((here.get("IPAMConfig") or {}).get("IPv4Address"))
+        return taken
+
+    def free_engine(self, but: str = "") -> str:
+        """An address for a load balancer or a managed database, and not this one."""
+        ipv4, taken = self._subnets()[4], self._taken() | {but}
+        for host in range(FIRST_ENGINE, FIRST_RESERVED):
+            if (address := str(ipv4[host])) not in taken:
+                return address
+        raise DropletError("All addresses for balancers and databases of the rehearsal are taken.")
 
     def free_reserved(self, taken: set[str]) -> str:
         """A reserved IP that is none of these."""

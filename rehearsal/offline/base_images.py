@@ -27,6 +27,8 @@ from .machine import certificates
 
 DROPLET = "digits-rehearsal-droplet:debian-13-x64"
 AUTHORITY = "digits-rehearsal-authority:pebble"
+# Behind load balancers and managed databases; made when somebody wants one.
+ENGINES = "digits-rehearsal-engines:debian-13"
 # What a rehearsal pulls when it moves the database on, and the Debian release that has it.
 NEXT_POSTGRES = "postgres:18-trixie"
 _RELEASES = {NEXT_POSTGRES: "forky"}
@@ -34,7 +36,16 @@ _RELEASES = {NEXT_POSTGRES: "forky"}
 _POSTGRES_WITH_FOLDERS = 18
 _HERE = Path(__file__).parent
 # The rehearsal's own, which no registry has, and where their recipes are.
-_OWN = {DROPLET: _HERE.parent / "droplet", AUTHORITY: _HERE.parent / "authority"}
+_OWN = {
+    DROPLET: _HERE.parent / "droplet",
+    AUTHORITY: _HERE.parent / "authority",
+    ENGINES: _HERE.parent / "engines",
+}
+_MEANT = {
+    DROPLET: "DigitalOcean's Debian 13",
+    AUTHORITY: "Let's Encrypt",
+    ENGINES: "DigitalOcean's load balancer and managed database",
+}
 _RECIPE = "digits.rehearsal.recipe"
 _APT = Path("/etc/apt")
 # Where apt fetches from, and how.
@@ -78,7 +89,7 @@ class BaseImages:
     def provide_all(self) -> None:
         """Every image of the project, the rehearsal's own too. Raises Failed."""
         need_engine()
-        for image in (python(), postgres(), REGISTRY, *_OWN):
+        for image in (python(), postgres(), REGISTRY, DROPLET, AUTHORITY):
             self.provide(image)
 
     def provide(self, image: str) -> None:
@@ -127,7 +138,7 @@ class BaseImages:
             )
         base = _base(image)
         self.provide(base)
-        what = {DROPLET: "DigitalOcean's Debian 13", AUTHORITY: "Let's Encrypt"}.get(image, image)
+        what = _MEANT.get(image, image)
         say.line(f"images: making a stand-in for {what} from Debian packages")
         with tempfile.TemporaryDirectory() as scratch:
             context = shutil.copytree(folder, Path(scratch, "context"))

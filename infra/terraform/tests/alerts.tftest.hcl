@@ -27,6 +27,8 @@ variables {
   alert_email          = null
   backup_bucket        = null
   backup_bucket_region = null
+  droplets             = null
+  managed_database     = null
 }
 
 run "none" {

@@ -31,6 +31,8 @@ variables {
   backups               = null
   backup_bucket         = null
   backup_bucket_region  = null
+  droplets              = null
+  managed_database      = null
 }
 
 run "defaults" {

@@ -24,6 +24,8 @@ variables {
   backups               = null
   backup_bucket         = null
   backup_bucket_region  = null
+  droplets              = null
+  managed_database      = null
 }
 
 run "in_words" {

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tf.provider
 import tf.runner
+import tf.utils
+from tf.types import Unknown
 
 from .provider import DigitalOcean
 from .servicer import SdkServicer
@@ -18,6 +20,9 @@ def main() -> None:
     # The library takes both from its modules when it starts: ours plan as the
     # older SDK does, and keep the certificate out of the home directory.
     tf.provider.ProviderServicer = SdkServicer
+    # What Terraform may know of a value that is not known yet (a text's beginning, say) makes it no
+    # less unknown; the library takes only those of which nothing is known for such.
+    tf.utils._msgpack_ext_hook = lambda _code, _data: Unknown  # noqa: SLF001
     cache = Path(sys.argv[1])
     cache.mkdir(parents=True, exist_ok=True)
     tf.runner._get_cert_cache_path = lambda: cache / "certificate.json"  # noqa: SLF001

@@ -9,8 +9,11 @@ from tf.schema import Attribute, Schema
 from tf.types import Number, String
 
 from .client import ApiError, Client
+from .database_cluster import DatabaseCluster
+from .database_parts import DatabaseCa, DatabaseDb, DatabaseFirewall, DatabaseUser
 from .droplet import Droplet
 from .firewall import Firewall
+from .load_balancer import LoadBalancer
 from .monitor_alert import MonitorAlert
 from .project import Project
 from .project_resources import ProjectResources
@@ -60,8 +63,13 @@ class DigitalOcean(Provider):  # type: ignore[misc]
 
     def get_resources(self) -> list[type[Resource]]:
         return [
+            DatabaseCluster,
+            DatabaseDb,
+            DatabaseFirewall,
+            DatabaseUser,
             Droplet,
             Firewall,
+            LoadBalancer,
             MonitorAlert,
             Project,
             ProjectResources,
@@ -75,4 +83,4 @@ class DigitalOcean(Provider):  # type: ignore[misc]
         ]
 
     def get_data_sources(self) -> list[type[DataSource]]:
-        return []
+        return [DatabaseCa]

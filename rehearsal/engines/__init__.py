@@ -1,0 +1,1 @@
+"""What stands behind the rehearsal's load balancers and managed databases: containers."""
