@@ -39,11 +39,16 @@ class Adoption:
 
     address: str
     thing: Belonging
+    noted: str = ""  # how its id in Terraform's state begins, where that is no id of the account's
 
     @property
     def key(self) -> str:
         """Its id in Terraform's state: of an alert on the page the second part."""
         return self.thing.key.rpartition(",")[2]
+
+    def is_noted(self, key: str | None) -> bool:
+        """Whether this is its id in Terraform's state."""
+        return key == self.key or bool(self.noted and key and key.startswith(self.noted))
 
 
 def in_the_way(settings: Settings, name: str, state: list[Resource]) -> list[Belonging]:

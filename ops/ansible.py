@@ -96,7 +96,10 @@ def site(settings: Settings) -> dict[str, str]:
 def inventory(settings: Settings) -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError and StateError."""
     found = deployment.find(settings)
-    hosts = {found.name: {"ansible_host": found.ip}} if found and found.ip else {}
+    there = deployment.members(settings, found) if found else []
+    hosts = {one.name: {"ansible_host": one.ip} for one in there if one.ip}
+    # No authority certifies the address of a balancer.
+    balanced: dict[str, object] = {"web_balanced": True, "web_acme": "off"}
     return {
         "droplet": {
             "hosts": list(hosts),
@@ -108,6 +111,7 @@ def inventory(settings: Settings) -> dict[str, object]:
                 ),
                 "site_address": deployment.site_of(settings, found) if found else "",
                 **site(settings),
+                **(balanced if len(there) > 1 else {}),
             },
         },
         "_meta": {"hostvars": hosts},

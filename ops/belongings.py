@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ops import prices
+from ops import engines, prices
 from ops.cloud import Cloud, CloudError, own_address
 from ops.state import RESERVED_IP, Resource
 
@@ -22,9 +22,13 @@ KINDS = {
     "digitalocean_monitor_alert": "alert",
     "digitalocean_spaces_bucket": "space",
     "digitalocean_spaces_key": "spaces key",
+    "digitalocean_loadbalancer": "balancer",
+    "digitalocean_database_cluster": "database",
 }
-# What a project's list calls a reserved IP: its old name, and its new one.
-_RESERVED = ("floatingip", "reservedip")
+# What a project's list calls by another word; a reserved IP by its old name and its new one.
+_IN_A_PROJECT = {"floatingip": "reserved ip", "reservedip": "reserved ip", **engines.KINDS}
+# What is asked for by its own list, which knows sooner than a project's what is gone.
+_LISTED = ("droplet", "reserved ip", "balancer", "database")
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def _in_project(cloud: Cloud, project: dict[str, Any]) -> list[Belonging]:
     found = []
     for resource in cloud.listed(f"projects/{project['id']}/resources", "resources"):
         _, kind, key = resource["urn"].split(":", 2)
-        kind = "reserved ip" if kind in _RESERVED else kind
+        kind = _IN_A_PROJECT.get(kind, kind)
         # A domain in a project costs nothing; all else there is may.
         note = f"in the project {project['name']}"
         found.append(Belonging(kind, key, key, note, billed=kind != "domain"))
@@ -185,6 +189,10 @@ def of(cloud: Cloud, name: str, state: list[Resource] | None = None) -> list[Bel
     tagged += _addresses(cloud, {one.key for one in tagged if one.kind == "droplet"}, state or [])
     to_spaces = _if_it_may(cloud, "spaces/keys", "keys")
     tagged += _spaces(to_spaces, name)
+    tagged += [
+        Belonging(one.kind, one.key, one.name, one.note, billed=True)
+        for one in engines.of(cloud, name)
+    ]
     known = {belonging.identity for belonging in tagged}
     # The list of a project may lag behind and still name what is gone.
     alive = _alive(cloud)
@@ -192,17 +200,17 @@ def of(cloud: Cloud, name: str, state: list[Resource] | None = None) -> list[Bel
         belonging
         for belonging in grouped
         if belonging.identity not in known
-        and (belonging.kind not in ("droplet", "reserved ip") or belonging.identity in alive)
+        and (belonging.kind not in _LISTED or belonging.identity in alive)
     ]
     free = _keys_to_spaces(to_spaces, name) + _free_of_charge(cloud, name, projects)
     return billed + _alerts(cloud, name) + free
 
 
 def _alive(cloud: Cloud) -> set[tuple[str, str]]:
-    """Every droplet and reserved IP of the account."""
-    return {("droplet", str(one["id"])) for one in cloud.listed("droplets", "droplets")} | {
-        ("reserved ip", reserved.ip) for reserved in cloud.reserved_ips()
-    }
+    """Every droplet, reserved IP, load balancer and managed database of the account."""
+    droplets = {("droplet", str(one["id"])) for one in cloud.listed("droplets", "droplets")}
+    addresses = {("reserved ip", reserved.ip) for reserved in cloud.reserved_ips()}
+    return droplets | addresses | engines.there(cloud)
 
 
 def everything(cloud: Cloud) -> set[tuple[str, str]]:
@@ -228,12 +236,12 @@ def still_there(cloud: Cloud, belongings: Iterable[Belonging]) -> list[Belonging
     """
     billed = [belonging for belonging in belongings if belonging.billed]
     alive = _alive(cloud)
-    if any(belonging.kind not in ("droplet", "reserved ip", "snapshot") for belonging in billed):
+    if any(belonging.kind not in (*_LISTED, "snapshot") for belonging in billed):
         alive |= {
             belonging.identity
             for project in cloud.listed("projects", "projects")
             for belonging in _in_project(cloud, project)
-            if belonging.kind not in ("droplet", "reserved ip")
+            if belonging.kind not in _LISTED
         }
     if any(belonging.kind == "snapshot" for belonging in billed):
         images = cloud.listed("images", "images", private="true")

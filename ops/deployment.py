@@ -2,15 +2,17 @@
 
 It is the droplet that Terraform's state holds. Where there is no state (in the pipeline, in
 another clone) it is the one that carries the tag; of several, none is chosen. The site's address
-is the reserved IP that the droplet has; the droplet's own is for ssh.
+is the reserved IP that the droplet has; the droplet's own is for ssh. Where several serve behind
+a balancer, the others carry the tag, too, and a number behind the name: digits-2.
 """
 
 from __future__ import annotations
 
+from ops import engines
 from ops.cloud import CONTROL_PANEL, Cloud, CloudError, Droplet
 from ops.errors import Failed
 from ops.settings import Settings
-from ops.state import DROPLET, deployed_name, resources
+from ops.state import DROPLET, FIRST, deployed_name, resources
 
 
 class Ambiguous(CloudError):
@@ -28,9 +30,10 @@ def name(settings: Settings) -> str:
 def made_here(settings: Settings) -> Droplet | None:
     """The droplet that Terraform made from here, if it still exists, whatever its name is now.
 
-    Raises CloudError and StateError.
+    Of several the first. Raises CloudError and StateError.
     """
-    keys = [made.key for made in resources(settings) if made.kind == DROPLET and made.key]
+    made = [one for one in resources(settings) if one.kind == DROPLET and one.key]
+    keys = [one.key for one in made if one.address == FIRST] or [one.key for one in made]
     cloud = Cloud(settings)
     there = [droplet for droplet in map(cloud.droplet, keys) if droplet]
     if len(there) > 1:
@@ -46,7 +49,7 @@ def find(settings: Settings) -> Droplet | None:
     made_as, mine = name(settings), made_here(settings)
     if mine and settings.name in (made_as, *mine.tags):
         return mine
-    there = Cloud(settings).droplets(settings.name)
+    there = _without_the_others(Cloud(settings).droplets(settings.name), settings.name)
     if mine and there:
         raise _ambiguous(
             settings,
@@ -60,6 +63,31 @@ def find(settings: Settings) -> Droplet | None:
     return mine or (there[0] if there else None)
 
 
+def members(settings: Settings, first: Droplet | None = None) -> list[Droplet]:
+    """Every droplet of this deployment, the first one first; none if there is none yet.
+
+    Raises what find() raises.
+    """
+    first = first or find(settings)
+    if first is None:
+        return []
+    tagged = Cloud(settings).droplets(name(settings))
+    made_as = name(settings)
+    others = [one for one in tagged if number_of(one.name, made_as) and one.key != first.key]
+    return [first, *sorted(others, key=lambda one: number_of(one.name, made_as))]
+
+
+def number_of(droplet: str, deployment: str) -> int:
+    """Which one of several it is, by its name: digits-2 is the second; 0 if it is none of them."""
+    number = droplet.removeprefix(f"{deployment}-")
+    return int(number) if number != droplet and number.isdecimal() else 0
+
+
+def _without_the_others(droplets: list[Droplet], deployment: str) -> list[Droplet]:
+    """Those that may be the first; what is numbered stands beside it."""
+    return [one for one in droplets if not number_of(one.name, deployment)] or droplets
+
+
 def address(settings: Settings) -> str:
     """The droplet's own address. Raises Failed if there is no droplet, or no telling which."""
     return settings.droplet_ip or _running(settings)[1]
@@ -71,7 +99,14 @@ def site_address(settings: Settings) -> str:
 
 
 def site_of(settings: Settings, droplet: Droplet) -> str:
-    """The droplet's reserved IP; its own address where it has none yet. Raises CloudError."""
+    """The droplet's reserved IP; its own address where it has none yet. Raises CloudError.
+
+    Of several droplets it is their balancer's.
+    """
+    if len(members(settings, droplet)) > 1 and (
+        address := engines.balancer_before(Cloud(settings), name(settings))
+    ):
+        return address
     for reserved in Cloud(settings).reserved_ips():
         if reserved.droplet == droplet.key:
             return reserved.ip

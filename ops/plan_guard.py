@@ -1,4 +1,7 @@
-"""Refuses a plan that takes the droplet away: says what forces it and what that costs."""
+"""Refuses a plan that takes the droplet away: says what forces it and what that costs.
+
+And one that takes the managed database away. A second droplet holds nothing that would be lost.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 from typing import Any
 
 from ops.cloud import Cloud, CloudError
-from ops.state import DROPLET, RESERVED_IP
+from ops.state import DATABASE, DROPLET, FIRST, RESERVED_IP
 
 # Terraform's words for why, where no attribute forces it.
 REASONS = {
@@ -22,20 +25,37 @@ REASONS = {
 
 
 def losses(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """The changes of a plan that delete or replace a droplet."""
+    """The changes of a plan that delete or replace the first droplet, or the managed database."""
     return [
         change
         for change in plan.get("resource_changes") or []
-        if change["type"] == "digitalocean_droplet" and "delete" in change["change"]["actions"]
+        if "delete" in change["change"]["actions"]
+        and (change["address"] == FIRST or change["type"] == DATABASE)
     ]
 
 
+def lost(losses: list[dict[str, Any]]) -> str:
+    """What they take away, in a word or two."""
+    kinds = {loss["type"] for loss in losses}
+    names = ["the droplet"] if kinds - {DATABASE} else []
+    return " and ".join([*names, *(["the managed database"] if DATABASE in kinds else [])])
+
+
 def makes_a_droplet(plan: dict[str, Any]) -> bool:
-    """Whether there is a new droplet after the plan, in the place of another or not."""
+    """Whether there is a new first droplet after the plan, in the place of another or not."""
     return any(
-        change["type"] == DROPLET and "create" in change["change"]["actions"]
+        change["address"] == FIRST and "create" in change["change"]["actions"]
         for change in plan.get("resource_changes") or []
     )
+
+
+def newcomers(plan: dict[str, Any]) -> list[str]:
+    """The names of the droplets that a plan makes."""
+    return [
+        (change["change"].get("after") or {}).get("name", "")
+        for change in plan.get("resource_changes") or []
+        if change["type"] == DROPLET and "create" in change["change"]["actions"]
+    ]
 
 
 def keeps_the_address(plan: dict[str, Any]) -> bool:
@@ -102,6 +122,8 @@ def explain(cloud: Cloud, plan: dict[str, Any], loss: dict[str, Any]) -> str:
     """All that a person has to know before saying yes."""
     before = loss["change"].get("before") or {}
     replaced = "create" in loss["change"]["actions"]
+    if loss["type"] == DATABASE:
+        return _database(loss, replaced)
     droplet = f"{before.get('name', loss['address'])} ({before.get('ipv4_address', 'no address')})"
     address = (
         "  - its own IP address changes; the page keeps its URL, a reserved IP's"
@@ -119,3 +141,16 @@ def explain(cloud: Cloud, plan: dict[str, Any], loss: dict[str, Any]) -> str:
         f"  - {price(cloud, loss)}",
     ]
     return "\n".join(lines)
+
+
+def _database(loss: dict[str, Any], replaced: bool) -> str:
+    name = (loss["change"].get("before") or {}).get("name", loss["address"])
+    return "\n".join(
+        [
+            f"This plan {'replaces' if replaced else 'deletes'} the managed database {name}.",
+            "Because:",
+            *(f"  - {cause}" for cause in causes(loss)),
+            "What that costs:",
+            "  - all that is logged in it, and the backups that DigitalOcean made of it",
+        ]
+    )

@@ -87,6 +87,17 @@ class Settings:
         "RESTORE", "deploy, for a new droplet: newest, none or a dump, instead of asking"
     )
 
+    # Larger than one droplet (docs/growing.md)
+    droplets: str = _setting("TF_VAR_droplets", "how many droplets, behind a load balancer", "1")
+    balancer_nodes: str = _setting(
+        "TF_VAR_balancer_nodes", "how many nodes that load balancer has", "1"
+    )
+    managed_database: str = _setting(
+        "TF_VAR_managed_database", "true: DigitalOcean's managed PostgreSQL", "false"
+    )
+    database_size: str = _setting("TF_VAR_database_size", "its size", "db-s-1vcpu-1gb")
+    database_nodes: str = _setting("TF_VAR_database_nodes", "how many machines it has", "1")
+
     alert_email: str = _setting(
         "TF_VAR_alert_email", "who is told when the page does not answer or something has failed"
     )

@@ -18,8 +18,12 @@ from ops.programs import GET
 from ops.settings import Settings
 
 DROPLET = "digitalocean_droplet"
+# The first of several, which is there before and after the others.
+FIRST = f"{DROPLET}.app"
 RESERVED_IP = "digitalocean_reserved_ip"
 BUCKET = "digitalocean_spaces_bucket"
+DATABASE = "digitalocean_database_cluster"
+_OF_THE_APP = ("digitalocean_database_db", "digitalocean_database_user")
 
 
 class StateError(Failed):
@@ -143,7 +147,11 @@ def _address(resource: dict[str, Any], instance: dict[str, Any]) -> str:
 def deployed_name(found: list[Resource]) -> str:
     """The name under which they were made: the droplet's, else any; "" if there is none."""
     for resource in sorted(found, key=lambda r: r.kind != DROPLET):
-        # An alert's is the deployment's and its own: "digits: down".
+        # An alert's is the deployment's and its own: "digits: down"; a second droplet's, too. What
+        # is in a database has the app's.
+        another = resource.kind == DROPLET and resource.address not in ("", FIRST)
+        if another or resource.kind in _OF_THE_APP:
+            continue
         if resource.name and ":" not in resource.name:
             return resource.name
     return ""

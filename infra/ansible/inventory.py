@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ansible's inventory: this deployment's droplet, found as every verb finds it."""
+"""Ansible's inventory: this deployment's droplets, found as every verb finds them."""
 
 import sys
 from pathlib import Path

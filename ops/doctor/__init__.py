@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ops.doctor import account, copies, machine, pipeline, processes, server, watching
+from ops.doctor import account, copies, fleet, machine, pipeline, processes, server, watching
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed, SaidAlready
 from ops.settings import Settings
@@ -29,6 +29,8 @@ def before_deploy(settings: Settings) -> None:
     patient.check("region", account.region)
     patient.check("size", account.size)
     patient.check("backups", copies.of_the_droplet)
+    if fleet.is_asked_for(patient):
+        patient.check("in all", fleet.price)
     if settings.alert_email:
         patient.check("alerts", watching.price)
     _stop_if_anything_failed(patient)
@@ -74,6 +76,8 @@ def everything(settings: Settings) -> None:
     patient.check("region", account.region)
     patient.check("size", account.size)
     patient.check("backups", copies.of_the_droplet)
+    if fleet.is_asked_for(patient):
+        patient.check("in all", fleet.price)
     patient.check("state", server.terraforms_state)
     patient.check("droplet", server.droplet)
     patient.check("address", server.address)

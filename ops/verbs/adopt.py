@@ -8,7 +8,7 @@ thing that it cannot import.
 
 from __future__ import annotations
 
-from ops import adoption, belongings, copies, deployment, differences, say
+from ops import adoption, adoption_fleet, belongings, copies, deployment, differences, say
 from ops.adoption import Adoption
 from ops.cloud import CONTROL_PANEL, Cloud
 from ops.doctor import before_adopt, key_can_be_added
@@ -67,7 +67,8 @@ def _find(settings: Settings) -> list[Adoption]:
     cloud = Cloud(settings)
     state = resources(settings)
     there = belongings.of(cloud, settings.name, state)
-    found = adoption.wanted(settings, there, state)
+    alone = adoption_fleet.first_only(there, settings.name)
+    found = adoption.wanted(settings, alone, state)
     # A tag alone is no deployment: it stays when all else is gone.
     if all(one.thing.kind == "tag" for one in found):
         others = adoption.others(cloud, settings.name)
@@ -79,6 +80,7 @@ def _find(settings: Settings) -> list[Adoption]:
             else f"Make one: {settings.verb('deploy')}",
         )
     _refuse_a_space_that_is_not_named(settings, found)
+    found += adoption_fleet.fleet(settings, there)
     found += adoption.alerts(settings, there) if settings.alert_email else []
     for one in found:
         say.line(f"  {one.thing}")
@@ -111,7 +113,7 @@ def _refuse_a_space_that_is_not_named(settings: Settings, found: list[Adoption])
 def _take_in(settings: Settings, terraform: Terraform, found: list[Adoption]) -> None:
     """Note each in the state, unless it is there. Raises Failed."""
     noted = {one.address: one.key for one in resources(settings)}
-    new = [one for one in found if noted.get(one.address) != one.key]
+    new = [one for one in found if not one.is_noted(noted.get(one.address))]
     for one in new:
         if one.address in noted:
             # Somebody else has made it anew, and what is noted here is gone.

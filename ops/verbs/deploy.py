@@ -86,9 +86,11 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
             comeback.need_an_answer(settings)
         terraform.apply(plan)
     ip = terraform.output("droplet_ip")
-    if is_new:
-        # Its address may have been another droplet's, with another host key.
-        forget_host(settings, ip)
+    new = plan_guard.newcomers(plan.data)
+    for droplet in deployment.members(settings) if new else ():
+        if droplet.name in new:
+            # Its address may have been another droplet's, with another host key.
+            forget_host(settings, droplet.ip)
     return replace(made, ip=ip, is_new=is_new)
 
 
@@ -103,7 +105,7 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:
     say.line("\n\n".join(plan_guard.explain(Cloud(settings), plan.data, loss) for loss in losses))
     if settings.replace != "yes":
         raise Failed(
-            "Refused: the droplet would be lost. Nothing was changed.",
+            f"Refused: {plan_guard.lost(losses)} would be lost. Nothing was changed.",
             "Take back the setting that forces it. If you mean it, this makes a last backup and "
             "goes on: the same command with REPLACE=yes",
         )

@@ -16,6 +16,8 @@ from ops.state import BUCKET, Resource, resources
 from ops.terraform import Terraform
 
 SECONDS = 15  # for the API's lists to take note of what is gone
+# Balancers and databases go on their own time, after Terraform has asked for it.
+SECONDS_OF_ENGINES = 300
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,8 @@ def _remove_keys_to_nothing(settings: Settings, going: Going) -> None:
 def _look_what_is_left(settings: Settings, going: Going) -> bool:
     """List what is left of what was there, and of the name; whether nothing of it costs money."""
     cloud = Cloud(settings)
-    deadline = time.monotonic() + SECONDS
+    slow = any(thing.kind in ("balancer", "database") for thing in going.there)
+    deadline = time.monotonic() + (SECONDS_OF_ENGINES if slow else SECONDS)
     while True:
         left = [*belongings.still_there(cloud, going.there), *belongings.of(cloud, going.name)]
         # What went on existing elsewhere is the same thing under the same number.

@@ -1,0 +1,87 @@
+"""What is larger than one droplet: what it costs, and whether it can be had."""
+
+from __future__ import annotations
+
+from ops import prices
+from ops.cloud import CONTROL_PANEL, CloudError
+from ops.doctor.findings import Patient, Skipped
+from ops.errors import Failed
+from ops.prices import number
+
+# What the token has to read, beside what one droplet needs.
+SCOPES = {"load_balancers": "load_balancer", "databases": "database"}
+
+
+def is_asked_for(patient: Patient) -> bool:
+    """Whether there is to be anything but one droplet."""
+    return number(patient.settings.droplets) > 1 or prices.is_managed(patient.settings)
+
+
+def price(patient: Patient) -> str:
+    """What all of it costs, before it is paid. Raises Failed where it cannot be had."""
+    if not is_asked_for(patient):
+        raise Skipped("one droplet, with its own database")
+    patient.need_account()
+    settings, cloud = patient.settings, patient.cloud
+    missing = [scope for path, scope in SCOPES.items() if not cloud.may_read(path)]
+    if missing:
+        raise Failed(
+            f"The token may not read {' and '.join(missing)} (403), which more than one droplet "
+            "needs.",
+            "Make one with Full Access, or with read and write on these, too, and "
+            f"database:view_credentials: {CONTROL_PANEL}/account/api/tokens",
+        )
+    _database_can_be_had(patient)
+    size = cloud.sizes().get(settings.terraform_variable("size"))
+    if size is None:
+        raise Skipped("needs a size that there is")
+    return _in_words(patient, size.dollars_a_month)
+
+
+def _in_words(patient: Patient, droplet: float) -> str:
+    settings = patient.settings
+    count, nodes = number(settings.droplets), number(settings.balancer_nodes)
+    parts = [f"{count} droplets at ${droplet:g}" if count > 1 else f"the droplet ${droplet:g}"]
+    if count > 1:
+        plural = "s" if nodes > 1 else ""
+        parts.append(f"load balancer of {nodes} node{plural} ${prices.balancer(settings):g}")
+    dear = prices.database(settings)
+    if prices.is_managed(settings):
+        what = f"PostgreSQL {settings.database_size}, {number(settings.database_nodes)} node(s)"
+        parts.append(f"{what} {'at its own price' if dear is None else f'about ${dear:g}'}")
+    least = "at least " if dear is None else ""
+    total = prices.in_all(settings, droplet)
+    return f"{', '.join(parts)}: {least}${total:g} a month in all ({prices.LIST})"
+
+
+def _database_can_be_had(patient: Patient) -> None:
+    """Raises Failed if DigitalOcean has no such database."""
+    settings = patient.settings
+    if not prices.is_managed(settings):
+        return
+    try:
+        offered = patient.cloud.get("databases/options").get("options", {}).get("pg", {})
+    except CloudError as error:
+        if error.status == 403:
+            return
+        raise
+    nodes = number(settings.database_nodes)
+    sizes = [
+        size
+        for layout in offered.get("layouts") or []
+        if layout["num_nodes"] == nodes
+        for size in layout["sizes"]
+    ]
+    if settings.database_size not in sizes:
+        raise Failed(
+            f"DigitalOcean has no PostgreSQL of the size {settings.database_size} with {nodes} "
+            "node(s).",
+            f"export TF_VAR_database_size={(sizes or ['db-s-1vcpu-2gb'])[0]}   (or one of: "
+            f"{' '.join(sizes[:6])})",
+        )
+    region = settings.terraform_variable("region")
+    if region not in (offered.get("regions") or [region]):
+        raise Failed(
+            f"DigitalOcean has no managed PostgreSQL in {region}.",
+            f"export TF_VAR_region={offered['regions'][0]}",
+        )
