@@ -90,12 +90,41 @@ def _without_the_others(droplets: list[Droplet], deployment: str) -> list[Drople
 
 def address(settings: Settings) -> str:
     """The droplet's own address. Raises Failed if there is no droplet, or no telling which."""
+    if settings.droplet and not settings.droplet_ip:
+        return _named(settings)
     return settings.droplet_ip or _running(settings)[1]
 
 
+def _named(settings: Settings) -> str:
+    """The address of the one that was named. Raises Failed if there is none of this name."""
+    there = members(settings)
+    for one in there:
+        if one.name == settings.droplet and one.ip:
+            return one.ip
+    names = ", ".join(one.name for one in there) or "none yet"
+    raise Failed(
+        f"No droplet of this deployment is called {settings.droplet}. There is: {names}.",
+        f"Name one of them, or none: then it is the first. {settings.verb('ssh DROPLET=...')}",
+    )
+
+
 def site_address(settings: Settings) -> str:
-    """The address in the URL. Raises Failed if there is no droplet, or no telling which."""
-    return settings.droplet_ip or site_of(settings, _running(settings)[0])
+    """The address in the URL. Raises Failed if there is no droplet, or no telling which.
+
+    A balancer with a certificate answers by the name that it is for.
+    """
+    if settings.droplet_ip:
+        return settings.droplet_ip
+    droplet = _running(settings)[0]
+    before = balancer(settings, droplet) if settings.domain else None
+    return settings.domain if before and before.is_secure else site_of(settings, droplet)
+
+
+def balancer(settings: Settings, droplet: Droplet) -> engines.Balancer | None:
+    """What stands before several droplets; nothing before one. Raises CloudError."""
+    if len(members(settings, droplet)) < 2:
+        return None
+    return engines.balancer_before(Cloud(settings), name(settings))
 
 
 def site_of(settings: Settings, droplet: Droplet) -> str:
@@ -103,10 +132,8 @@ def site_of(settings: Settings, droplet: Droplet) -> str:
 
     Of several droplets it is their balancer's.
     """
-    if len(members(settings, droplet)) > 1 and (
-        address := engines.balancer_before(Cloud(settings), name(settings))
-    ):
-        return address
+    if before := balancer(settings, droplet):
+        return before.ip
     for reserved in Cloud(settings).reserved_ips():
         if reserved.droplet == droplet.key:
             return reserved.ip

@@ -65,9 +65,19 @@ def of(cloud: Cloud, name: str) -> list[Engine]:
     return [engine for one, engine in _listed(cloud) if name in (one["name"], one.get("tag"))]
 
 
-def balancer_before(cloud: Cloud, tag: str) -> str:
-    """The address of the balancer before the droplets with this tag; "" if there is none yet."""
+@dataclass(frozen=True)
+class Balancer:
+    """What stands before several droplets: its address, and whether it speaks HTTPS."""
+
+    ip: str
+    is_secure: bool
+
+
+def balancer_before(cloud: Cloud, tag: str) -> Balancer | None:
+    """The balancer before the droplets with this tag; None if there is none yet."""
     for one in cloud.listed("load_balancers", "load_balancers"):
         if one.get("tag") == tag and one.get("ip"):
-            return str(one["ip"])
-    return ""
+            rules = one.get("forwarding_rules") or []
+            secure = any(rule["entry_protocol"] == "https" for rule in rules)
+            return Balancer(one["ip"], secure)
+    return None

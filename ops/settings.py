@@ -35,6 +35,7 @@ class Settings:
     droplet_ip: str = _setting(
         "DROPLET_IP", "talk to this address, and do not ask the API for the droplet's"
     )
+    droplet: str = _setting("DROPLET", "ssh, logs, psql: this one of several, such as digits-2")
     droplet_id: str = _setting(
         "DROPLET_ID", "adopt: the number of the droplet, where several carry the tag"
     )

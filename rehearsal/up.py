@@ -15,6 +15,7 @@ from ops.settings import ROOT
 from rehearsal import api_process, places, terraform_root
 from rehearsal.authority import pebble
 from rehearsal.commands import need_packages, output
+from rehearsal.engines import image
 from rehearsal.offline import build, docker_plugins, provider_package
 from rehearsal.offline.base_images import BaseImages
 from rehearsal.spaces import process as spaces
@@ -29,6 +30,7 @@ def up() -> None:
         say.line(f"Rehearsal: the local DigitalOcean at {url} stands in for the real one.")
         _start_the_authority()
         spaces.start_if_wanted()
+        image.provide_if_wanted()
         return
     say.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
     places.STATE.mkdir(mode=0o700, exist_ok=True)
@@ -40,6 +42,7 @@ def up() -> None:
     _start_the_authority()
     url = api_process.start()
     spaces.start_if_wanted()
+    image.provide_if_wanted()
     say.line(f"The local DigitalOcean answers at {url}; its log is {_shown(places.API_LOG)}.")
 
 

@@ -17,7 +17,6 @@ locals {
 
   # Null is as if it were not written.
   balancer_ids = local.balanced ? digitalocean_loadbalancer.app[*].id : null
-  site_scheme  = local.balanced ? "http" : "https"
 }
 
 resource "digitalocean_loadbalancer" "app" {
@@ -37,6 +36,20 @@ resource "digitalocean_loadbalancer" "app" {
     target_protocol = "http"
     target_port     = 80
   }
+
+  dynamic "forwarding_rule" {
+    for_each = digitalocean_certificate.app
+    content {
+      entry_protocol   = "https"
+      entry_port       = 443
+      target_protocol  = "http"
+      target_port      = 80
+      certificate_name = forwarding_rule.value.name
+    }
+  }
+  redirect_http_to_https = local.certified
+  # The name's record is ours (load_balancer_https.tf), so it goes when this goes.
+  disable_lets_encrypt_dns_records = true
 
   # An open page lives in one droplet's memory, so its visitor stays there.
   sticky_sessions {

@@ -31,6 +31,7 @@ def before_deploy(settings: Settings) -> None:
     patient.check("backups", copies.of_the_droplet)
     if fleet.is_asked_for(patient):
         patient.check("in all", fleet.price)
+        patient.check("balancer", fleet.https)
     if settings.alert_email:
         patient.check("alerts", watching.price)
     _stop_if_anything_failed(patient)
@@ -78,6 +79,7 @@ def everything(settings: Settings) -> None:
     patient.check("backups", copies.of_the_droplet)
     if fleet.is_asked_for(patient):
         patient.check("in all", fleet.price)
+        patient.check("balancer", fleet.https)
     patient.check("state", server.terraforms_state)
     patient.check("droplet", server.droplet)
     patient.check("address", server.address)

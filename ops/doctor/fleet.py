@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ops import prices
 from ops.cloud import CONTROL_PANEL, CloudError
-from ops.doctor.findings import Patient, Skipped
+from ops.doctor.findings import Patient, Skipped, Warned
 from ops.errors import Failed
 from ops.prices import number
 
@@ -85,3 +85,27 @@ def _database_can_be_had(patient: Patient) -> None:
             f"DigitalOcean has no managed PostgreSQL in {region}.",
             f"export TF_VAR_region={offered['regions'][0]}",
         )
+
+
+def https(patient: Patient) -> str:
+    """Whether a balancer can have a certificate, and what is missing. Raises Warned if it is."""
+    settings = patient.settings
+    if number(settings.droplets) < 2:
+        raise Skipped("one droplet gets its own certificate")
+    patient.need_account()
+    if not settings.domain:
+        raise Warned(
+            "The balancer speaks HTTP: DigitalOcean certifies names on its DNS, and no address.",
+            "With a domain of yours there: export TF_VAR_domain=digits.example.org",
+        )
+    zones = [str(one["name"]) for one in patient.cloud.listed("domains", "domains")]
+    found = [zone for zone in zones if f".{settings.domain}".endswith(f".{zone}")]
+    if not found:
+        parent = settings.domain.partition(".")[2]
+        raise Warned(
+            f"The balancer speaks HTTP: {settings.domain} is not on DigitalOcean's DNS.",
+            f"Add {parent} or {settings.domain} at {CONTROL_PANEL}/networking/domains, and name "
+            "ns1.digitalocean.com, ns2 and ns3 as its name servers where you bought it; then "
+            f"{settings.verb('deploy')}",
+        )
+    return f"{settings.domain} is on DigitalOcean's DNS, in {max(found, key=len)}"

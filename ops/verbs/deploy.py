@@ -57,7 +57,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         droplet.show("digits-copies hourly")
 
     say.phase("Look at it from outside")
-    url = site.url(terraform.output("ip"))
+    url = site.url(deployment.site_address(settings))
     page.look(settings, url)
     _say_what_there_is(settings, url, made.ip)
     pipeline_way_in.renew(settings, droplet)

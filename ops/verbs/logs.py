@@ -1,4 +1,4 @@
-"""make logs: what the containers write, as it comes (Ctrl-C ends it)."""
+"""make logs: what the containers write, as it comes (Ctrl-C ends it); of several, DROPLET's."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """make release: build the image and put it into service, without a dropped request.
 
+Of several droplets one after the other (ops/fleet.py).
+
 The order of events on the droplet is digits-release's
 (infra/ansible/roles/app/files/bin/digits-release); here is what happens before.
 """
@@ -9,9 +11,10 @@ from __future__ import annotations
 import os
 import shlex
 
-from ops import ansible, backups, deployment, docker, registry, say
+from ops import ansible, backups, docker, fleet, registry, say
 from ops.docker import Build
 from ops.errors import Failed, SaidAlready
+from ops.fleet import Member
 from ops.programs import output_of, who_releases
 from ops.settings import Settings
 from ops.ssh import Droplet
@@ -35,15 +38,17 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     """Bring the server up to date if it is not, build, and release. Raises Failed."""
     if not settings.image:
         docker.need_engine()
-    droplet = Droplet(settings, deployment.address(settings))
-    set_up_what_changed(settings, droplet)
+    there = fleet.members(settings)
+    fleet.need_all(settings, there)
+    for one in there:
+        set_up_what_changed(settings, one.droplet)
     if settings.image:
-        _put_into_service(settings, droplet)
+        fleet.one_by_one(settings, there, lambda one: _put_into_service(settings, one.droplet))
     else:
         say.phase("Docker: build the image")
         registry.forget_names()
-        _release_what_is_here(settings, droplet)
-    backups.bring_newest(settings, droplet)
+        _release_what_is_here(settings, there)
+    backups.bring_newest(settings, there[0].droplet)
 
 
 def set_up_what_changed(settings: Settings, droplet: Droplet) -> None:
@@ -62,29 +67,35 @@ def set_up_what_changed(settings: Settings, droplet: Droplet) -> None:
     )
 
 
-def _release_what_is_here(settings: Settings, droplet: Droplet) -> None:
+def _release_what_is_here(settings: Settings, there: list[Member]) -> None:
     # Named for this release alone as long as it runs; digits:dev until the next build.
     own = f"digits:release-{os.getpid()}"
     # For the droplet's kind of machine, whatever this one is: linux/amd64.
-    platform = droplet.must("docker version --format '{{.Server.Os}}/{{.Server.Arch}}'").strip()
+    asked = "docker version --format '{{.Server.Os}}/{{.Server.Arch}}'"
+    platform = there[0].droplet.must(asked).strip()
     try:
         key = docker.build(settings, Build((own, "digits:dev"), platform))
         # The name is the content: the same image has the same name, and a second release of it
         # changes nothing.
         image = f"127.0.0.1:{settings.registry_port}/digits:{key.partition(':')[2][:12]}"
         settings = settings.but(image=image)
-        if not _is_lacking(settings, droplet):
-            # What the droplet has cannot be pulled, and need not be.
-            say.line("The droplet has the image already.")
-            _put_into_service(settings.but(no_pull="yes"), droplet)
-            return
-        with registry.registry() as here:
-            here.offer(image, own)
-            forward = f"127.0.0.1:{settings.registry_port}:{here.address}"
-            more = ["-o", "ExitOnForwardFailure=yes", "-R", forward]
-            _put_into_service(settings, droplet, more, (here.held_open_by,))
+        fleet.one_by_one(settings, there, lambda one: _hand_over(settings, one.droplet, own))
     finally:
         output_of("docker", "image", "rm", own)
+
+
+def _hand_over(settings: Settings, droplet: Droplet, own: str) -> None:
+    """Let a droplet have the image that is `own` here, through its own connection, and serve it."""
+    if not _is_lacking(settings, droplet):
+        # What the droplet has cannot be pulled, and need not be.
+        say.line("The droplet has the image already.")
+        _put_into_service(settings.but(no_pull="yes"), droplet)
+        return
+    with registry.registry() as here:
+        here.offer(settings.image, own)
+        forward = f"127.0.0.1:{settings.registry_port}:{here.address}"
+        more = ["-o", "ExitOnForwardFailure=yes", "-R", forward]
+        _put_into_service(settings, droplet, more, (here.held_open_by,))
 
 
 def _is_lacking(settings: Settings, droplet: Droplet) -> bool:

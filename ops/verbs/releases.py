@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ops import backups, deployment
+from ops import backups, fleet
 from ops.settings import Settings
-from ops.ssh import Droplet
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
-    droplet = Droplet(settings, deployment.address(settings))
-    droplet.show("digits-releases")
-    backups.bring_newest(settings, droplet)
+    there = fleet.members(settings)
+    fleet.each(there, lambda one: one.droplet.show("digits-releases"))
+    backups.bring_newest(settings, there[0].droplet)

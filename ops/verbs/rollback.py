@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import shlex
 
-from ops import backups, deployment, say
+from ops import backups, fleet, say
+from ops.fleet import Member
 from ops.programs import who_releases
 from ops.settings import Settings
-from ops.ssh import Droplet
+
+# The id of the image that a droplet went back to.
+_WENT_TO = "tail -n 1 /opt/digits/releases.log | cut -f 5"
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Let digits-rollback do it on the droplet. Raises Failed."""
     say.phase("Roll back")
+    there = fleet.members(settings)
+    fleet.need_all(settings, there)
     words = [f"HEALTHY_WITHIN={settings.healthy_within}", f"WAIT={settings.wait}"]
     words += ["digits-rollback", who_releases(settings.released_by)]
-    words += [settings.release] if settings.release else []
-    droplet = Droplet(settings, deployment.address(settings))
-    droplet.show(shlex.join(["env", *words]))
-    backups.bring_newest(settings, droplet)
+    wanted = [settings.release] if settings.release else []
+
+    def go_back(one: Member) -> None:
+        one.droplet.show(shlex.join(["env", *words, *wanted]))
+        if len(there) > 1 and not wanted:
+            # Where the first went, the others go, whatever they served before.
+            wanted.append(one.droplet.must(_WENT_TO).strip())
+
+    fleet.one_by_one(settings, there, go_back)
+    backups.bring_newest(settings, there[0].droplet)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ops import backups, deployment, outside, say, site
+from ops import backups, deployment, fleet, outside, say, site
 from ops.settings import Settings
-from ops.ssh import Droplet
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
     say.line(f"{'URL':<12} {site.url(deployment.site_address(settings))}")
-    droplet = Droplet(settings, deployment.address(settings))
+    there = fleet.members(settings)
+    droplet = there[0].droplet
     backups.bring_newest(settings, droplet)
-    droplet.show("digits-status")
+    fleet.each(there, lambda one: one.droplet.show("digits-status"))
     copy = outside.newest(settings, droplet.must)
     say.line(f"{'copy outside':<12} {copy or 'none'}")
     if warning := outside.warning(settings, copy):

@@ -52,15 +52,20 @@ def _within_limits(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _rules(values: dict[str, Any]) -> list[dict[str, Any]]:
+def _rules(state: State, values: dict[str, Any]) -> list[dict[str, Any]]:
     rules = []
     for given in values.get("forwarding_rules") or []:
         if any(not given.get(name) for name in _RULE):
             raise unprocessable("a forwarding rule needs two protocols and two ports")
-        if given["entry_protocol"] != "http" or given["target_protocol"] != "http":
-            raise unprocessable("Rules for anything but http are not rehearsed.")
+        certificate = given.get("certificate_id") or ""
+        secure = given["entry_protocol"] == "https"
+        plain = given["entry_protocol"] == "http"
+        if not (secure or plain) or given["target_protocol"] != "http":
+            raise unprocessable("Rules for anything but http and https to http are not rehearsed.")
+        if secure != (certificate in state["certificates"]):
+            raise unprocessable("certificate_id is invalid")
         rule = {name: given[name] for name in _RULE}
-        rules.append({**rule, "certificate_id": "", "tls_passthrough": False})
+        rules.append({**rule, "certificate_id": certificate, "tls_passthrough": False})
     if not rules:
         raise unprocessable("at least one forwarding rule must be provided")
     return rules
@@ -101,7 +106,7 @@ def _given(state: State, values: dict[str, Any]) -> dict[str, Any]:
         "name": text(values, "name"),
         **_within_limits(numbers),
         **_targets(state, values),
-        "forwarding_rules": _rules(values),
+        "forwarding_rules": _rules(state, values),
         "health_check": _within_limits(_HEALTH | (values.get("health_check") or {})),
         "sticky_sessions": _sticky(values),
         **{name: bool(values.get(name)) for name in _SWITCHES},

@@ -14,8 +14,10 @@ from . import (
     actions,
     alert_policies,
     catalog,
+    certificates,
     database_parts,
     databases,
+    domains,
     droplets,
     firewalls,
     load_balancers,
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
 
 
 ENDPOINTS = (
-    account, actions, alert_policies, catalog, database_parts, databases, droplets, firewalls,
-    load_balancers, not_rehearsed, projects, reserved_ips, spaces, tags, uptime, vpcs,
+    account, actions, alert_policies, catalog, certificates, database_parts, databases, domains,
+    droplets, firewalls, load_balancers, not_rehearsed, projects, reserved_ips, spaces, tags,
+    uptime, vpcs,
 )  # fmt: skip
 
 

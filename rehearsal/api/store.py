@@ -34,6 +34,8 @@ def _empty() -> State:
         "spaces_keys": {},
         "load_balancers": {},
         "databases": {},
+        "domains": {},
+        "certificates": {},
     }
 
 

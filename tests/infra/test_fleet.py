@@ -155,6 +155,34 @@ def test_another_name_and_more_nodes_make_nothing_anew(terraform: Terraform, api
     assert conformance.check(api.journal) == []
 
 
+def test_a_name_on_digitaloceans_dns_gets_https(terraform: Terraform, api: Api) -> None:
+    named = (*FLEET, "-var", "domain=digits.example.org")
+    terraform.good(*APPLY, *named)
+    [balancer] = api.call("GET", "load_balancers").json()["load_balancers"]
+    assert [rule["entry_port"] for rule in balancer["forwarding_rules"]] == [80]
+    # The zone comes to DigitalOcean: with the next apply the balancer has a certificate.
+    api.call("POST", "domains", {"name": "example.org"})
+    terraform.good(*APPLY, *named)
+    settled(terraform, *named)
+    [balancer] = api.call("GET", "load_balancers").json()["load_balancers"]
+    assert balancer["redirect_http_to_https"]
+    [certificate] = api.call("GET", "certificates").json()["certificates"]
+    [secure] = [r for r in balancer["forwarding_rules"] if r["entry_protocol"] == "https"]
+    assert secure["certificate_id"] == certificate["id"]
+    [record] = api.call("GET", "domains/example.org/records").json()["domain_records"]
+    assert (record["name"], record["data"]) == ("digits", balancer["ip"])
+    # Another name: the balancer gets the new certificate before the old one goes.
+    other = (*FLEET, "-var", "domain=numbers.example.org")
+    terraform.good(*APPLY, *other)
+    settled(terraform, *other)
+    [certificate] = api.call("GET", "certificates").json()["certificates"]
+    assert certificate["dns_names"] == ["numbers.example.org"]
+    terraform.good("destroy", "-auto-approve", "-input=false", *other)
+    for path in ("certificates", "domains/example.org/records", "load_balancers"):
+        assert api.call("GET", path).json()["meta"]["total"] == 0, path
+    assert conformance.check(api.journal) == []
+
+
 def test_one_that_is_gone_is_made_anew_and_no_other(terraform: Terraform, api: Api) -> None:
     terraform.good(*APPLY, *FLEET)
     before = names(api)
@@ -255,3 +283,16 @@ def test_what_cannot_be_had_is_said_before(project: Project) -> None:
     assert found[0] == "FAIL"
     assert "DigitalOcean has no PostgreSQL of the size db-s-1vcpu-1gb with 2 node(s)" in found[1]
     assert "in all" not in examine(project, "--before-deploy")
+
+
+def test_what_the_balancer_lacks_for_https_is_said(project: Project, api: Api) -> None:
+    several = {"TF_VAR_droplets": "2", "TF_VAR_managed_database": "true"}
+    named = several | {"TF_VAR_domain": "digits.example.org"}
+    status, text = examine(project, "--before-deploy", **several)["balancer"]
+    assert (status, "export TF_VAR_domain=" in text) == ("warn", True)
+    status, text = examine(project, "--before-deploy", **named)["balancer"]
+    assert status == "warn"
+    assert "digits.example.org is not on DigitalOcean's DNS" in text
+    api.call("POST", "domains", {"name": "example.org"})
+    status, text = examine(project, "--before-deploy", **named)["balancer"]
+    assert (status, "in example.org" in text) == ("ok", True)

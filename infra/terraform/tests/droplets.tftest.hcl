@@ -164,6 +164,57 @@ run "watched" {
   }
 }
 
+run "a_name_on_another_dns" {
+  variables {
+    droplets         = 2
+    managed_database = true
+    domain           = "digits.example.org"
+  }
+  assert {
+    condition     = length(digitalocean_certificate.app) == 0 && length(digitalocean_record.app) == 0
+    error_message = "DigitalOcean certifies only what is on its DNS."
+  }
+  assert {
+    condition     = !coalesce(digitalocean_loadbalancer.app[0].redirect_http_to_https, false)
+    error_message = "What has no HTTPS should lead nobody there."
+  }
+}
+
+run "a_name_on_its_dns" {
+  variables {
+    droplets         = 2
+    managed_database = true
+    domain           = "digits.example.org"
+    alert_email      = "you@example.org"
+  }
+  override_data {
+    target = data.digitalocean_domains.zones
+    values = {
+      domains = [
+        { name = "example.org", urn = "do:domain:example.org", ttl = 1800 },
+        { name = "org", urn = "do:domain:org", ttl = 1800 },
+        { name = "ample.org", urn = "do:domain:ample.org", ttl = 1800 },
+      ]
+    }
+  }
+  assert {
+    condition     = digitalocean_certificate.app[0].type == "lets_encrypt" && digitalocean_certificate.app[0].domains == toset(["digits.example.org"])
+    error_message = "The name should be certified."
+  }
+  assert {
+    condition     = digitalocean_record.app[0].domain == "example.org" && digitalocean_record.app[0].name == "digits" && digitalocean_record.app[0].value == "192.0.2.1"
+    error_message = "The name should lead to the balancer."
+  }
+  assert {
+    condition     = toset([for rule in digitalocean_loadbalancer.app[0].forwarding_rule : rule.entry_port]) == toset([80, 443]) && digitalocean_loadbalancer.app[0].redirect_http_to_https
+    error_message = "The balancer should speak HTTPS, and lead there."
+  }
+  assert {
+    condition     = digitalocean_uptime_check.page[0].target == "https://digits.example.org/health" && contains(keys(digitalocean_uptime_alert.page), "ssl_expiry")
+    error_message = "The look should be at the name, and at its certificate."
+  }
+}
+
 run "several_without_a_database_for_all" {
   command = plan
   variables {

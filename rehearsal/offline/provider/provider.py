@@ -11,6 +11,7 @@ from tf.types import Number, String
 from .client import ApiError, Client
 from .database_cluster import DatabaseCluster
 from .database_parts import DatabaseCa, DatabaseDb, DatabaseFirewall, DatabaseUser
+from .dns import Certificate, Domains, Record
 from .droplet import Droplet
 from .firewall import Firewall
 from .load_balancer import LoadBalancer
@@ -63,6 +64,7 @@ class DigitalOcean(Provider):  # type: ignore[misc]
 
     def get_resources(self) -> list[type[Resource]]:
         return [
+            Certificate,
             DatabaseCluster,
             DatabaseDb,
             DatabaseFirewall,
@@ -73,6 +75,7 @@ class DigitalOcean(Provider):  # type: ignore[misc]
             MonitorAlert,
             Project,
             ProjectResources,
+            Record,
             ReservedIp,
             SpacesBucket,
             SpacesKey,
@@ -83,4 +86,4 @@ class DigitalOcean(Provider):  # type: ignore[misc]
         ]
 
     def get_data_sources(self) -> list[type[DataSource]]:
-        return [DatabaseCa]
+        return [DatabaseCa, Domains]

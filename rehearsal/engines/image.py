@@ -1,0 +1,18 @@
+"""The image of the engines, made when a rehearsal is to have a balancer or a managed database."""
+
+from __future__ import annotations
+
+from ops import prices, say
+from ops.settings import Settings
+from rehearsal.offline.base_images import ENGINES, BaseImages
+
+
+def provide_if_wanted() -> None:
+    """See to it that it is here, if one is asked for. Raises Failed."""
+    settings = Settings.read()
+    if prices.number(settings.droplets) > 1 or prices.is_managed(settings):
+        BaseImages().provide(ENGINES)
+        say.line(
+            "Rehearsal: haproxy and PostgreSQL in containers stand in for DigitalOcean's load "
+            "balancer and managed database."
+        )
