@@ -67,10 +67,20 @@ def of(cloud: Cloud, name: str) -> list[Engine]:
 
 @dataclass(frozen=True)
 class Balancer:
-    """What stands before several droplets: its address, and whether it speaks HTTPS."""
+    """What stands before several droplets: its address, and whether it speaks HTTPS.
+
+    After so many seconds at most it sends nobody to a droplet any more that is not well.
+    """
 
     ip: str
     is_secure: bool
+    seconds_to_notice: int = 0
+
+
+def _seconds_to_notice(health: dict[str, Any]) -> int:
+    every = int(health.get("check_interval_seconds") or 10)
+    patience = int(health.get("response_timeout_seconds") or 5)
+    return int(health.get("unhealthy_threshold") or 3) * (every + patience)
 
 
 def balancer_before(cloud: Cloud, tag: str) -> Balancer | None:
@@ -79,5 +89,5 @@ def balancer_before(cloud: Cloud, tag: str) -> Balancer | None:
         if one.get("tag") == tag and one.get("ip"):
             rules = one.get("forwarding_rules") or []
             secure = any(rule["entry_protocol"] == "https" for rule in rules)
-            return Balancer(one["ip"], secure)
+            return Balancer(one["ip"], secure, _seconds_to_notice(one.get("health_check") or {}))
     return None

@@ -7,7 +7,9 @@ had it already. Of one droplet nothing of this is seen.
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ops import deployment, say
@@ -81,6 +83,26 @@ def each(there: list[Member], ask: Callable[[Member], None]) -> None:
             failed = True
     if failed:
         raise SaidAlready
+
+
+def drain(settings: Settings, names: list[str]) -> None:
+    """Let the balancer send nobody more to these of several, before they go. Raises Failed.
+
+    One that does not answer gets no visitors anyway.
+    """
+    there = deployment.members(settings) if names else []
+    before = deployment.balancer(settings, there[0]) if there else None
+    going = [one for one in there if one.name in names and one.ip]
+    if not before or not going:
+        return
+    for one in going:
+        with suppress(Failed):
+            Droplet(settings, one.ip or "").ask(_OUT)
+    say.line(
+        f"No more visitors for {', '.join(one.name for one in going)}: waiting "
+        f"{before.seconds_to_notice} s until the balancer has noticed"
+    )
+    time.sleep(before.seconds_to_notice)
 
 
 def one_by_one(settings: Settings, there: list[Member], change: Callable[[Member], None]) -> None:

@@ -51,10 +51,19 @@ def makes_a_droplet(plan: dict[str, Any]) -> bool:
 
 def newcomers(plan: dict[str, Any]) -> list[str]:
     """The names of the droplets that a plan makes."""
+    return _droplets(plan, "create", "after")
+
+
+def leavers(plan: dict[str, Any]) -> list[str]:
+    """The names of the droplets that a plan removes, or replaces."""
+    return _droplets(plan, "delete", "before")
+
+
+def _droplets(plan: dict[str, Any], action: str, side: str) -> list[str]:
     return [
-        (change["change"].get("after") or {}).get("name", "")
+        (change["change"].get(side) or {}).get("name", "")
         for change in plan.get("resource_changes") or []
-        if change["type"] == DROPLET and "create" in change["change"]["actions"]
+        if change["type"] == DROPLET and action in change["change"]["actions"]
     ]
 
 

@@ -11,6 +11,7 @@ from ops import (
     comeback,
     copies,
     deployment,
+    fleet,
     kept_certificate,
     lockout,
     page,
@@ -84,6 +85,7 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
         is_new = plan_guard.makes_a_droplet(plan.data)
         if is_new and not made.dump:
             comeback.need_an_answer(settings)
+        fleet.drain(settings, plan_guard.leavers(plan.data))
         terraform.apply(plan)
     ip = terraform.output("droplet_ip")
     new = plan_guard.newcomers(plan.data)

@@ -83,6 +83,13 @@ EXCEPTIONS = [
         "types lacks it.",
     ),
     KnownException(
+        ("PUT",),
+        "/v2/domains/",
+        "request",
+        "'type' is a required property",
+        "Terraform's provider leaves out what cannot be changed; the service accepts it.",
+    ),
+    KnownException(
         ("GET", "PUT", "DELETE"),
         "/v2/account/keys/",
         "request",

@@ -260,6 +260,7 @@ def test_the_verbs_know_all_of_it(project: Project, api: Api) -> None:
     # Fewer droplets are no loss; the database would be one.
     fewer = second.verb("deploy", TF_VAR_droplets="2")
     assert fewer.returncode == 0
+    assert "No more visitors for digits-3: waiting 18 s" in fewer.stdout
     assert set(names(api)) == {"digits", "digits-2"}
     refused = second.verb("deploy", TF_VAR_droplets="1", TF_VAR_managed_database=None)
     assert refused.returncode == 1

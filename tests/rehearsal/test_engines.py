@@ -1,0 +1,162 @@
+"""The rehearsal's load balancer and managed database, in their containers."""
+
+from __future__ import annotations
+
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from rehearsal.droplet.driver import DockerDriver
+from rehearsal.engines.containers import Containers
+from rehearsal.engines.driver import DockerEngines
+from rehearsal.offline.base_images import ENGINES, BaseImages
+from tests.conftest import need
+from tests.rehearsal.test_droplet import labelled, volumes, wait_until
+
+NUMBER = "4de7ac8b-495b-4884-9a69-1050c6793cd6"
+BALANCER = {
+    "id": NUMBER,
+    "name": "digits",
+    "forwarding_rules": [
+        {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 80}
+    ],
+    "sticky_sessions": {"type": "none"},
+    "health_check": {
+        "protocol": "http",
+        "port": 80,
+        "path": "/ready",
+        "check_interval_seconds": 3,
+        "response_timeout_seconds": 3,
+        "unhealthy_threshold": 2,
+        "healthy_threshold": 2,
+    },
+    "http_idle_timeout_seconds": 600,
+    "redirect_http_to_https": False,
+}
+HOST = "digits-do-user-1-0.d.db.ondigitalocean.com"
+CLUSTER = {
+    "id": NUMBER,
+    "name": "digits",
+    "host": HOST,
+    "version": "17",
+    "size": "db-s-1vcpu-1gb",
+    "users": [{"name": "doadmin", "password": "of-the-admin"}, {"name": "digits", "password": "a"}],
+    "dbs": ["defaultdb", "digits"],
+    "removed": {"users": [], "dbs": []},
+}
+# A droplet's nginx, in as few words as can be.
+ANSWERS = "frontend f\n  mode http\n  bind :80\n  http-request return status 200 string {name}\n"
+
+
+class Place:
+    """The droplets' network of a project of its own, and who stands there."""
+
+    def __init__(self) -> None:
+        self.project = f"digits-test-{uuid4().hex[:8]}"
+        self.containers = Containers(self.project)
+        self.engines = DockerEngines(self.project)
+
+    def stand(self, name: str, *command: str) -> str:
+        """A container on the network; its address."""
+        name = f"{self.project}-{name}"
+        self.containers.create(name, command=command)
+        subprocess.run(["docker", "start", name], check=True, capture_output=True)
+        return self.containers.address(name)
+
+    def droplet(self, name: str) -> str:
+        """One that answers with its name; its address."""
+        text = ANSWERS.format(name=name)
+        return self.stand(name, "bash", "-c", f"echo '{text}' >/tmp/f && exec haproxy -f /tmp/f")
+
+    def sql(self, client: str, statement: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """A statement from a client on the network, with all that it checks."""
+        words = {
+            "host": f"private-{HOST}", "port": "25060", "user": "digits", "dbname": "digits",
+            "sslmode": "verify-full", "sslrootcert": "/root/ca", "connect_timeout": "3",
+        } | more  # fmt: skip
+        address = " ".join(f"{key}={value}" for key, value in words.items())
+        password = more.get("password", "a")
+        return subprocess.run(
+            ["docker", "exec", "--env", f"PGPASSWORD={password}", f"{self.project}-{client}",
+             "psql", address, "-qAtXc", statement],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def trust(self, client: str, certificate: str) -> None:
+        """Let a client have the authority's certificate."""
+        command = ["docker", "exec", "--interactive", f"{self.project}-{client}", "tee", "/root/ca"]
+        subprocess.run(command, input=certificate.encode(), check=True, capture_output=True)
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    answer = subprocess.run(["docker", "info"], capture_output=True, check=False)
+    need(answer.returncode == 0, "no Docker engine answers", "sudo systemctl start docker")
+    BaseImages().provide(ENGINES)
+    made = Place()
+    made.containers.network.host_address()
+    before = volumes()
+    yield made
+    made.engines.unbalance(NUMBER)
+    made.engines.remove(NUMBER)
+    DockerDriver(made.project).cleanup()
+    assert labelled("container", made.containers.label) == ""
+    assert volumes() <= before
+
+
+def got(address: str) -> str:
+    try:
+        with urllib.request.urlopen(f"http://{address}/", timeout=5) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return str(error.code)
+
+
+def test_a_balancer_and_its_droplets(place: Place) -> None:
+    address = place.engines.balance(BALANCER, {})
+    wait_until(lambda: got(address) == "503", 20, "the balancer")
+    droplets = {name: place.droplet(name) for name in ("digits", "digits-2")}
+    assert place.engines.balance(BALANCER, droplets) == address
+    wait_until(lambda: {got(address) for _ in range(8)} == set(droplets), 30, "both droplets")
+    # Again, as after a restart of the API: nothing changes.
+    assert place.engines.balance(BALANCER, droplets) == address
+    assert {got(address) for _ in range(8)} == set(droplets)
+    subprocess.run(["docker", "kill", f"{place.project}-digits-2"], check=True, capture_output=True)
+    wait_until(lambda: {got(address) for _ in range(8)} == {"digits"}, 30, "the other one alone")
+    place.engines.unbalance(NUMBER)
+    place.engines.unbalance(NUMBER)
+
+
+def test_a_database_and_who_reaches_it(place: Place) -> None:
+    droplet = place.stand("droplet", "sleep", "600")
+    place.stand("stranger", "sleep", "600")
+    certificate = place.engines.serve(CLUSTER)
+    for client in ("droplet", "stranger"):
+        place.trust(client, certificate)
+    assert place.sql("stranger", "SELECT 1").stdout.strip() == "1"
+    place.engines.guard(NUMBER, [droplet])
+    assert place.sql("stranger", "SELECT 1").returncode != 0
+    assert place.sql("droplet", "SHOW max_connections").stdout.strip() == "25"
+    assert "permission denied" in place.sql("droplet", "CREATE TABLE mine (a int)").stderr
+    assert place.sql("droplet", "SELECT 1", sslmode="disable").returncode != 0
+
+    # Another password, a larger size, a restart elsewhere: the data stays, and so do the rules.
+    admin = {"user": "doadmin", "password": "of-the-admin"}
+    assert place.sql("droplet", "CREATE TABLE kept AS SELECT 7 AS a", **admin).returncode == 0
+    other: dict[str, Any] = CLUSTER | {"size": "db-s-1vcpu-2gb"}
+    other["users"] = [CLUSTER["users"][0], {"name": "digits", "password": "b"}]  # type: ignore[index]
+    assert place.engines.serve(other) == certificate
+    place.engines.guard(NUMBER, [droplet])
+    assert place.sql("droplet", "SELECT 1").returncode != 0
+    assert place.sql("droplet", "SHOW max_connections", password="b").stdout.strip() == "47"
+    before = place.containers.address(place.containers.name("database", NUMBER))
+    assert place.engines.databases.fail_over(other) != before
+    wait_until(
+        lambda: place.sql("droplet", "SELECT a FROM kept", **admin).stdout == "7\n", 30, "it"
+    )
+    assert place.sql("stranger", "SELECT 1", password="b").returncode != 0
