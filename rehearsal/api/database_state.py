@@ -34,7 +34,8 @@ def known(state: State, cluster_id: str) -> dict[str, Any]:
 
 def settings(cluster: dict[str, Any]) -> dict[str, Any]:
     """What matters to the engine behind it."""
-    return {key: cluster[key] for key in ("version", "size", "users", "dbs", "removed")}
+    keys = ("version", "size", "num_nodes", "users", "dbs", "removed")
+    return {key: cluster[key] for key in keys}
 
 
 def reach(state: State, cluster: dict[str, Any]) -> list[str] | None:

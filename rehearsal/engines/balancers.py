@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
+from rehearsal.commands import output
 from rehearsal.droplet.docker import DropletError, docker, put, run
 
 from . import haproxy
@@ -20,6 +23,7 @@ class Balancers:
 
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
+        self._certificates: dict[str, str] = {}
 
     def balance(self, balancer: dict[str, Any], members: dict[str, str]) -> str:
         """Send visitors to these droplets; the address that visitors come to."""
@@ -33,6 +37,8 @@ class Balancers:
             haproxy.CONFIGURATION: text,
             haproxy.STATE: haproxy.state(balancer, members, known),
         }
+        if any(rule["entry_protocol"] == "https" for rule in balancer["forwarding_rules"]):
+            files[haproxy.CERTIFICATE] = self._certificate(balancer["id"])
         put(name, files, mode=0o644)
         if runs:
             docker("exec", name, "haproxy", "-c", "-q", "-f", haproxy.CONFIGURATION)
@@ -40,6 +46,20 @@ class Balancers:
         else:
             docker("start", name)
         return self._containers.address(name)
+
+    def _certificate(self, key: str) -> str:
+        """A certificate and its key. No authority stands behind it: nobody here resolves a name."""
+        if key not in self._certificates:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder, "pem")
+                output(
+                    "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-noenc", "-days", "90", "-subj", "/CN=balancer",
+                    "-keyout", file, "-out", f"{file}.crt",
+                )  # fmt: skip
+                both = file.read_text() + Path(f"{file}.crt").read_text()
+            self._certificates[key] = both
+        return self._certificates[key]
 
     def _take_over(self, name: str, text: str) -> None:
         """Let it take over the ports from itself; open connections stay with the old process."""

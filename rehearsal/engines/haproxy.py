@@ -10,6 +10,8 @@ FOLDER = "/usr/local/etc/haproxy"
 CONFIGURATION = f"{FOLDER}/haproxy.cfg"
 #: How each droplet was found before a new configuration, for haproxy to go on from.
 STATE = f"{FOLDER}/state"
+#: A certificate and its key, for rules of HTTPS.
+CERTIFICATE = f"{FOLDER}/certificate.pem"
 SOCKET = f"{FOLDER}/socket"
 
 # How a balancer of DigitalOcean's behaves, where its API has no words for it.
@@ -46,7 +48,7 @@ _STOPPED = "1 {backend} 1 {name} {address} 0 0 1 1 0 8 2 0 6 0 0 0 - {port} - 0 
 def configuration(balancer: dict[str, Any], members: dict[str, str], folder: str = FOLDER) -> str:
     """The whole file: a frontend and a backend for each rule of the API's object."""
     text = "".join(
-        _frontend(balancer, rule) + _backend(balancer, rule, members)
+        _frontend(balancer, rule, folder) + _backend(balancer, rule, members)
         for rule in balancer["forwarding_rules"]
     )
     idle = balancer["http_idle_timeout_seconds"]
@@ -86,10 +88,11 @@ def _named(rule: dict[str, Any]) -> str:
     return f"to-{rule['entry_port']}"
 
 
-def _frontend(balancer: dict[str, Any], rule: dict[str, Any]) -> str:
+def _frontend(balancer: dict[str, Any], rule: dict[str, Any], folder: str) -> str:
     port, protocol = rule["entry_port"], rule["entry_protocol"]
+    secure = f" ssl crt {folder}/certificate.pem" if protocol == "https" else ""
     lines = [
-        f"bind :{port}",
+        f"bind :{port}{secure}",
         f"http-request set-header X-Forwarded-Proto {protocol}",
         f"http-request set-header X-Forwarded-Port {port}",
     ]

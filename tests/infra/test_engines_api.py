@@ -182,6 +182,8 @@ def test_a_cluster_and_what_is_in_it(checked: Api) -> None:
     assert checked.call("PUT", f"{path}/resize", resize).status_code == 202
     until(lambda: checked.call("GET", path).json()["database"]["status"] == "online")
     assert checked.call("GET", path).json()["database"]["num_nodes"] == 2
+    assert checked.call("PUT", f"{path}/resize", resize | {"num_nodes": 3}).status_code == 202
+    until(lambda: checked.call("GET", path).json()["database"]["status"] == "online")
     assert checked.call("DELETE", path).status_code == 204
     assert checked.call("GET", path).status_code == 404
     until(lambda: bool(told(checked, "remove")))
