@@ -22,6 +22,11 @@ def let_in(droplet: Droplet, public: Path) -> None:
     droplet.show(_LET_IN, stdin=public.read_bytes())
 
 
+def all_pinned_lines(settings: Settings, droplets: list[Droplet]) -> str:
+    """The lines of the pinned host keys that are these droplets'. Raises Failed."""
+    return "\n".join(pinned_lines(settings, droplet.ip) for droplet in droplets)
+
+
 def pinned_lines(settings: Settings, ip: str) -> str:
     """The lines of the pinned host keys that are the droplet's. Raises Failed."""
     done = subprocess.run(
@@ -37,29 +42,31 @@ def pinned_lines(settings: Settings, ip: str) -> str:
     return "\n".join(lines)
 
 
-def renew(settings: Settings, droplet: Droplet) -> None:
-    """Give the pipeline its way into a droplet that was made anew. Raises Failed.
+def renew(settings: Settings, droplets: list[Droplet]) -> None:
+    """Give the pipeline its way into droplets that were made anew. Raises Failed.
 
-    Does nothing where there is no pipeline, or where it knows this droplet.
+    Does nothing where there is no pipeline, or where it knows these.
     """
     public = settings.pipeline_key.with_name(f"{settings.pipeline_key.name}.pub")
     if not public.exists():
         return
-    is_another = public.read_text().split()[1] not in droplet.must("cat /root/.ssh/authorized_keys")
-    if is_another:
+    key = public.read_text().split()[1]
+    others = [one for one in droplets if key not in one.must("cat /root/.ssh/authorized_keys")]
+    for droplet in others:
         say.line()
         say.line("This is another droplet than the pipeline knows.")
         let_in(droplet, public)
     told = None if github.why_not_asked() else github.variable("DROPLET_HOST_KEY")
     if told is None:
-        if is_another:
+        if others:
             say.line(f"GitHub has to know its host key: {settings.verb('pipeline')}")
         return
     # Without one, no pipeline deploys this.
-    if not told or _keys(told) & pinned_keys(droplet.ip, settings.pins):
+    known = _keys(told)
+    if not told or all(known & pinned_keys(one.ip, settings.pins) for one in droplets):
         return
     try:
-        github.set_variable("DROPLET_HOST_KEY", pinned_lines(settings, droplet.ip))
+        github.set_variable("DROPLET_HOST_KEY", all_pinned_lines(settings, droplets))
     except Failed as error:
         say.failure(error)
         say.line(f"GitHub does not know its host key yet: {settings.verb('pipeline')}")

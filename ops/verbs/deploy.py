@@ -61,7 +61,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     url = site.url(deployment.site_address(settings))
     page.look(settings, url)
     _say_what_there_is(settings, url, made.ip)
-    pipeline_way_in.renew(settings, droplet)
+    pipeline_way_in.renew(settings, [one.droplet for one in fleet.members(settings)])
 
 
 @dataclass(frozen=True)

@@ -9,25 +9,25 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from ops import backups, deployment, github, pipeline_way_in, say
+from ops import backups, deployment, fleet, github, pipeline_way_in, prices, say
 from ops.programs import need
 from ops.settings import Settings
-from ops.ssh import Droplet
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Make the key, let it in, tell GitHub. Raises Failed."""
     need("ssh-keygen")
-    droplet = Droplet(settings, deployment.address(settings))
+    droplets = [one.droplet for one in fleet.members(settings)]
     name = deployment.name(settings)
 
     say.phase("A key of the pipeline's own")
     public = _key(settings.pipeline_key)
-    pipeline_way_in.let_in(droplet, public)
-    backups.bring_newest(settings, droplet)
+    for droplet in droplets:
+        pipeline_way_in.let_in(droplet, public)
+    backups.bring_newest(settings, droplets[0])
 
     say.phase("What the pipeline needs to know")
-    host_key = pipeline_way_in.pinned_lines(settings, droplet.ip)
+    host_key = pipeline_way_in.all_pinned_lines(settings, droplets)
     if github.why_not_asked():
         say.line(_by_hand(settings, name, host_key))
         return
@@ -57,9 +57,10 @@ def _tell_github(settings: Settings, name: str, host_key: str) -> None:
     github.set_secret("DEPLOY_KEY", settings.pipeline_key.read_text())
     github.set_secret("DIGITALOCEAN_TOKEN", settings.pipeline_token or settings.token)
     if not settings.pipeline_token:
+        balancers = ", and load balancers," if prices.number(settings.droplets) > 1 else ""
         say.line(
-            "The pipeline got your own token. One that may only read droplets and reserved IPs is "
-            "enough: "
+            "The pipeline got your own token. One that may only read droplets and reserved "
+            f"IPs{balancers} is enough: "
             f"{settings.verb('pipeline PIPELINE_TOKEN=...')}"
         )
     # The workflows look for this name, and for "digits" without one.
