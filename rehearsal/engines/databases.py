@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _COMMAND = ("digits-rehearsal-database",)
-_CERTIFICATE = "/var/lib/postgresql/tls/ca.crt"
+_TLS = "/var/lib/postgresql/tls"
+_CERTIFICATE = f"{_TLS}/ca.crt"
 _PORT = "25060"
 _SECONDS_TO_START = 60
 # What PostgreSQL keeps for its own administrator, beside what the size offers.
@@ -75,6 +76,13 @@ class Databases:
         address = self._containers.move(name, cluster["host"], f"private-{cluster['host']}")
         docker("start", name)
         return address
+
+    def rotate_authority(self, cluster: Mapping[str, Any]) -> None:
+        """Give it another authority and certificate; the API tells the new one once it restarts."""
+        name = self._containers.name("database", cluster["id"])
+        docker("exec", name, "rm", "-r", _TLS)
+        docker("restart", name)
+        self._wait(name)
 
     def _create(self, name: str, cluster: Mapping[str, Any], allowed: str) -> None:
         host = cluster["host"]

@@ -160,3 +160,9 @@ def test_a_database_and_who_reaches_it(place: Place) -> None:
         lambda: place.sql("droplet", "SELECT a FROM kept", **admin).stdout == "7\n", 30, "it"
     )
     assert place.sql("stranger", "SELECT 1", password="b").returncode != 0
+
+    # Another authority: whoever trusts the old one alone is not let talk to it.
+    place.engines.databases.rotate_authority(other)
+    assert "certificate verify failed" in place.sql("droplet", "SELECT 1", password="b").stderr
+    place.trust("droplet", place.engines.serve(other))
+    assert place.sql("droplet", "SELECT 1", password="b").returncode == 0
