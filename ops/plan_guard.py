@@ -55,8 +55,10 @@ def newcomers(plan: dict[str, Any]) -> list[str]:
 
 
 def leavers(plan: dict[str, Any]) -> list[str]:
-    """The names of the droplets that a plan removes, or replaces."""
-    return _droplets(plan, "delete", "before")
+    """The names of the droplets that a plan removes, or replaces, where there are several."""
+    changes = plan.get("resource_changes") or []
+    several = any(one["type"] == DROPLET and one["address"] != FIRST for one in changes)
+    return _droplets(plan, "delete", "before") if several else []
 
 
 def _droplets(plan: dict[str, Any], action: str, side: str) -> list[str]:
