@@ -15,6 +15,7 @@ from ops import belongings
 from ops.alerts import CHECK, OF_THE_DROPLET, OF_THE_PAGE, ON_THE_DROPLET, ON_THE_PAGE
 from ops.belongings import KINDS, Belonging
 from ops.cloud import CONTROL_PANEL, Cloud
+from ops.deployment import number_of
 from ops.errors import Failed
 from ops.settings import Settings
 from ops.state import BUCKET, Resource, deployed_name
@@ -58,20 +59,29 @@ def in_the_way(settings: Settings, name: str, state: list[Resource]) -> list[Bel
     hinder it. Raises CloudError.
     """
     cloud = Cloud(settings)
+    all_unknown = belongings.unknown_to(state, belongings.of(cloud, name))
+    # Another laptop made the deployment larger: from here it would be made small again.
+    beside = [thing for thing in all_unknown if _is_beside_the_first(thing, name)]
     unknown = [
         thing
-        for thing in belongings.unknown_to(state, belongings.of(cloud, name))
-        if thing.kind in ADDRESSES and thing.kind not in _IN_NO_WAY
+        for thing in all_unknown
+        if thing.kind in ADDRESSES and thing.kind not in _IN_NO_WAY and thing not in beside
     ]
     if any(thing.kind == "ssh key" for thing in unknown):
         # Another key of the same name is in no way.
         yours = _keys_like(cloud, public_key(settings))
         unknown = [thing for thing in unknown if thing.kind != "ssh key" or thing.key in yours]
     if not unknown or deployed_name(state) != name:
-        return unknown
+        return unknown + beside
     # What another laptop made anew is unknown here, and what it replaced is gone.
     has = {KINDS[one.kind] for one in known(cloud, state)}
-    return [thing for thing in unknown if thing.kind not in has]
+    return [thing for thing in unknown if thing.kind not in has] + beside
+
+
+def _is_beside_the_first(thing: Belonging, name: str) -> bool:
+    """Whether it is there only where there is more than one droplet."""
+    another = thing.kind == "droplet" and number_of(thing.name, name) > 0
+    return another or thing.kind in ("balancer", "database")
 
 
 def known(cloud: Cloud, state: list[Resource]) -> list[Resource]:

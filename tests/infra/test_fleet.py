@@ -254,6 +254,12 @@ def test_the_verbs_know_all_of_it(project: Project, api: Api) -> None:
         assert f"Took in {thing}." in said
     assert NOTHING in said
     assert "Nothing to adopt" in second.verb("adopt").stdout
+    # What another laptop made is taken in before anything is made from here.
+    second.terraform("state", "rm", 'digitalocean_droplet.more["3"]')
+    refused = second.verb("deploy")
+    assert refused.returncode == 1
+    assert "droplet digits-3 (" in refused.stdout
+    assert "Took in droplet digits-3." in second.verb("adopt").stdout
     assert plan(second) == ""
     assert plan(project) == ""
 
