@@ -72,7 +72,7 @@ def test_a_visitor_stays_with_one_of_two(deployment: Deployment) -> None:
     done = run("make", "doctor", "TARGET=rehearsal", TF_VAR_size="s-2vcpu-4gb")
     assert re.search(r"^ok +processes +2 of 2 serve$", done.stdout, re.MULTILINE)
     logs = run("make", "logs", "TARGET=rehearsal", FOLLOW="").stdout
-    assert len(set(re.findall(r"^(app-\d+) ", logs, re.MULTILINE))) == 2
+    assert len(set(re.findall(r"(app-\d+) +\|", logs))) == 2
 
 
 def test_releases_and_rollbacks_at_once_and_one_by_one(deployment: Deployment) -> None:
