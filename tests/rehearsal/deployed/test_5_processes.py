@@ -20,6 +20,7 @@ from tests.rehearsal.releases import app_containers, back, put
 
 pytestmark = pytest.mark.timeout(900)
 
+SETS = (["8501", "8503"], ["8502", "8504"])
 ONE_BY_ONE = {"PROCESS_MB": "99999999"}
 
 
@@ -45,7 +46,7 @@ def ports(deployment: Deployment) -> list[str]:
 def two_serve(deployment: Deployment, image: str) -> None:
     """Both processes are this version's, nginx and status know them, and nothing is left over."""
     serving = ports(deployment)
-    assert serving in (["8501", "8503"], ["8502", "8504"])
+    assert serving in SETS
     assert len(app_containers(deployment)) == 2
     inspect = "docker inspect --format '{{.Config.Image}} {{json .HostConfig.PortBindings}}' "
     for line in deployment.ssh(inspect + " ".join(app_containers(deployment))).splitlines():
@@ -124,6 +125,7 @@ def test_a_process_that_dies_takes_only_its_own_pages_along(
     wait = f'until docker exec %s python -c "{ask}" 2>/dev/null; do sleep 1; done'
     deployment.ssh(wait % containers[0])
     deployment.ssh(kill % containers[1])
+    time.sleep(3)  # until the page has noticed
     visitor.wait_until_connected()
     visitor.draw(drawing(3))
     assert visitor.prediction()[0] == 3
@@ -150,7 +152,7 @@ def test_one_by_one_that_does_not_get_to_its_end_leaves_two_of_the_old(
     put(deployment, "digits:old")
     two_serve(deployment, "digits:old")
     # When the second process of the new version would be started.
-    second = "8504" if ports(deployment) == ["8501", "8503"] else "8503"
+    second = "8504" if ports(deployment) == SETS[0] else "8503"
     script = FAILING.replace("SECOND", second).replace("NAME", "digits:new")
     script = shlex.quote(script.replace("ACTION", action))
     deployment.ssh(
