@@ -62,6 +62,8 @@ def write(part: str, lines: Sequence[Line]) -> None:
     heading, _, body = section.partition("\n")
     parts[heading] = body
     ordered = [f"## {title}" for title in TITLES.values() if f"## {title}" in parts]
+    # What was measured otherwise comes after what these commands measure.
+    ordered += [heading for heading in parts if heading not in ordered]
     FILE.write_text(
         "# Benchmarks\n\n"
         + "\n".join(f"{heading}\n{parts[heading].rstrip()}\n" for heading in ordered)
