@@ -7,8 +7,11 @@ import sys
 from benchmarks import app, deployment, processes, readme, recogniser
 from benchmarks.report import FILE, TITLES, shown, write
 
+# Needs a network that somebody trained for it.
+OTHER_SEED = "seed"
 MEASURES = {
     "recogniser": recogniser.measure,
+    OTHER_SEED: recogniser.other_seed,
     "app": app.measure,
     "deployment": deployment.measure,
     "processes": processes.measure,
@@ -16,8 +19,8 @@ MEASURES = {
 
 
 def main() -> None:
-    """Measure the parts that are named, or all."""
-    parts = sys.argv[1:] or list(TITLES)
+    """Measure the parts that are named, or all but one."""
+    parts = sys.argv[1:] or [part for part in TITLES if part != OTHER_SEED]
     if unknown := set(parts) - set(TITLES):
         sys.exit(f"There is no part {unknown.pop()}. The parts: {', '.join(TITLES)}")
     missed = []

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks import barred_zeros
 from benchmarks.report import Line
 from digits import recogniser, strokes
-from digits.model import METRICS
+from digits.model import METRICS, WEIGHTS
 from digits.preprocessing import Unreadable
 from digits.recogniser import Recognition
 from tests.app.conftest import mnist_test_images
@@ -30,9 +30,9 @@ RESULT = r"^  (as placed|fitted to \d+%) +pen +(\d+) px +([\d.]+)% +ECE +([\d.]+
 NO_DIGITS = r"^  (\d+ (?:scribbles|printed letters)) +([\d.]+)%$"
 
 
-def from_training() -> Iterator[Line]:
+def from_training(file: Path = METRICS) -> Iterator[Line]:
     """What `make train` measured and wrote beside the weights."""
-    metrics = json.loads(METRICS.read_text())
+    metrics = json.loads(file.read_text())
     right = metrics["test_accuracy"] * 100
     error = metrics["test_calibration_error"] * 100
     seconds, computing = metrics["training_seconds"], metrics["training_core_seconds"]
@@ -52,11 +52,12 @@ def from_training() -> Iterator[Line]:
     yield Line("weights", f"{kilobytes:.0f} kB", "< 2,000 kB", kilobytes < 2000)
 
 
-def on_strokes(file: str) -> Iterator[Line]:
+def on_strokes(file: str, weights: Path = WEIGHTS) -> Iterator[Line]:
     """What `make evaluate` says of pen strokes, and of what is no digit."""
     box = os.environ.get("BOX")
+    more = ["--weights", str(weights), *(["--box", box] if box else [])]
     done = subprocess.run(
-        [sys.executable, "-m", "training.evaluate", file, *(["--box", box] if box else [])],
+        [sys.executable, "-m", "training.evaluate", file, *more],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
@@ -123,8 +124,7 @@ def on_small_digits(file: str) -> Iterator[Line]:
     )  # fmt: skip
 
 
-def measure() -> Iterator[Line]:
-    """Yield every line of this part as it is measured."""
+def _strokes() -> str:
     file = os.environ.get("STROKES")
     if not file:
         raise SystemExit(
@@ -132,6 +132,25 @@ def measure() -> Iterator[Line]:
             "Name one: make bench PART=recogniser STROKES=file.json   (its format:"
             " training/evaluate.py)"
         )
+    return file
+
+
+def other_seed() -> Iterator[Line]:
+    """The same of a network in the folder $NETWORK: is it the training, or luck?"""
+    folder = os.environ.get("NETWORK")
+    if not folder or not Path(folder, METRICS.name).exists():
+        raise SystemExit(
+            "No network that was trained with another seed is named.\n"
+            "Train one: scripts/in training -m training --seed 2 --out folder; then run this again"
+            " with NETWORK=folder"
+        )
+    yield from from_training(Path(folder, METRICS.name))
+    yield from on_strokes(_strokes(), Path(folder, WEIGHTS.name))
+
+
+def measure() -> Iterator[Line]:
+    """Yield every line of this part as it is measured."""
+    file = _strokes()
     yield from from_training()
     yield from on_strokes(file)
     yield from on_small_digits(file)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from digits import recogniser, strokes
+from digits.model import WEIGHTS
 from digits.preprocessing import Unreadable
 from training import scribbles
 from training.calibration import calibration_error
@@ -130,11 +131,12 @@ def sure(canvases: Sequence[NDArray[np.uint8]]) -> float:
     return sum(answer.confidence > SURE for answer in recognised) / len(answers)
 
 
-def _alone() -> None:
-    """One thread a process: there is a process for each core."""
+def _begin(weights: Path) -> None:
+    """In each process: one thread, as there is a process for each core; and these weights."""
     import torch
 
     torch.set_num_threads(1)
+    recogniser.load(weights)
 
 
 def _options() -> argparse.Namespace:
@@ -148,6 +150,7 @@ def _options() -> argparse.Namespace:
         help="side of the square for drawings without one",
     )
     parser.add_argument("--every", type=int, default=1, help="take only every nth drawing")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="those of another network")
     parser.add_argument("--picture", type=Path, default=Path("evaluation.png"))
     options = parser.parse_args()
     if options.strokes is None:
@@ -179,7 +182,9 @@ def main() -> None:
     where = [(pen, True) for pen in PLACED_PENS] if all("box" in d for d in drawings) else []
     where += [(pen, False) for pen in FITTED_PENS]
     print(f"{len(drawings):,} drawings. Accuracy, expected calibration error:")
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_alone) as pool:
+    recogniser.load(options.weights)
+    begin = partial(_begin, options.weights)
+    with ProcessPoolExecutor(os.cpu_count(), initializer=begin) as pool:
         for pen, as_placed in where:
             look = partial(recognised, pen=pen, as_placed=as_placed)
             answers = list(pool.map(look, drawings, chunksize=64))

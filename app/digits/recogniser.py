@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -29,14 +30,17 @@ class Recognition:
     probabilities: tuple[float, ...]
 
 
-def load() -> model.DigitNet:
-    """Return the network, loaded once however many threads ask for it at once."""
+def load(weights: Path = model.WEIGHTS) -> model.DigitNet:
+    """Return the network, loaded once however many threads ask for it at once.
+
+    Other `weights` count if they are what is asked for first.
+    """
     global _network  # noqa: PLW0603 - one a process, made behind a lock
     with _loading:
         if _network is None:
             # One small image is faster on one core, and visitors share the cores.
             torch.set_num_threads(1)
-            _network = model.load()
+            _network = model.load(weights)
         return _network
 
 

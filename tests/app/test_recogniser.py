@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -204,8 +205,8 @@ def test_weights_are_loaded_once_by_many_threads(monkeypatch: pytest.MonkeyPatch
     loads: list[model.DigitNet] = []
     load = model.load
 
-    def counted() -> model.DigitNet:
-        loads.append(load())
+    def counted(weights: Path) -> model.DigitNet:
+        loads.append(load(weights))
         return loads[-1]
 
     monkeypatch.setattr(recogniser, "_network", None)

@@ -126,6 +126,7 @@ def _release_and_kill(deployment: Deployment, name: str, instant: float) -> None
     deployment.ssh("pkill -KILL -f '[s]bin/digits-release' || true")
 
 
+@pytest.mark.long
 def test_a_release_that_is_killed_leaves_what_the_next_command_settles(
     deployment: Deployment,
 ) -> None:

@@ -56,6 +56,7 @@ def test_two_clones_look_after_one_deployment(deployment: Deployment, second: Pa
     assert run("make", "release", "TARGET=rehearsal", **serves).returncode == 0
 
 
+@pytest.mark.long
 def test_what_differs_is_said_and_deploy_mends_it(deployment: Deployment, second: Path) -> None:
     deployment.ssh(
         "echo '# by hand' >>/etc/nginx/nginx.conf"

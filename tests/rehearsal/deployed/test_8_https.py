@@ -438,6 +438,7 @@ def test_a_domain(deployment: Deployment) -> None:
         certificate(deployment)
 
 
+@pytest.mark.long
 def test_off_is_http(deployment: Deployment) -> None:
     assert run("make", "deploy", "TARGET=rehearsal", ACME="off").returncode == 0
     assert is_on(deployment, "http")

@@ -175,6 +175,7 @@ def have_18() -> None:
     assert run(str(ROOT / ".venv/rehearsal/bin/python"), "-c", offer).returncode == 0
 
 
+@pytest.mark.long
 def test_whichever_step_fails_17_goes_on(deployment: Deployment) -> None:
     have_18()
     with visitors(deployment), under_load(deployment.url) as load:
@@ -217,6 +218,7 @@ def test_from_17_to_18_under_load(deployment: Deployment) -> None:
     assert "Nothing to do: PostgreSQL 18" in said
 
 
+@pytest.mark.long
 def test_18_stays_whatever_is_done(deployment: Deployment) -> None:
     rows = count(deployment)
     deployment.variant("after-18", light=True)

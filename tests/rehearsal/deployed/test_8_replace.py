@@ -13,6 +13,7 @@ from tests.rehearsal.deployment import Deployment, rehearsed, run, url_in
 pytestmark = pytest.mark.timeout(900)
 
 
+@pytest.mark.long
 def test_a_droplet_that_is_replaced_leaves_the_page_its_url(
     deployment: Deployment, page: Page
 ) -> None:

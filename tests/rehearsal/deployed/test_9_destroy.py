@@ -82,6 +82,7 @@ def cut_off(marker: str, backup: Path) -> str:
     return "".join(lines)
 
 
+@pytest.mark.long
 def test_a_deployment_that_was_cut_off_goes_on_and_takes_the_old_answers(
     volumes_before: set[str],
 ) -> None:
