@@ -8,6 +8,7 @@ from pathlib import Path
 from ops import (
     ansible,
     backups,
+    balancer_first,
     comeback,
     copies,
     deployment,
@@ -86,7 +87,11 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
         if is_new and not made.dump:
             comeback.need_an_answer(settings)
         fleet.drain(settings, plan_guard.leavers(plan.data))
-        terraform.apply(plan)
+        closes = balancer_first.is_needed(plan.data)
+        if not closes:
+            terraform.apply(plan)
+    if closes:
+        _apply_after_the_balancer(settings, terraform)
     ip = terraform.output("droplet_ip")
     new = plan_guard.newcomers(plan.data)
     for droplet in deployment.members(settings) if new else ():
@@ -94,6 +99,16 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
             # Its address may have been another droplet's, with another host key.
             forget_host(settings, droplet.ip)
     return replace(made, ip=ip, is_new=is_new)
+
+
+def _apply_after_the_balancer(settings: Settings, terraform: Terraform) -> None:
+    """From one droplet to several: its visitors come in by the balancer before it is closed."""
+    # One that was set up by an older version of this does not answer a balancer yet.
+    release.set_up_what_changed(settings, Droplet(settings, deployment.address(settings)))
+    say.phase("Terraform: the load balancer, then all else")
+    balancer_first.make(settings, terraform)
+    with terraform.plan() as plan:
+        terraform.apply(plan)
 
 
 def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:
