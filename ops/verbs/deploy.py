@@ -150,8 +150,7 @@ def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
         f"The digit recogniser is on the internet, {say.seconds()} s after you asked.",
         "",
         f"  URL      {url}",
-        f"  Droplet  {droplet_ip}",
-        f"  HTTPS    {site.in_words(settings, url)}",
+        *_droplets(settings, url, droplet_ip),
         *_the_name(settings),
         f"  Cost     {price} a month, until {verb('destroy')}",
         "",
@@ -160,6 +159,20 @@ def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
         f"  {verb('release')}   your next change into service",
         f"  {verb('destroy')}   remove it all, and see that nothing is left to pay for",
     )
+
+
+def _droplets(settings: Settings, url: str, first: str) -> list[str]:
+    """Where they are, and whether the site is on HTTPS."""
+    try:
+        there = [one.ip for one in deployment.members(settings) if one.ip]
+    except CloudError:
+        there = []
+    https = site.in_words(settings, url)
+    if len(there) < 2:
+        return [f"  Droplet  {first}", f"  HTTPS    {https}"]
+    if not url.startswith("https://"):
+        https = f"none: the load balancer needs a name for it ({settings.verb('doctor')})"
+    return [f"  Droplets {', '.join(there)}", f"  HTTPS    {https}"]
 
 
 def _the_name(settings: Settings) -> list[str]:

@@ -16,7 +16,8 @@ from rehearsal.engines.containers import Containers
 from rehearsal.engines.driver import DockerEngines
 from rehearsal.offline.base_images import ENGINES, BaseImages
 from tests.conftest import need
-from tests.rehearsal.test_droplet import labelled, volumes, wait_until
+from tests.rehearsal.deployment import volumes
+from tests.rehearsal.test_droplet import labelled, wait_until
 
 NUMBER = "4de7ac8b-495b-4884-9a69-1050c6793cd6"
 BALANCER = {
