@@ -51,7 +51,11 @@ CLUSTER = {
     "removed": {"users": [], "dbs": []},
 }
 # A droplet's nginx, in as few words as can be.
-ANSWERS = "frontend f\n  mode http\n  bind :80\n  http-request return status 200 string {name}\n"
+ANSWERS = """frontend f
+  mode http
+  bind :80
+  http-request return status 200 content-type text/plain string {name}
+"""
 
 
 class Place:
