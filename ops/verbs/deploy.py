@@ -43,6 +43,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         settings = settings.but(restore=settings.restore or str(made.dump))
 
     say.phase("Ansible: the server")
+    fleet.turn_on(settings)
     key = terraform.secrets("backup_key")
     ansible.play(
         settings,
@@ -135,7 +136,7 @@ def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
         f"The digit recogniser is on the internet, {say.seconds()} s after you asked.",
         "",
         f"  URL      {url}",
-        f"  Droplet  {droplet_ip}",
+        *_the_droplets(settings, droplet_ip),
         f"  HTTPS    {site.in_words(settings, url)}",
         *_the_name(settings),
         f"  Cost     {price} a month, until {verb('destroy')}",
@@ -145,6 +146,14 @@ def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
         f"  {verb('release')}   your next change into service",
         f"  {verb('destroy')}   remove it all, and see that nothing is left to pay for",
     )
+
+
+def _the_droplets(settings: Settings, first: str) -> list[str]:
+    """The address of the droplet; of several each, with its name."""
+    there = fleet.members(settings)
+    if len(there) < 2:
+        return [f"  Droplet  {first}"]
+    return [f"  Droplet  {one.droplet.ip}  {one.name}" for one in there]
 
 
 def _the_name(settings: Settings) -> list[str]:
