@@ -129,14 +129,14 @@ def inventory(settings: Settings) -> dict[str, object]:
                 "site_address": deployment.site_of(settings, found) if found else "",
                 **site(settings),
                 **(balanced if is_balanced else {}),
-                **_one_database(settings, there),
+                **_one_database(there),
             },
         },
         "_meta": {"hostvars": hosts},
     }
 
 
-def _one_database(settings: Settings, there: list[Droplet]) -> dict[str, object]:
+def _one_database(there: list[Droplet]) -> dict[str, object]:
     """Where several log into one database, the first droplet alone copies it."""
     if len(there) < 2:
         return {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ops import deployment, fleet, power, ssh
 from ops.cloud import CONTROL_PANEL, Droplet
 from ops.doctor import server
@@ -25,11 +27,11 @@ def check(patient: Patient) -> None:
     """Make the checks of several droplets, a line for each; of one there are none."""
     beside = others(patient)
     for one in beside:
-        patient.check(one.name, lambda patient, one=one: _one(patient, one))
+        patient.check(one.name, partial(_one, droplet=one))
     if beside and patient.droplet:
         there = [patient.droplet, *beside]
-        patient.check("visitors", lambda patient: _get_visitors(patient, there))
-        patient.check("release", lambda patient: _serve_the_same(patient, there))
+        patient.check("visitors", partial(_get_visitors, there=there))
+        patient.check("release", partial(_serve_the_same, there=there))
 
 
 def _one(patient: Patient, droplet: Droplet) -> str:
