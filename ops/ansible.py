@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from ops import deployment, processes, say
+from ops.cloud import Droplet
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
 from ops.ssh import options
@@ -41,6 +42,16 @@ def play(
     done = subprocess.run(command, env=told, check=False)
     if done.returncode != 0:
         raise Failed(*failure)
+
+
+def patch(settings: Settings, notice: int) -> bool:
+    """Upgrade and reboot droplet after droplet; whether all of it was done.
+
+    `notice`: the seconds that a load balancer needs to notice that one is drained; 0 without one.
+    """
+    told = ["--extra-vars", json.dumps({"patch_notice": notice})]
+    command: list[str | Path] = ["ansible-playbook", *told, FOLDER / "patch.yml"]
+    return subprocess.run(command, env=environment(settings), check=False).returncode == 0
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -97,7 +108,13 @@ def inventory(settings: Settings) -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError and StateError."""
     found = deployment.find(settings)
     there = deployment.members(settings, found) if found else []
-    hosts = {one.name: {"ansible_host": one.ip} for one in there if one.ip}
+    is_balanced = bool(found and deployment.balancer(settings, found))
+    # Of several, one that is turned off waits until `make deploy` turns it on.
+    hosts = {
+        one.name: {"ansible_host": one.ip}
+        for one in there
+        if one.ip and (one.status != "off" or len(there) == 1)
+    }
     # No authority certifies the address of a balancer.
     balanced: dict[str, object] = {"web_balanced": True, "web_acme": "off"}
     return {
@@ -111,11 +128,20 @@ def inventory(settings: Settings) -> dict[str, object]:
                 ),
                 "site_address": deployment.site_of(settings, found) if found else "",
                 **site(settings),
-                **(balanced if len(there) > 1 else {}),
+                **(balanced if is_balanced else {}),
+                **_one_database(there),
             },
         },
         "_meta": {"hostvars": hosts},
     }
+
+
+def _one_database(there: list[Droplet]) -> dict[str, object]:
+    """Where several log into one database, the first droplet alone copies it."""
+    if len(there) < 2:
+        return {}
+    on = [one for one in there if one.status != "off"] or there
+    return {"app_backs_up": on[0].name}
 
 
 def print_inventory() -> int:

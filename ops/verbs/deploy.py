@@ -44,6 +44,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         settings = settings.but(restore=settings.restore or str(made.dump))
 
     say.phase("Ansible: the server")
+    fleet.turn_on(settings)
     key = terraform.secrets("backup_key")
     ansible.play(
         settings,
@@ -164,7 +165,7 @@ def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
 def _droplets(settings: Settings, url: str, first: str) -> list[str]:
     """Where they are, and whether the site is on HTTPS."""
     try:
-        there = [one.ip for one in deployment.members(settings) if one.ip]
+        there = deployment.members(settings)
     except CloudError:
         there = []
     https = site.in_words(settings, url)
@@ -172,7 +173,7 @@ def _droplets(settings: Settings, url: str, first: str) -> list[str]:
         return [f"  Droplet  {first}", f"  HTTPS    {https}"]
     if not url.startswith("https://"):
         https = f"none: the load balancer needs a name for it ({settings.verb('doctor')})"
-    return [f"  Droplets {', '.join(there)}", f"  HTTPS    {https}"]
+    return [*(f"  Droplet  {one.ip}  {one.name}" for one in there), f"  HTTPS    {https}"]
 
 
 def _the_name(settings: Settings) -> list[str]:

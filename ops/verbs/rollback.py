@@ -19,8 +19,7 @@ _WENT_TO = "tail -n 1 /opt/digits/releases.log | cut -f 5"
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Let digits-rollback do it on the droplet. Raises Failed."""
     say.phase("Roll back")
-    there = fleet.members(settings)
-    fleet.need_all(settings, there)
+    there = fleet.need_all(settings, fleet.members(settings))
     words = [f"HEALTHY_WITHIN={settings.healthy_within}", f"WAIT={settings.wait}"]
     words += ["digits-rollback", who_releases(settings.released_by)]
     wanted = [settings.release] if settings.release else []
