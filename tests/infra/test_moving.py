@@ -1,7 +1,8 @@
 """What is logged moves to the managed database and back, as a part of a release.
 
 The droplet's scripts and two PostgreSQLs are real; Docker, systemctl and nginx are stand-ins
-(fake_docker, fake_databases), which kill the release at any of its steps. Visitors answer meanwhile.
+(fake_docker, fake_databases), which kill the release at any of its steps. Visitors answer
+meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ OTHER = {"local": "managed", "managed": "local"}
 TABLE = """CREATE TABLE predictions (predicted_at timestamptz NOT NULL,
   predicted_digit smallint NOT NULL, true_label smallint NOT NULL)"""
 # Of the steps, one in so many is killed.
-EVERY = 5
+EVERY = 11
 
 
 class Two:
@@ -100,7 +101,7 @@ class Two:
         self.sql(name, TABLE) if not self.rows(name) else None
         self.sql(
             name,
-            "INSERT INTO predictions SELECT timestamptz '2026-01-01 00:00:00.123456+02' + n * "
+            "INSERT INTO predictions SELECT timestamptz '2026-01-01 00:00:00.123456+02' + n * "  # noqa: S608
             f"interval '1 second', n % 10, n % 7 FROM generate_series(1, {count}) n",
         )
 
@@ -309,7 +310,7 @@ def test_killed_at_any_step(two: Two, to: str, when: str) -> None:
     two.machine.keep()
     assert two.release("new").returncode == 0
     steps, seen = two.machine.steps(), set()
-    for step in sorted({*range(6, steps - 14, EVERY), *range(steps - 14, steps, 3)}):
+    for step in sorted({*range(6, steps - 14, EVERY), *range(steps - 14, steps, 4)}):
         two.machine.back()
         two.forget()
         two.fill(OTHER[to], 100)
