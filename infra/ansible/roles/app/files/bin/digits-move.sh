@@ -47,6 +47,27 @@ start_client() {
 
 stop_client() { docker rm --force --volumes "$client" >/dev/null 2>&1 || :; }
 
+# managed_in_words: how the managed database is, and what to do if it does not answer.
+managed_in_words() {
+  local said
+  if said=$(ask_database digits-db-1 "SELECT format('PostgreSQL %s at DigitalOcean, ',
+    split_part(current_setting('server_version'), ' ', 1))" 2>&1); then
+    printf '%s%s answers\n' "$said" "$(count_of digits-db-1 | sed 's/^$/no/')"
+    return
+  fi
+  case $said in
+  *"password authentication"* | *"certificate verify"*)
+    said="does not know this droplet any more, or is not known here: its password or authority is another. make \
+deploy$verb_suffix brings the new one"
+    ;;
+  *"too many"* | *"connection slots"*) said="every connection is busy: see docs/managed-database.md" ;;
+  *"No such container"* | *"not running"*) said="its client does not run: make deploy$verb_suffix" ;;
+  *) said="does not answer; the page goes on predicting, and says to press again. See whether it is online: \
+https://cloud.digitalocean.com/databases" ;;
+  esac
+  printf 'the managed one %s\n' "$said"
+}
+
 # --- before anything is stopped --------------------------------------------------
 
 # prepare_move: have both databases at hand, and the other one ready for the new containers' trial.
