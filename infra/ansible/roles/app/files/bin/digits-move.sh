@@ -1,4 +1,4 @@
-# Sourced by digits-lib.sh: the droplet's own database or DigitalOcean's managed one, and the move from one to the other.
+# Sourced by digits-lib.sh: the droplet's own database or DigitalOcean's managed one, and the move between them.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # used by the commands that source this, or set by digits-lib.sh
 #
@@ -77,7 +77,8 @@ prepare_move() {
   [ "$from" != "$to" ] || return 0
   [ "$at_once" = "$processes" ] || stop \
     "The log moves to another database with all processes at once, and there is no memory for both sets." \
-    "Move it with one process, then deploy again with as many as you like: make deploy TF_VAR_app_processes=1$verb_suffix"
+    "Move it with one process, and deploy again without that number: \
+make deploy TF_VAR_app_processes=1$verb_suffix"
   say "Moving what is logged from $(in_words "$from") to $(in_words "$to")"
   printf 'from %s to %s\n' "$from" "$to" | write_down "$moving"
   # What serves needs no container here when it is the managed one.
@@ -100,9 +101,10 @@ could_not_move() {
 make_room() {
   local at name closed has
   at=$(container_of "$1") name=$(in_words "$1")
-  closed=$(ask_database "$at" 'SHOW default_transaction_read_only') && has=$(count_of "$at") ||
+  if ! { closed=$(ask_database "$at" 'SHOW default_transaction_read_only') && has=$(count_of "$at"); }; then
     stop "${name^} does not answer this droplet; the reason is above." \
       "See whether it is up, and lets this droplet in: make doctor$verb_suffix. Then run this again."
+  fi
   if [ "$closed" = on ]; then
     say "Replacing what an earlier move left there: ${has:-0} answers"
     open_database "$at" "${has:+TRUNCATE predictions;}" ||
