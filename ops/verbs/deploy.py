@@ -136,7 +136,7 @@ def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
         f"The digit recogniser is on the internet, {say.seconds()} s after you asked.",
         "",
         f"  URL      {url}",
-        *_the_droplets(settings, droplet_ip),
+        f"  Droplet  {droplet_ip}",
         f"  HTTPS    {site.in_words(settings, url)}",
         *_the_name(settings),
         f"  Cost     {price} a month, until {verb('destroy')}",
@@ -146,14 +146,6 @@ def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
         f"  {verb('release')}   your next change into service",
         f"  {verb('destroy')}   remove it all, and see that nothing is left to pay for",
     )
-
-
-def _the_droplets(settings: Settings, first: str) -> list[str]:
-    """The address of the droplet; of several each, with its name."""
-    there = fleet.members(settings)
-    if len(there) < 2:
-        return [f"  Droplet  {first}"]
-    return [f"  Droplet  {one.droplet.ip}  {one.name}" for one in there]
 
 
 def _the_name(settings: Settings) -> list[str]:
