@@ -116,6 +116,29 @@ def test_without_one_that_is_lost(three: Three, api: Api) -> None:
     assert conformance.check(api.journal) == []
 
 
+# A droplet that was made anew has no image but the one that it serves.
+LACKS = """
+case "$*" in
+*"image inspect"*) [ "$host" = "$NEW" ] && echo lacking || echo there; exit ;;
+*"docker save"*) echo "$host: saved" >>"$DROPLETS/log"; echo packed; exit ;;
+*"docker load"*) echo "$host: loaded $(cat)" >>"$DROPLETS/log"; exit ;;
+esac
+"""
+
+
+def test_a_rollback_brings_along_what_a_new_droplet_never_had(three: Three) -> None:
+    project, serves = three
+    project.ssh_says(SSH.replace('case "$*" in', LACKS + 'case "$*" in', 1))
+    text = said(project.verb("rollback", NEW=serves["digits-3"].name))
+    assert "digits-3 never had that version: bringing it from digits" in text
+    log = (serves["digits"].parent / "log").read_text()
+    assert f"{serves['digits'].name}: saved\n{serves['digits-3'].name}:" in log
+    assert f"{serves['digits-3'].name}: loaded packed" in log
+    assert served(serves) == ["sha256:older"] * 3
+    # By a name, too: the others go where the first went.
+    said(project.verb("rollback", RELEASE="digits:1", NEW=""))
+
+
 def test_one_that_answers_takes_part(three: Three, api: Api) -> None:
     project, serves = three
     text = said(project.verb("release", WITHOUT="digits-2"))
