@@ -109,14 +109,8 @@ def site(settings: Settings) -> dict[str, str]:
 def inventory(settings: Settings) -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError and StateError."""
     found = deployment.find(settings)
-    there = deployment.members(settings, found) if found else []
-    is_balanced = bool(found and deployment.balancer(settings, found))
-    # Of several, one that is turned off waits until `make deploy` turns it on.
-    hosts = {
-        one.name: {"ansible_host": one.ip}
-        for one in there
-        if one.ip and (one.status != "off" or len(there) == 1)
-    }
+    there = _that_are_on(deployment.members(settings, found)) if found else []
+    hosts = {one.name: {"ansible_host": one.ip} for one in there if one.ip}
     count = processes.wanted(settings, found.processors, found.memory_mb) if found else 1
     # No authority certifies the address of a balancer.
     balanced: dict[str, object] = {"web_balanced": True, "web_acme": "off"}
@@ -130,7 +124,7 @@ def inventory(settings: Settings) -> dict[str, object]:
                 "database_connections": moving.connections(settings, count, len(there)),
                 "site_address": deployment.site_of(settings, found) if found else "",
                 **site(settings),
-                **(balanced if is_balanced else {}),
+                **(balanced if found and deployment.balancer(settings, found) else {}),
                 **_one_database(there),
             },
         },
@@ -138,12 +132,14 @@ def inventory(settings: Settings) -> dict[str, object]:
     }
 
 
+def _that_are_on(there: list[Droplet]) -> list[Droplet]:
+    """Of several without those that are turned off: these wait for `make deploy`."""
+    return [one for one in there if one.status != "off" or len(there) == 1]
+
+
 def _one_database(there: list[Droplet]) -> dict[str, object]:
     """Where several log into one database, the first droplet alone copies it."""
-    if len(there) < 2:
-        return {}
-    on = [one for one in there if one.status != "off"] or there
-    return {"app_backs_up": on[0].name}
+    return {"app_backs_up": there[0].name} if len(there) > 1 else {}
 
 
 def print_inventory() -> int:

@@ -12,7 +12,7 @@ from ops import engines
 from ops.cloud import CONTROL_PANEL, Cloud, CloudError, Droplet
 from ops.errors import Failed
 from ops.settings import Settings
-from ops.state import BALANCER, DROPLET, FIRST, deployed_name, resources
+from ops.state import DROPLET, FIRST, deployed_name, resources
 
 
 class Ambiguous(CloudError):
@@ -146,10 +146,10 @@ def balancer(settings: Settings, droplet: Droplet) -> engines.Balancer | None:
 def _may_be_left_alone(settings: Settings) -> bool:
     """Whether one droplet may be what is left of several: it stays behind their balancer.
 
-    Terraform's state tells; where there is none, as in the pipeline, it may.
+    Terraform's state has the others then; where there is no state, as in the pipeline, it may.
     """
-    state = resources(settings)
-    return not state or any(one.kind == BALANCER for one in state)
+    droplets = [one.address for one in resources(settings) if one.kind == DROPLET]
+    return not droplets or any(address not in ("", FIRST) for address in droplets)
 
 
 def site_of(settings: Settings, droplet: Droplet) -> str:

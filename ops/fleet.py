@@ -66,6 +66,11 @@ def chosen(settings: Settings) -> Droplet:
     return Droplet(settings, deployment.address(settings))
 
 
+def asked_once(there: list[Member]) -> Droplet:
+    """The one for what is asked of one only: the first that is on."""
+    return next((one for one in there if not one.is_off), there[0]).droplet
+
+
 def need_all(settings: Settings, there: list[Member]) -> list[Member]:
     """Those that a change is for: every one, but for what is turned off. Raises Failed.
 

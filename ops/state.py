@@ -23,7 +23,6 @@ FIRST = f"{DROPLET}.app"
 RESERVED_IP = "digitalocean_reserved_ip"
 BUCKET = "digitalocean_spaces_bucket"
 DATABASE = "digitalocean_database_cluster"
-BALANCER = "digitalocean_loadbalancer"
 _OF_THE_APP = ("digitalocean_database_db", "digitalocean_database_user")
 
 

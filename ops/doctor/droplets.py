@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from ops import deployment, fleet, power, ssh
 from ops.cloud import CONTROL_PANEL, Droplet
-from ops.doctor import server
+from ops.doctor import processes, server
 from ops.doctor.findings import Patient, Skipped, Warned
 from ops.errors import Failed
 
@@ -47,7 +48,11 @@ def _one(patient: Patient, droplet: Droplet) -> str:
             f"See what it does: {CONTROL_PANEL}/droplets/{droplet.key}",
         )
     ssh.Droplet(patient.settings, droplet.ip).ask("true")
-    return f"root@{droplet.ip} lets you in; {server.room_on(patient, droplet.ip)}"
+    found = [f"root@{droplet.ip} lets you in", server.room_on(patient, droplet.ip)]
+    itself = replace(patient, droplet=droplet, reached=True)
+    if processes.are_several(itself):
+        found.append(processes.serving(itself))
+    return "; ".join(found)
 
 
 def _asked(patient: Patient, there: list[Droplet], what: str) -> dict[str, str]:

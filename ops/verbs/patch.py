@@ -14,6 +14,7 @@ from ops.errors import Failed
 from ops.fleet import Member
 from ops.settings import Settings
 from ops.ssh_words import Unreachable
+from ops.verbs import release
 
 # How many packages are newer, and whether a reboot waits. Nothing is changed by it.
 _WAITS = (
@@ -25,6 +26,9 @@ _WAITS = (
 def run(settings: Settings, _arguments: list[str]) -> None:
     """See what waits, ask if the page will be away, and do it. Raises Failed."""
     there = fleet.need_all(settings, fleet.members(settings))
+    for one in there:
+        # The health path, and what waits for the others after a boot.
+        release.set_up_what_changed(settings, one.droplet)
     say.phase("What waits")
     if not _say_what_waits(there):
         say.done("Nothing to do: every package is up to date, and nothing waits for a reboot.")

@@ -23,7 +23,7 @@ case "$*" in
 */ready*) [ "$host" = "$OUT" ] && echo "503 drained" || echo 200; exit ;;
 *meminfo*) printf '/dev/vda1 25000000 1 20000000 9%% /\\nMemAvailable: 500000 kB\\n'; exit ;;
 *fingerprint*) echo yes; exit ;;
-*logs*) echo "app-1 | of $host"; grep -o "sed .*" <<<"$*" | head -n 1; exit ;;
+*compose*) echo "app-1 | of $host"; grep -o "sed .*" <<<"$*" | head -n 1; exit ;;
 esac
 """
 
@@ -49,10 +49,10 @@ def test_logs_ssh_and_what_each_says(three: Three) -> None:
     assert serves["digits"].name not in alone
 
     shown = said(project.verb("ssh", "digits-status"))
-    assert "digits is the first of 3 droplets" in shown
+    assert "This is digits, the first of 3 droplets." in shown
     assert "make ssh DROPLET=digits-2 TARGET=rehearsal" in shown
     assert f"{serves['digits'].name} serves" in shown
-    assert "is the first of" not in said(project.verb("ssh", "digits-status", DROPLET="digits-2"))
+    assert "the first of" not in said(project.verb("ssh", "digits-status", DROPLET="digits-2"))
 
     refused = said(project.verb("upgrade-database"), 1)
     assert "DigitalOcean's managed PostgreSQL" in refused
@@ -95,7 +95,7 @@ def test_without_one_that_is_lost(three: Three, api: Api) -> None:
     assert status_of(api, "digits-2")[1] == "active"
 
     text = said(project.verb("release", DOWN=down, WITHOUT="digits-2"))
-    assert "turning it off" in text or "it is turned off" in text
+    assert "so it is turned off, as WITHOUT=digits-2 wants it" in text
     assert "Without digits-2, turned off" in text
     assert status_of(api, "digits-2")[1] == "off"
     assert served(serves) == ["new", "sha256:old", "new"]
@@ -114,6 +114,29 @@ def test_without_one_that_is_lost(three: Three, api: Api) -> None:
     log = (serves["digits"].parent / "log").read_text()
     assert log.count("rm -f /run/digits-drained /run/digits-booted") >= 3
     assert conformance.check(api.journal) == []
+
+
+# A droplet that was made anew has no image but the one that it serves.
+LACKS = """
+case "$*" in
+*"image inspect"*) [ "$host" = "$NEW" ] && echo lacking || echo there; exit ;;
+*"docker save"*) echo "$host: saved" >>"$DROPLETS/log"; echo packed; exit ;;
+*"docker load"*) echo "$host: loaded $(cat)" >>"$DROPLETS/log"; exit ;;
+esac
+"""
+
+
+def test_a_rollback_brings_along_what_a_new_droplet_never_had(three: Three) -> None:
+    project, serves = three
+    project.ssh_says(SSH.replace('case "$*" in', LACKS + 'case "$*" in', 1))
+    text = said(project.verb("rollback", NEW=serves["digits-3"].name))
+    assert "digits-3 never had that version: bringing it from digits" in text
+    log = (serves["digits"].parent / "log").read_text()
+    assert f"{serves['digits'].name}: saved\n{serves['digits-3'].name}:" in log
+    assert f"{serves['digits-3'].name}: loaded packed" in log
+    assert served(serves) == ["sha256:older"] * 3
+    # By a name, too: the others go where the first went.
+    said(project.verb("rollback", RELEASE="digits:1", NEW=""))
 
 
 def test_one_that_answers_takes_part(three: Three, api: Api) -> None:
@@ -159,6 +182,7 @@ def test_drift_names_the_droplet(three: Three) -> None:
 def test_an_alert_that_is_missing_is_named_by_its_words(project: Project) -> None:
     project.settings |= {"TF_VAR_alert_email": "you@example.org"}
     project.terraform(*APPLY)
+    project.ssh_says("exit 0")
     text = said(project.verb("drift", TF_VAR_alert_email=None), 2)
     assert "alert digits: cpu: in the account, and no longer in the configuration" in text
 

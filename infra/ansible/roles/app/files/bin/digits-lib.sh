@@ -16,6 +16,9 @@ verb_suffix=${VERB_SUFFIX:-}
 # say TEXT: progress. Fails once the ssh connection is gone; under set -e that ends the command.
 say() { printf '%s\n' "$*"; }
 
+# counted NUMBER: so many answers, in words.
+counted() { if [ "$1" = 1 ]; then echo '1 answer'; else echo "$1 answers"; fi; }
+
 # stop WHAT WHY NEXT...: on lines of their own, and end.
 stop() {
   printf '%s\n' "$@" >&2
