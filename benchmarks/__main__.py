@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import app, deployment, processes, readme, recogniser
+from benchmarks import app, deployment, fleet, processes, readme, recogniser
 from benchmarks.report import FILE, TITLES, shown, write
 
 MEASURES = {
@@ -12,6 +12,7 @@ MEASURES = {
     "app": app.measure,
     "deployment": deployment.measure,
     "processes": processes.measure,
+    "fleet": fleet.measure,
 }
 
 

@@ -19,6 +19,7 @@ TITLES = {
     "app": "The app",
     "deployment": "The deployment, rehearsed",
     "processes": "One process and two, rehearsed",
+    "fleet": "Three droplets behind a load balancer, rehearsed",
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from ops import (
     ansible,
     backups,
+    balancer_first,
     comeback,
     copies,
     deployment,
@@ -89,7 +90,11 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
             comeback.need_an_answer(settings)
         if not moving.goes(plan.data):  # else they are drained by now
             fleet.drain(settings, plan_guard.leavers(plan.data))
-        terraform.apply(plan)
+        closes = balancer_first.is_needed(plan.data)
+        if not closes:
+            terraform.apply(plan)
+    if closes:
+        _apply_after_the_balancer(settings, terraform)
     ip = terraform.output("droplet_ip")
     new = plan_guard.newcomers(plan.data)
     for droplet in deployment.members(settings) if new else ():
@@ -97,6 +102,16 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
             # Its address may have been another droplet's, with another host key.
             forget_host(settings, droplet.ip)
     return replace(made, ip=ip, is_new=is_new)
+
+
+def _apply_after_the_balancer(settings: Settings, terraform: Terraform) -> None:
+    """From one droplet to several: its visitors come in by the balancer before it is closed."""
+    # One that was set up by an older version of this does not answer a balancer yet.
+    release.set_up_what_changed(settings, Droplet(settings, deployment.address(settings)))
+    say.phase("Terraform: the load balancer, then all else")
+    balancer_first.make(settings, terraform)
+    with terraform.plan() as plan:
+        terraform.apply(plan)
 
 
 def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:
@@ -138,8 +153,7 @@ def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
         f"The digit recogniser is on the internet, {say.seconds()} s after you asked.",
         "",
         f"  URL      {url}",
-        f"  Droplet  {droplet_ip}",
-        f"  HTTPS    {site.in_words(settings, url)}",
+        *_droplets(settings, url, droplet_ip),
         *_the_name(settings),
         f"  Cost     {price} a month, until {verb('destroy')}",
         "",
@@ -148,6 +162,20 @@ def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
         f"  {verb('release')}   your next change into service",
         f"  {verb('destroy')}   remove it all, and see that nothing is left to pay for",
     )
+
+
+def _droplets(settings: Settings, url: str, first: str) -> list[str]:
+    """Where they are, and whether the site is on HTTPS."""
+    try:
+        there = [one.ip for one in deployment.members(settings) if one.ip]
+    except CloudError:
+        there = []
+    https = site.in_words(settings, url)
+    if len(there) < 2:
+        return [f"  Droplet  {first}", f"  HTTPS    {https}"]
+    if not url.startswith("https://"):
+        https = f"none: the load balancer needs a name for it ({settings.verb('doctor')})"
+    return [f"  Droplets {', '.join(there)}", f"  HTTPS    {https}"]
 
 
 def _the_name(settings: Settings) -> list[str]:

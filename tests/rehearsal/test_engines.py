@@ -16,7 +16,8 @@ from rehearsal.engines.containers import Containers
 from rehearsal.engines.driver import DockerEngines
 from rehearsal.offline.base_images import ENGINES, BaseImages
 from tests.conftest import need
-from tests.rehearsal.test_droplet import labelled, volumes, wait_until
+from tests.rehearsal.deployment import volumes
+from tests.rehearsal.test_droplet import labelled, wait_until
 
 NUMBER = "4de7ac8b-495b-4884-9a69-1050c6793cd6"
 BALANCER = {
@@ -50,7 +51,11 @@ CLUSTER = {
     "removed": {"users": [], "dbs": []},
 }
 # A droplet's nginx, in as few words as can be.
-ANSWERS = "frontend f\n  mode http\n  bind :80\n  http-request return status 200 string {name}\n"
+ANSWERS = """frontend f
+  mode http
+  bind :80
+  http-request return status 200 content-type text/plain string {name}
+"""
 
 
 class Place:

@@ -1,0 +1,79 @@
+"""From one droplet to several without a moment in which no address of the site answers.
+
+The balancer is made before everything else, and is waited for until visitors reach the first
+droplet through it. Only then the plan goes on, which closes that droplet to everybody else.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from ops import deployment, engines, say
+from ops.cloud import Cloud
+from ops.errors import Failed
+from ops.settings import Settings
+from ops.state import FIRST
+from ops.terraform import Terraform
+
+BALANCER = "digitalocean_loadbalancer.app[0]"
+FIREWALL = "digitalocean_firewall.app"
+SECONDS = 120  # of them two health checks, and as many for a slow machine
+_TIMEOUT = 5.0
+
+
+def is_needed(plan: dict[str, Any]) -> bool:
+    """Whether a plan closes a droplet that stays to all but its balancer."""
+    changes = {one["address"]: one["change"] for one in plan.get("resource_changes") or []}
+    firewall, first = changes.get(FIREWALL), changes.get(FIRST)
+    if not firewall or not first or "create" in first["actions"]:
+        return False
+    was, will_be = (_lets_visitors_in(firewall.get(side)) for side in ("before", "after"))
+    return was and not will_be
+
+
+def _lets_visitors_in(firewall: dict[str, Any] | None) -> bool:
+    rules = (firewall or {}).get("inbound_rule") or []
+    return any(rule["port_range"] == "80" and rule.get("source_addresses") for rule in rules)
+
+
+def make(settings: Settings, terraform: Terraform) -> None:
+    """Make the balancer, and wait until the page answers through it. Raises Failed."""
+    say.line("The load balancer comes first: until the page answers there, nothing else changes.")
+    terraform.make_only(BALANCER)
+    balancer = engines.balancer_before(Cloud(settings), deployment.name(settings))
+    if balancer is None:
+        raise Failed(
+            "The load balancer was made, and DigitalOcean does not name its address yet.",
+            f"Run it again in a minute: {settings.verb('deploy')} goes on where it stopped.",
+        )
+    deadline = time.monotonic() + SECONDS
+    with say.waiting(f"Waiting for the page at {balancer.ip}"):
+        while trouble := _trouble(balancer):
+            if time.monotonic() > deadline:
+                raise Failed(
+                    f"The page does not answer through the load balancer, {balancer.ip}: "
+                    f"{trouble}. So it was left as it is, at the address that it has.",
+                    f"Run it again: {settings.verb('deploy')} goes on where it stopped. If it "
+                    f"stays: {settings.verb('doctor')}",
+                )
+            time.sleep(1)
+    say.line(f"The page answers at {balancer.ip}, too.")
+
+
+def _trouble(balancer: engines.Balancer) -> str:
+    """Why nobody reaches a droplet through it; nothing if that is not so."""
+    # Its certificate is for the domain, and this asks by the address.
+    trust = ssl.create_default_context()
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    url = f"{'https' if balancer.is_secure else 'http'}://{balancer.ip}/ready"
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT, context=trust):  # noqa: S310
+            return ""
+    except urllib.error.HTTPError as error:
+        return f"{error.code} {error.reason}"
+    except OSError as error:
+        return str(getattr(error, "reason", error))

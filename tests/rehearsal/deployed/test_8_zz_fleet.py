@@ -1,0 +1,135 @@
+"""From one droplet to two behind a load balancer, and back to one: nobody is turned away.
+
+In the last of the files that stand on the deployment, which leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import requests
+from playwright.sync_api import Page
+
+from tests.browser.page import DigitsPage
+from tests.pen import drawing
+from tests.rehearsal.deployed.test_2_release import retitled
+from tests.rehearsal.deployment import ROOT, Deployment, run, url_in
+from tests.rehearsal.fleet import SETTINGS, Numbered, balancer, images, moving
+from tests.rehearsal.load import under_load
+from tests.rehearsal.releases import release
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+@pytest.fixture(scope="module")
+def fleet(deployment: Deployment) -> Iterator[list[Deployment]]:
+    """Both droplets, at the balancer's URL; afterwards there is the first one again, alone."""
+    own = deployment.ip
+    with moving(lambda: deployment.url, balancer) as seen:
+        done = run("make", "deploy", "TARGET=rehearsal", **SETTINGS)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "$39 a month in all" in done.stdout
+    assert "The load balancer comes first" in done.stdout
+    assert deployment.ip == own
+    url = balancer()
+    assert url_in(done.stdout) == url
+    assert seen.unanswered == []
+    assert min(seen.answers[deployment.url], seen.answers[url]) > 5
+    yield [Deployment(done.stdout, url), Numbered(done.stdout, url, 2)]
+    with moving(lambda: url, lambda: deployment.url) as seen:
+        # The database goes with its last answers on the droplet again.
+        done = run("make", "deploy", "TARGET=rehearsal", "REPLACE=yes")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "No more visitors for digits-2" in done.stdout
+    assert url_in(done.stdout) == deployment.url
+    assert deployment.ip == own
+    assert seen.unanswered == []
+    assert balancer() == ""
+
+
+@pytest.fixture
+def app_folder(tmp_path: Path) -> Path:
+    """A copy of the app to change and release."""
+    folder = tmp_path / "app"
+    shutil.copytree(ROOT / "app", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def test_visitors_come_in_by_the_balancer_alone(
+    deployment: Deployment, fleet: list[Deployment], page: Page
+) -> None:
+    first = fleet[0]
+    visitor = DigitsPage(page)
+    visitor.open(first.url)
+    visitor.draw(drawing(3))
+    assert visitor.prediction()[0] == 3
+    for closed in (deployment.site_address, *(one.ip for one in fleet)):
+        for port in (80, 443):
+            with pytest.raises(TimeoutError):
+                socket.create_connection((closed, port), timeout=1)
+    # Without a cookie each has its turn, and notes the visitor's address, not the balancer's.
+    path = f"/{uuid4().hex}"
+    forged = {"X-Forwarded-For": "192.0.2.1"}
+    for _ in range(4):
+        answer = requests.get(f"{first.url}{path}", headers=forged, timeout=30)
+        assert answer.cookies.keys() == ["digits-droplet"]
+    noted = [one.ssh(f"journalctl --unit nginx --grep {path} --output cat") for one in fleet]
+    assert [text.count(path) for text in noted] == [2, 2]
+    here = deployment.ssh("echo ${SSH_CONNECTION%% *}").strip()
+    assert all(line.split()[-5].endswith(here) for text in noted for line in text.splitlines())
+    with requests.Session() as same:
+        path = f"/{uuid4().hex}"
+        for _ in range(4):
+            same.get(f"{first.url}{path}", timeout=30)
+    counts = [one.ssh(f"journalctl --unit nginx | grep -c {path} || true") for one in fleet]
+    assert sorted(map(int, counts)) == [0, 4]
+
+
+def test_a_release_and_a_rollback_go_over_both(
+    fleet: list[Deployment], app_folder: Path, page: Page
+) -> None:
+    before = images(*fleet)
+    assert before[0] == before[1]
+    visitor = DigitsPage(page)
+    visitor.open(fleet[0].url)
+    with under_load(fleet[0].url) as load:
+        retitled(app_folder, "Draw on two droplets")
+        done = release(APP_FOLDER=str(app_folder))
+        assert done.returncode == 0
+        released = images(*fleet)
+        assert released[0] == released[1] != before[0]
+        done = run("make", "rollback", "TARGET=rehearsal")
+        assert done.returncode == 0
+        assert images(*fleet) == before
+    assert load.requests > 100
+    assert load.failed == []
+    assert load.away < 5
+    visitor.wait_until_connected()
+    visitor.draw(drawing(3))
+    assert visitor.prediction()[0] == 3
+
+
+def test_what_breaks_on_the_second_serves_nowhere(
+    fleet: list[Deployment], app_folder: Path
+) -> None:
+    before = images(*fleet)
+    retitled(app_folder, "Draw on one droplet alone")
+    # nginx there does not take a new version.
+    upset = "sed -i.kept '1i no such word;' /etc/nginx/nginx.conf"
+    mend = "mv /etc/nginx/nginx.conf.kept /etc/nginx/nginx.conf"
+    fleet[1].ssh(upset)
+    try:
+        with under_load(fleet[0].url) as load:
+            done = release(APP_FOLDER=str(app_folder))
+    finally:
+        fleet[1].ssh(mend)
+    assert done.returncode != 0
+    assert "nginx does not accept its own configuration" in done.stdout
+    assert "goes back, so that all serve the same" in done.stdout
+    assert images(*fleet) == before
+    assert load.failed == []
