@@ -61,11 +61,10 @@ def test_one_that_is_too_small_names_one_that_is_not() -> None:
     assert moving.connections(Settings(droplets="1"), 16) == 0
 
 
-@pytest.fixture
-def deployed(project: Project, tmp_path: Path) -> Project:
-    """A deployment with the managed database, and an ssh that notes what it is told."""
+def deploy(project: Project, **settings: str) -> str:
+    """Make it from nothing, with an ssh that notes what it is told; what deploy said."""
     project.settings |= {
-        "SSH_LOG": str(tmp_path / "ssh.log"),
+        "SSH_LOG": str(project.folder / "ssh.log"),
         "HOME_ENDS": "0",
         "BRING_BACKUP": "no",
         "RESTORE": "none",
@@ -74,9 +73,16 @@ def deployed(project: Project, tmp_path: Path) -> Project:
     project.without("ops/verbs/release.py")
     with (project.folder / "ops/ansible.py").open("a") as module:
         module.write(PLAY)
-    done = project.verb("deploy", **MANAGED)
+    done = project.verb("deploy", **settings)
     assert done.returncode == 0
-    told = json.loads(done.stdout.partition("TOLD ")[2].partition("\n")[0])
+    return done.stdout
+
+
+@pytest.fixture
+def deployed(project: Project) -> Project:
+    """A deployment with the managed database."""
+    said = deploy(project, **MANAGED)
+    told = json.loads(said.partition("TOLD ")[2].partition("\n")[0])
     assert told["user"] == told["database"] == "digits"
     assert told["ca"].startswith("-----BEGIN CERTIFICATE-----")
     return project
@@ -116,14 +122,13 @@ def test_what_does_not_come_home_keeps_the_database(deployed: Project, api: Api)
     assert databases(api) == 0
 
 
-def test_of_three_the_others_are_drained_before(deployed: Project, api: Api) -> None:
-    three = {**MANAGED, "TF_VAR_droplets": "3"}
-    assert deployed.verb("deploy", **three).returncode == 0
-    fleet = deployed.folder / "ops/fleet.py"
+def test_of_three_the_others_are_drained_before(project: Project, api: Api) -> None:
+    deploy(project, **MANAGED, TF_VAR_droplets="3")
+    fleet = project.folder / "ops/fleet.py"
     fleet.write_text(fleet.read_text().replace("time.sleep(", "abs("))
-    done = deployed.verb("deploy")
+    done = project.verb("deploy")
     assert done.returncode == 0
-    said = log(deployed)
+    said = log(project)
     assert said.count("touch /run/digits-drained") == 2
     assert said.index("touch /run/digits-drained") < said.index("digits-home")
     assert databases(api) == 0

@@ -39,8 +39,8 @@ in_words() { if [ "$1" = managed ]; then echo "the managed database"; else echo 
 
 start_client() {
   stop_client
-  docker run --detach --name "$client" --init --pull never --read-only --cap-drop ALL --memory 128m \
-    --security-opt no-new-privileges --volume "$folder/database:/run/database:ro" \
+  docker run --detach --name "$client" --network digits_default --init --pull never --read-only --cap-drop ALL \
+    --memory 128m --security-opt no-new-privileges --volume "$folder/database:/run/database:ro" \
     --env PGSERVICEFILE=/run/database/pg_service.conf --env PGSERVICE=digits \
     "$(compose config --images db)" sleep infinity >"$folder/start.log" 2>&1
 }
