@@ -31,7 +31,7 @@ from tests.rehearsal.deployment import STATE, Deployment, run, trust_the_authori
 from tests.visitor import Visitor, encoded
 
 SIZE = "s-2vcpu-4gb"
-SPEED = 0.5  # of a core of this machine
+SPEED = 0.75  # of a core of this machine
 VISITORS = 50
 WARM, SECONDS = 6.0, 20.0  # before a round counts, and how long it does
 ROUNDS = 3  # of each number of processes, in turn

@@ -10,12 +10,13 @@ import os
 import select
 import threading
 import time
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 import psycopg2
-from psycopg2 import extensions
+from psycopg2 import errors, extensions
+
+from digits.connections import Connections
 
 CONNECTIONS = int(os.environ.get("DATABASE_CONNECTIONS", "8"))  # at most, for one process
 CONNECT_SECONDS = 3
@@ -49,6 +50,10 @@ class LogUnavailable(Exception):
     """The answer could not be stored; the same call may succeed later."""
 
 
+class NoAnswer(Exception):
+    """The server did not answer in time."""
+
+
 def _wait(connection: extensions.connection) -> None:
     """Wait for the server's answer, but not for ever.
 
@@ -64,7 +69,7 @@ def _wait(connection: extensions.connection) -> None:
         watched.register(connection.fileno(), select.POLLIN if reading else select.POLLOUT)
         if left <= 0 or not watched.poll(left * 1000):
             # psycopg2 closes the connection when this raises.
-            raise psycopg2.OperationalError(f"no answer in {ANSWER_SECONDS} seconds")
+            raise NoAnswer(f"no answer in {ANSWER_SECONDS} seconds")
 
 
 class PredictionLog:
@@ -79,14 +84,15 @@ class PredictionLog:
         self._url = url
         self._password = password
         self._turns = threading.BoundedSemaphore(CONNECTIONS)
+        self._connections = Connections(self._connect)
 
     def record(self, predicted_at: datetime, predicted_digit: int, true_label: int) -> None:
         """Store one answer; it is in the database when this returns.
 
         `predicted_at` must know its time zone; the digits are 0 to 9 (ValueError
         otherwise). Raises LogUnavailable within seconds if the database cannot be
-        reached or does not answer. Each answer has a connection of its own (2 ms more
-        than one that is kept), so none can have died since it was last used.
+        reached or does not answer. A connection that was kept since the answer before
+        (connections.py) may have died: then a new one is tried.
         """
         self._store(predicted_at, predicted_digit, true_label, keep=True)
 
@@ -105,15 +111,40 @@ class PredictionLog:
         if not self._turns.acquire(timeout=ANSWER_SECONDS):
             raise LogUnavailable("every connection to the database is busy")
         try:
-            with closing(self._connect()) as connection, connection, connection.cursor() as cursor:
-                _create_table(cursor)
-                cursor.execute(_INSERT, row)
-                if not keep:
-                    connection.rollback()
-        except psycopg2.Error as error:
+            if not self._put_on_a_kept_one(row, keep):
+                self._put(self._connections.new(), row, keep)
+        except (psycopg2.Error, NoAnswer) as error:
             raise LogUnavailable(_in_words(error)) from error
         finally:
             self._turns.release()
+
+    def _put_on_a_kept_one(self, row: dict[str, object], keep: bool) -> bool:
+        """Whether the row was stored over a connection that was kept, and is still good."""
+        connection = self._connections.kept()
+        if connection is None:
+            return False
+        try:
+            self._put(connection, row, keep)
+        except errors.QueryCanceled:
+            raise  # it took its time, as NoAnswer does, and a new one would take as much again
+        except psycopg2.Error:
+            return False
+        return True
+
+    def _put(self, connection: extensions.connection, row: dict[str, object], keep: bool) -> None:
+        """Store the row, or only try it; keep the connection if that went well."""
+        try:
+            with connection.cursor() as cursor:
+                _create_table(cursor)
+                cursor.execute(_INSERT, row)
+            if keep:
+                connection.commit()
+            else:
+                connection.rollback()
+        except BaseException:
+            connection.close()
+            raise
+        self._connections.keep(connection)
 
     def _connect(self) -> extensions.connection:
         return psycopg2.connect(
@@ -125,7 +156,7 @@ class PredictionLog:
         )
 
 
-def _in_words(error: psycopg2.Error) -> str:
+def _in_words(error: Exception) -> str:
     """What the server or libpq said; a server that takes no more connections is only busy."""
     said = str(error).strip()
     full = ("too many clients", "too many connections", "remaining connection slots")

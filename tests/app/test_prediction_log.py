@@ -130,8 +130,9 @@ def test_no_more_connections_than_allowed_and_none_is_left(
 ) -> None:
     monkeypatch.setattr(prediction_log, "CONNECTIONS", 2)
     log = PredictionLog(database.url)
-    log.record(WHEN, 1, 1)
     mine = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'digits'"
+    wait_until(lambda: database.query(mine) == [(0,)])  # those of the tests before
+    log.record(WHEN, 1, 1)
     with psycopg2.connect(database.url) as connection, connection.cursor() as holder:
         holder.execute("LOCK predictions")
         threads = [threading.Thread(target=log.record, args=(WHEN, n, n)) for n in range(2, 8)]
@@ -146,6 +147,21 @@ def test_no_more_connections_than_allowed_and_none_is_left(
     connection.close()
     assert database.query(COUNT) == [(7,)]
     wait_until(lambda: database.query(mine) == [(0,)])
+
+
+BACKENDS = "SELECT pid, backend_start FROM pg_stat_activity WHERE application_name = 'digits'"
+
+
+def test_answers_in_a_row_share_a_connection(log: PredictionLog, database: Database) -> None:
+    wait_until(lambda: database.query(BACKENDS) == [])  # those of the tests before
+    log.record(WHEN, 1, 1)
+    first = database.query(BACKENDS)
+    log.record(WHEN, 2, 2)
+    log.check(WHEN, 3, 3)
+    log.record(WHEN, 4, 4)
+    assert database.query(BACKENDS) == first
+    assert len(first) == 1
+    assert database.query(COUNT) == [(3,)]
 
 
 def test_an_app_with_a_thousand_open_files_still_records(

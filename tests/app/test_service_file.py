@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from digits.connections import Connections
 from digits.prediction_log import ANSWER_SECONDS, LogUnavailable, PredictionLog
 from tests.postgres import Database
 from tests.tls_front import Authority, Front
@@ -74,9 +75,13 @@ def managed(tmp_path: Path, server: Database, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def log(managed: Managed) -> PredictionLog:
-    """As docker-compose.yml has it with infra/ansible/roles/app/files/managed-database.yml."""
+def log(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> PredictionLog:
+    """As docker-compose.yml has it with infra/ansible/roles/app/files/managed-database.yml.
+
+    As if nobody had answered for seconds, no connection is kept.
+    """
     del managed
+    monkeypatch.setattr(Connections, "keep", lambda _, connection: connection.close())
     return PredictionLog("postgresql:///?service=digits")
 
 
