@@ -31,10 +31,12 @@ def play(settings, *_failure, copies=None, database=None, **_more):
 
 
 def test_what_ansible_is_told() -> None:
-    way_in = {"host": "private-x", "password": "secret"}
+    way_in = {"host": "private-x", "password": "secret", "admin_password": "another"}
     assert json.loads(moving.told(way_in)["MANAGED_DATABASE"]) == way_in
     # There is none, which is another thing than nothing said.
     assert json.loads(moving.told({})["MANAGED_DATABASE"]) == {"host": ""}
+    with pytest.raises(Failed, match="did not tell the database's password"):
+        moving.told(way_in | {"password": ""})
 
 
 @pytest.mark.parametrize("size", prices.DATABASES)
