@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops import deployment, processes, say
+from ops import deployment, moving, processes, say
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
 from ops.ssh import options
@@ -27,15 +27,17 @@ def play(
     keep: bool = False,
     certificate: str = "",
     copies: dict[str, str] | None = None,
+    database: dict[str, str] | None = None,
 ) -> None:
     """Bring the server to what infra/ansible says. Raises Failed with these lines.
 
     With `keep`, the site stays as the deployment was set: its domain, its authority. A new droplet
     begins with `certificate`, that of the one before. `copies` says where copies go (ops.copies);
-    without it, they go where they went.
+    without it, they go where they went. `database` is the way into the managed one (ops.moving).
     """
     # Not in a command line, which everybody may read.
     told = environment(settings) | {"KEPT_CERTIFICATE": certificate, "COPIES": ""} | (copies or {})
+    told |= {"MANAGED_DATABASE": ""} | (database or {})
     more = ["--extra-vars", json.dumps({"web_keep_settings": True})] if keep else []
     command: list[str | Path] = ["ansible-playbook", *more, FOLDER / "site.yml"]
     done = subprocess.run(command, env=told, check=False)
@@ -98,6 +100,7 @@ def inventory(settings: Settings) -> dict[str, object]:
     found = deployment.find(settings)
     there = deployment.members(settings, found) if found else []
     hosts = {one.name: {"ansible_host": one.ip} for one in there if one.ip}
+    count = processes.wanted(settings, found.processors, found.memory_mb) if found else 1
     # No authority certifies the address of a balancer.
     balanced: dict[str, object] = {"web_balanced": True, "web_acme": "off"}
     return {
@@ -106,9 +109,8 @@ def inventory(settings: Settings) -> dict[str, object]:
             "vars": {
                 "ansible_ssh_common_args": shlex.join(options(settings)),
                 "app_fingerprint": fingerprint(),
-                "app_processes": (
-                    processes.wanted(settings, found.processors, found.memory_mb) if found else 1
-                ),
+                "app_processes": count,
+                "database_connections": moving.connections(settings, count, len(there)),
                 "site_address": deployment.site_of(settings, found) if found else "",
                 **site(settings),
                 **(balanced if len(there) > 1 else {}),

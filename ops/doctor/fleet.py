@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops import prices
+from ops import moving, prices, processes
 from ops.cloud import CONTROL_PANEL, CloudError
 from ops.doctor.findings import Patient, Skipped, Warned
 from ops.errors import Failed
@@ -35,6 +35,7 @@ def price(patient: Patient) -> str:
     size = cloud.sizes().get(settings.terraform_variable("size"))
     if size is None:
         raise Skipped("needs a size that there is")
+    moving.connections(settings, processes.wanted(settings, size.processors, size.memory_mb))
     return _in_words(patient, size.dollars_a_month)
 
 

@@ -15,6 +15,7 @@ from ops import (
     fleet,
     kept_certificate,
     lockout,
+    moving,
     page,
     pipeline_way_in,
     plan_guard,
@@ -51,6 +52,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         "Mend it, then run the same command again: it goes on where it stopped.",
         certificate=made.certificate,
         copies=copies.told(settings, None if made.is_new else made.ip, key),
+        database=moving.told(terraform.secrets("database")),
     )
     droplet = Droplet(settings, made.ip)
     release.run(comeback.bring_back(settings, droplet), [])
@@ -86,7 +88,8 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
         is_new = plan_guard.makes_a_droplet(plan.data)
         if is_new and not made.dump:
             comeback.need_an_answer(settings)
-        fleet.drain(settings, plan_guard.leavers(plan.data))
+        if not moving.goes(plan.data):  # else they are drained by now
+            fleet.drain(settings, plan_guard.leavers(plan.data))
         closes = balancer_first.is_needed(plan.data)
         if not closes:
             terraform.apply(plan)
@@ -116,7 +119,7 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:
 
     Returns what is kept of a droplet that goes.
     """
-    losses = plan_guard.losses(plan.data)
+    losses = moving.losses(settings, plan.data)
     if not losses:
         return Made()
     say.line("\n\n".join(plan_guard.explain(Cloud(settings), plan.data, loss) for loss in losses))

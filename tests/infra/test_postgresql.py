@@ -95,9 +95,7 @@ def test_the_compose_file_reads_what_an_upgrade_writes() -> None:
 
 
 def test_nobody_makes_the_table_while_it_is_held() -> None:
-    """The lock that digits-upgrade-database takes is the one under which the app makes it."""
-    number = re.search(
-        r"pg_advisory_xact_lock\((\d+)\)", (BIN / "digits-upgrade-database").read_text()
-    )
+    """The lock that an upgrade or a move takes is the one under which the app makes it."""
+    number = re.search(r"pg_advisory_xact_lock\((\d+)\)", (BIN / "digits-database.sh").read_text())
     assert number
     assert int(number[1]) == prediction_log._CREATION_LOCK  # noqa: SLF001

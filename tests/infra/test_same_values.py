@@ -28,6 +28,13 @@ def test_a_restore_makes_the_table_as_the_app_does() -> None:
     assert create.strip() == prediction_log._CREATE.strip()  # noqa: SLF001
 
 
+def test_a_move_makes_the_table_as_the_app_does() -> None:
+    move = (ROLES / "app/files/bin/digits-move.sh").read_text()
+    table = re.search(r'"(CREATE TABLE .*?)"$', move, re.MULTILINE | re.DOTALL)
+    assert table
+    assert table[1].strip() == prediction_log._CREATE.strip()  # noqa: SLF001
+
+
 def test_the_app_and_its_compose_file_agree_on_connections() -> None:
     most = prediction_log.CONNECTIONS
     compose = (ROOT / "docker-compose.yml").read_text()

@@ -10,6 +10,7 @@ database_settings=$folder/postgres.env
 # what ran before (postgres.env.before) and to remove that volume; "open" is to let answers in.
 upgrade=$folder/upgrade
 database_within=${DATABASE_WITHIN:-120} # seconds for a database that is started
+longest=1800                            # seconds that a step of a move may take, and that answers may have to wait
 
 # database: the id of the database's container, if it runs.
 database() {
@@ -154,3 +155,34 @@ settle_upgrade() {
   rm -f "$upgrade"
   rm -f "$database_settings.before"
 }
+
+# --- answers have to wait --------------------------------------------------------
+
+# hold_answers CONTAINER FILE: from here on its log stays as it is. A session holds it, so that it is
+# let go when this script ends, however it does; what goes wrong is in FILE. The number is the lock
+# under which the app makes the table (app/digits/prediction_log.py).
+hold_answers() {
+  local word='' to from
+  say "Holding answers back: the page says to press again"
+  # shellcheck disable=SC2034 # coproc sets it
+  coproc session {
+    exec setpriv --pdeathsig KILL docker exec --interactive "$1" psql --username=digits --no-psqlrc \
+      --no-align --tuples-only --quiet --set=ON_ERROR_STOP=1 2>"$2" 9>&-
+  }
+  to=${session[1]} from=${session[0]}
+  printf '%s\n' "SET application_name = 'digits-move';" "SET lock_timeout = '10s';" \
+    "SET transaction_timeout = '${longest}s';" 'BEGIN;' \
+    "DO \$\$ BEGIN
+      PERFORM pg_advisory_xact_lock(20240728);
+      IF to_regclass('predictions') IS NOT NULL THEN LOCK TABLE predictions IN SHARE MODE; END IF;
+    END \$\$;" "SELECT 'held';" 1>&"$to" 2>/dev/null || :
+  read -r -t 60 -u "$from" word || :
+  [ "$word" = held ] || {
+    cat "$2" >&2
+    stop "The log could not be held: somebody else's transaction is open on it, as in make psql." \
+      "End it, and run this again."
+  }
+}
+
+# let_go: what hold_answers holds.
+let_go() { [ -z "${session_PID:-}" ] || printf '%s\n' 'ROLLBACK;' '\q' 2>/dev/null 1>&"${session[1]}" || :; }

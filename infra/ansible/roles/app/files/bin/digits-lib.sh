@@ -26,12 +26,15 @@ stop() {
 # inherit file descriptor 9, the release's lock, which would stay taken until docker ends too.
 docker() { setpriv --pdeathsig KILL docker "$@" 9>&-; }
 
-# compose ARGS...: docker compose, with the settings of the database, and of what serves, if there are any.
+# compose ARGS...: docker compose, with the settings of the database, and of what serves, if there are
+# any. DATABASE=local|managed before it: for another database than the one that serves.
 compose() {
   local file files=()
   for file in "$database_settings" "$settings"; do
     [ ! -e "$file" ] || files+=(--env-file "$file")
   done
+  [ "${DATABASE:-$(serving_database)}" = local ] ||
+    files+=(--file "$folder/docker-compose.yml" --file "$folder/managed-database.yml")
   docker compose --project-directory "$folder" --env-file /etc/digits/site.env "${files[@]}" "$@"
 }
 
@@ -120,7 +123,7 @@ holder() {
 other_release() { printf 'Another release is running: %s.' "$(holder)"; }
 
 # was_killed: whether a release or an upgrade left something to settle, if none runs now.
-was_killed() { [ -s "$folder/lock.holder" ] || [ -e "$upgrade" ]; }
+was_killed() { [ -s "$folder/lock.holder" ] || [ -e "$upgrade" ] || [ -e "$moving" ]; }
 
 # take_lock WHO SECONDS: be the only one; wait as long for another release.
 take_lock() {
@@ -165,7 +168,7 @@ settle() {
   name_what_serves "$(serving_containers | sed -n 1p)"
   retire_others
   complete_set
-  settle_upgrade ||
+  { settle_upgrade && settle_move; } ||
     say "The database could not be brought back yet; why is in $folder/start.log. It is tried again." >&2
   rm -f "$folder/lock.holder"
 }
@@ -228,3 +231,5 @@ retire() {
 . /usr/local/lib/digits/digits-processes.sh
 # shellcheck source=infra/ansible/roles/app/files/bin/digits-database.sh
 . /usr/local/lib/digits/digits-database.sh
+# shellcheck source=infra/ansible/roles/app/files/bin/digits-move.sh
+. /usr/local/lib/digits/digits-move.sh

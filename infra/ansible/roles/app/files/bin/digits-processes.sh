@@ -11,6 +11,9 @@ processes=${processes:-1}
 process_mb=${PROCESS_MB:-450} # of memory that one may hold
 database_connections=90       # of PostgreSQL's 100, for all processes of both sets
 each=$((database_connections / (2 * processes)))
+# Of the managed one's, which other droplets use, too, Ansible says how many a process may have.
+shared=$(sed -n 's/^DATABASE_CONNECTIONS=//p' /etc/digits/site.env 2>/dev/null || :)
+each=${shared:-$each}
 export DATABASE_CONNECTIONS=$((each < 8 ? each : 8))
 
 # ports_of FIRST COUNT: the ports of a set, one a line.

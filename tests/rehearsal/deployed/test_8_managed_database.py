@@ -1,0 +1,172 @@
+"""What is logged moves to the managed database and home again, under load, and is killed on its way.
+
+The steps in between are tests/infra/test_moving.py's; here everything is real.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from rehearsal.places import PROJECT
+from tests.crowd import visiting
+from tests.rehearsal.deployment import Deployment, run
+from tests.rehearsal.load import under_load
+
+pytestmark = pytest.mark.timeout(1200)
+
+MANY = 10_000
+MANAGED = {"TF_VAR_managed_database": "true"}
+# In docker's place on the droplet: the release is killed before the command that matches.
+KILLER = """#!/bin/bash
+case "$*" in
+PATTERN) pkill --signal KILL --full '^bash .*/digits-release'; exit 1 ;;
+esac
+exec /usr/bin/docker "$@"
+"""
+
+
+def sql(deployment: Deployment, statement: str) -> str:
+    """What the database that serves answers: the container db reaches it, whichever it is."""
+    psql = "docker exec digits-db-1 psql -qtA -v ON_ERROR_STOP=1 --username digits --command"
+    return deployment.ssh(f"{psql} {shlex.quote(statement)}").strip()
+
+
+def count(deployment: Deployment) -> int:
+    return int(sql(deployment, "SELECT count(*) FROM predictions"))
+
+
+def checksum(deployment: Deployment) -> str:
+    """Of the rows that were there before any visitor of these tests."""
+    rows = "SELECT md5(string_agg(p::text, ',' ORDER BY p)) FROM predictions p"
+    return sql(deployment, f"SET TimeZone = 'UTC'; {rows} WHERE predicted_at < '2026-02-01'")
+
+
+def serves(deployment: Deployment) -> str:
+    """The database that has the answers."""
+    told = deployment.ssh("sed -n s/^DATABASE=//p /opt/digits/release.env").strip()
+    return told or "local"
+
+
+@contextmanager
+def visitors(deployment: Deployment) -> Iterator[None]:
+    """People who answer, and press again when asked to; no answer is lost, none is doubled."""
+    before, same = count(deployment), checksum(deployment)
+    with (
+        under_load(deployment.url, askers=2, stayers=0) as load,
+        visiting(deployment.url, 3, patient=True) as crowd,
+    ):
+        yield
+    print(load.requests, load.failed, crowd.answers, crowd.again, crowd.failed)
+    assert load.failed == []
+    assert crowd.answers > 0
+    # A page that has to reconnect loses what was drawn; what was acknowledged is stored.
+    rows = count(deployment) - before
+    assert crowd.answers <= rows <= crowd.answers + len(crowd.failed)
+    assert checksum(deployment) == same
+
+
+def killed_at(deployment: Deployment, pattern: str) -> None:
+    """Go home with what is logged, and be killed before this command of Docker's."""
+    script = shlex.quote(KILLER.replace("PATTERN", pattern))
+    deployment.ssh(
+        f"mkdir -p /tmp/killer && printf %s {script} >/tmp/killer/docker"
+        " && chmod 755 /tmp/killer/docker"
+    )
+    said = deployment.ssh("PATH=/tmp/killer:$PATH DRAIN=1 digits-home me 2>&1; echo ended $?")
+    deployment.ssh("rm -r /tmp/killer")
+    assert said.endswith("ended 137\n"), said
+    # Nobody calls another command: the watch sees to it.
+    deadline = time.monotonic() + 60
+    while "moving" in deployment.ssh("ls /opt/digits"):
+        assert time.monotonic() < deadline, deployment.ssh("journalctl -u digits-watch -n 20")
+        time.sleep(1)
+    deployment.ssh("flock --timeout 60 /opt/digits/lock true")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _home_again(deployment: Deployment) -> Iterator[None]:
+    """A log of ten thousand answers; at the end the droplet has its own database, as before."""
+    sql(
+        deployment,
+        "INSERT INTO predictions SELECT timestamptz '2026-01-01' + n * interval '1 second',"
+        f" n % 10, n % 7 FROM generate_series(1, {MANY}) AS n",  # noqa: S608
+    )
+    yield
+    if serves(deployment) == "managed":
+        run("make", "deploy", "TARGET=rehearsal")
+
+
+def test_there_under_load(deployment: Deployment) -> None:
+    with visitors(deployment):
+        done = run("make", "deploy", "TARGET=rehearsal", **MANAGED)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Moving what is logged from the droplet's own database" in done.stdout
+    assert "Both hold the same " in done.stdout
+    assert serves(deployment) == "managed"
+    status = deployment.ssh("digits-status")
+    assert "PostgreSQL 17" in status
+    assert f" at DigitalOcean, {count(deployment)} answers" in status
+    # Nothing of the password is where everybody looks.
+    inspected = deployment.ssh("docker inspect $(docker ps --quiet)")
+    password = deployment.ssh("sed -n s/^password=//p /opt/digits/database/pg_service.conf").strip()
+    assert len(password) > 8
+    assert password not in inspected + done.stdout
+    # What looks after the log works there as it did.
+    assert "Backed up to " in deployment.ssh("digits-backup manual")
+    newest = "$(ls -t /var/backups/digits/*.dump | head -n 1)"
+    assert f"the database holds {count(deployment)}." in deployment.ssh(
+        f"digits-restore --look <{newest}"
+    )
+    refused = run("make", "upgrade-database", "TARGET=rehearsal")
+    assert "DigitalOcean's to move" in refused.stdout
+
+
+def test_down_for_a_while(deployment: Deployment) -> None:
+    """The page goes on, nothing is started anew, and no acknowledged answer is lost."""
+    listed = subprocess.run(
+        ["docker", "ps", "--format", "{{.Names}}", "--filter", f"name=^{PROJECT}-database-"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    [engine] = listed.stdout.split()
+    before = deployment.ssh("docker ps --quiet").split()
+    with visitors(deployment):
+        subprocess.run(["docker", "kill", engine], capture_output=True, check=True)
+        time.sleep(12)
+        assert requests.get(deployment.url, timeout=30).status_code == 200
+        assert "does not answer; the page goes on" in deployment.ssh("digits-status")
+        subprocess.run(["docker", "start", engine], capture_output=True, check=True)
+        time.sleep(8)
+    assert deployment.ssh("docker ps --quiet").split() == before
+
+
+def test_killed_on_the_way_home(deployment: Deployment) -> None:
+    with visitors(deployment):
+        killed_at(deployment, "*--interactive*PGTZ*psql*")  # the copy is about to be written
+        assert serves(deployment) == "managed"
+        time.sleep(3)
+    with visitors(deployment):
+        killed_at(deployment, '"rm --force --volumes digits-move"')
+        if serves(deployment) == "managed":
+            # The first such command is of the client's start, before the switch.
+            assert "Both hold" in deployment.ssh("DRAIN=1 digits-home me")
+        assert serves(deployment) == "local"
+        time.sleep(3)
+
+
+def test_home(deployment: Deployment) -> None:
+    with visitors(deployment):
+        done = run("make", "deploy", "TARGET=rehearsal")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Nothing to bring home: the answers are in the droplet's own database." in done.stdout
+    assert serves(deployment) == "local"
+    assert "database" not in deployment.ssh("ls /opt/digits").split()
+    assert run("make", "deploy", "TARGET=rehearsal").stdout.count("Nothing to do") == 1
