@@ -73,6 +73,14 @@ def goes(plan: dict[str, Any]) -> bool:
     )
 
 
+def stays(plan: dict[str, Any]) -> bool:
+    """Whether the managed database is there before the plan and after it, with what is logged."""
+    return any(
+        change["type"] == DATABASE and change["change"]["actions"] in (["no-op"], ["update"])
+        for change in plan.get("resource_changes") or []
+    )
+
+
 def losses(settings: Settings, plan: dict[str, Any]) -> list[dict[str, Any]]:
     """What a plan takes away that must not be lost (plan_guard).
 
