@@ -18,7 +18,7 @@ with-stand-ins := scripts/in rehearsal -m rehearsal.offline with
 export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore \
+.PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore patch \
   upgrade-database destroy adopt drift settings train evaluate bench pictures lock test lint
 
 help: ## show this list
@@ -59,6 +59,8 @@ backup: ## a dump of the database into backups/
 	@$(OPS) backup
 restore: ## put a dump back (FILE=backups/...)
 	@$(OPS) restore
+patch: ## newer packages, and a reboot where one is needed
+	@$(OPS) patch
 upgrade-database: ## the newest minor PostgreSQL, or VERSION=18
 	@$(OPS) upgrade-database
 url: ## the address of the page

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from ops import deployment, moving, processes, say
+from ops.cloud import Droplet
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
 from ops.ssh import options
@@ -43,6 +44,16 @@ def play(
     done = subprocess.run(command, env=told, check=False)
     if done.returncode != 0:
         raise Failed(*failure)
+
+
+def patch(settings: Settings, notice: int) -> bool:
+    """Upgrade and reboot droplet after droplet; whether all of it was done.
+
+    `notice`: the seconds that a load balancer needs to notice that one is drained; 0 without one.
+    """
+    told = ["--extra-vars", json.dumps({"patch_notice": notice})]
+    command: list[str | Path] = ["ansible-playbook", *told, FOLDER / "patch.yml"]
+    return subprocess.run(command, env=environment(settings), check=False).returncode == 0
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -98,7 +109,7 @@ def site(settings: Settings) -> dict[str, str]:
 def inventory(settings: Settings) -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError and StateError."""
     found = deployment.find(settings)
-    there = deployment.members(settings, found) if found else []
+    there = _that_are_on(deployment.members(settings, found)) if found else []
     hosts = {one.name: {"ansible_host": one.ip} for one in there if one.ip}
     count = processes.wanted(settings, found.processors, found.memory_mb) if found else 1
     # No authority certifies the address of a balancer.
@@ -113,11 +124,22 @@ def inventory(settings: Settings) -> dict[str, object]:
                 "database_connections": moving.connections(settings, count, len(there)),
                 "site_address": deployment.site_of(settings, found) if found else "",
                 **site(settings),
-                **(balanced if len(there) > 1 else {}),
+                **(balanced if found and deployment.balancer(settings, found) else {}),
+                **_one_database(there),
             },
         },
         "_meta": {"hostvars": hosts},
     }
+
+
+def _that_are_on(there: list[Droplet]) -> list[Droplet]:
+    """Of several without those that are turned off: these wait for `make deploy`."""
+    return [one for one in there if one.status != "off" or len(there) == 1]
+
+
+def _one_database(there: list[Droplet]) -> dict[str, object]:
+    """Where several log into one database, the first droplet alone copies it."""
+    return {"app_backs_up": there[0].name} if len(there) > 1 else {}
 
 
 def print_inventory() -> int:

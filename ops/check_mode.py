@@ -26,6 +26,8 @@ def in_words(settings: Settings) -> list[str]:
     except (ValueError, LookupError):
         plays = []
     tasks = [task for play in plays for task in play["tasks"]]
+    hosts = {host for task in tasks for host in task["hosts"]} - {"localhost"}
+    tasks = [task | {"several": len(hosts) > 1} for task in tasks]
     failed = [line for task in tasks for line in _failures(task)]
     if done.returncode != 0 or not tasks:
         raise Failed(
@@ -37,19 +39,25 @@ def in_words(settings: Settings) -> list[str]:
 
 
 def _failures(task: dict[str, Any]) -> Iterator[str]:
-    for result in task["hosts"].values():
+    for host, result in task["hosts"].items():
         if result.get("failed") or result.get("unreachable"):
-            yield f"{task['task']['name']}: {result.get('msg', 'it does not say why')}"
+            yield f"{_whose(task, host)}: {result.get('msg', 'it does not say why')}"
+
+
+def _whose(task: dict[str, Any], host: str) -> str:
+    """The task's name, and of several droplets also the droplet's."""
+    name = str(task["task"]["name"])
+    return f"{host}: {name}" if task.get("several") else name
 
 
 def _changes(task: dict[str, Any]) -> Iterator[str]:
     # What a handler would restart follows from what is said already.
     if "/handlers/" in task["task"].get("path", ""):
         return
-    for result in task["hosts"].values():
+    for host, result in task["hosts"].items():
         if not result.get("changed"):
             continue
-        yield task["task"]["name"]
+        yield _whose(task, host)
         for one in result.get("results") or [result]:
             if one.get("changed"):
                 yield from _differences(one.get("diff") or [])

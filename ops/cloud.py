@@ -181,6 +181,14 @@ class Cloud:
         except _TROUBLE as error:
             raise _explain(error) from error
 
+    def act(self, droplet: str, kind: str) -> None:
+        """Begin an action on the droplet of this number, such as "power_off"."""
+        manager = self._manager()
+        try:
+            manager.get_data(f"droplets/{droplet}/actions", type="POST", params={"type": kind})
+        except _TROUBLE as error:
+            raise _explain(error) from error
+
     def account_status(self) -> str:
         """Ask who the token belongs to; the account's status ("active")."""
         return str(self.get("account/").get("account", {}).get("status", "unknown"))

@@ -116,7 +116,7 @@ def _sources(settings: Settings, droplet: Droplet) -> list[Source]:
     words = (listed.printed.splitlines() or [""])[0].split("\t")
     if len(words) == 5:
         at = datetime.strptime(words[1], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        shown = f"the repository's newest copy ({words[2]} answers)"
+        shown = f"the repository's newest copy ({_counted(words[2])})"
         found.append(Source(at, shown, image=words[3], commit=words[4]))
     image, commit = backup_folder.what_served(settings)
     found += [
@@ -190,9 +190,13 @@ def _say_what_came_back(droplet: Droplet, source: Source) -> None:
         pace = round(last_day * age.total_seconds() / 86400)
         lost = (
             f"Lost is at most what was logged after {source.at:%F %H:%M} UTC, "
-            f"{backup_folder.in_words(age)} ago: {pace} answers at the pace of the last day"
+            f"{backup_folder.in_words(age)} ago: {_counted(pace)} at the pace of the last day"
         )
-    say.done(f"{count} answers came back. {lost}.")
+    say.done(f"{_counted(count)} came back. {lost}.")
+
+
+def _counted(number: int | str) -> str:
+    return f"{number} answer{'' if str(number) == '1' else 's'}"
 
 
 def _with_image(settings: Settings, droplet: Droplet, source: Source) -> Settings:

@@ -92,7 +92,16 @@ def address(settings: Settings) -> str:
     """The droplet's own address. Raises Failed if there is no droplet, or no telling which."""
     if settings.droplet and not settings.droplet_ip:
         return _named(settings)
-    return settings.droplet_ip or _running(settings)[1]
+    return settings.droplet_ip or _one_that_is_on(settings)
+
+
+def _one_that_is_on(settings: Settings) -> str:
+    """The first droplet's address; of several, where that is turned off, another's."""
+    first, ip = _running(settings)
+    if first.status == "off":
+        on = [one.ip for one in members(settings, first) if one.ip and one.status != "off"]
+        return on[0] if on else ip
+    return ip
 
 
 def _named(settings: Settings) -> str:
@@ -122,9 +131,25 @@ def site_address(settings: Settings) -> str:
 
 def balancer(settings: Settings, droplet: Droplet) -> engines.Balancer | None:
     """What stands before several droplets; nothing before one. Raises CloudError."""
-    if len(members(settings, droplet)) < 2:
+    several = len(members(settings, droplet)) > 1
+    if not (several or _may_be_left_alone(settings)):
         return None
-    return engines.balancer_before(Cloud(settings), name(settings))
+    try:
+        return engines.balancer_before(Cloud(settings), name(settings))
+    except CloudError as error:
+        # Whoever has one droplet needs no scope for it.
+        if several or error.status != 403:
+            raise
+        return None
+
+
+def _may_be_left_alone(settings: Settings) -> bool:
+    """Whether one droplet may be what is left of several: it stays behind their balancer.
+
+    Terraform's state has the others then; where there is no state, as in the pipeline, it may.
+    """
+    droplets = [one.address for one in resources(settings) if one.kind == DROPLET]
+    return not droplets or any(address not in ("", FIRST) for address in droplets)
 
 
 def site_of(settings: Settings, droplet: Droplet) -> str:

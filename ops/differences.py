@@ -57,7 +57,9 @@ def _in_words(change: dict[str, Any]) -> list[str]:
     actions, before = change["change"]["actions"], change["change"].get("before") or {}
     after = change["change"].get("after") or {}
     kind = KINDS.get(change["type"]) or change["type"].partition("_")[2].replace("_", " ")
-    name = str(before.get("name") or after.get("name") or before.get("id") or change["address"])
+    # An alert's number says nothing to anybody, its description does.
+    words = [side.get(key) for key in ("name", "description", "id") for side in (before, after)]
+    name = str(next(filter(None, words), change["address"]))
     if actions == ["create"]:
         return [f"{kind} {name}: missing in the account"]
     if actions == ["delete"]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ops import deployment, say
+from ops import deployment, power, say
 from ops.cloud import CONTROL_PANEL
 from ops.errors import Failed, SaidAlready
 from ops.programs import who_releases
@@ -21,10 +21,13 @@ from ops.ssh import Droplet
 from ops.ssh_words import Unreachable
 
 # The id of the image that serves there; nothing on a droplet that has served nobody yet.
-_SERVES = "[ ! -e /opt/digits/releases.log ] || tail -n 1 /opt/digits/releases.log | cut -f 5"
+SERVES = "[ ! -e /opt/digits/releases.log ] || tail -n 1 /opt/digits/releases.log | cut -f 5"
+# The same once a release is over whose connection was lost: it may have gone on to its end.
+_SERVES_AT_LAST = f"flock --wait 60 /opt/digits/lock true 2>/dev/null; {SERVES}"
 # No visitors from the balancer (roles/web): its health path says that the droplet is worked on.
 _OUT = "touch /run/digits-drained"
-_IN = "rm -f /run/digits-drained"
+# And visitors again, also where it waits after a boot until it serves what the others do.
+_IN = "rm -f /run/digits-drained /run/digits-booted"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Member:
     name: str
     key: str
     droplet: Droplet
+    is_off: bool = False
 
 
 def members(settings: Settings) -> list[Member]:
@@ -41,7 +45,7 @@ def members(settings: Settings) -> list[Member]:
     if settings.droplet_ip:
         return [Member("", "", Droplet(settings, settings.droplet_ip))]
     found = [
-        Member(one.name, one.key, Droplet(settings, one.ip))
+        Member(one.name, one.key, Droplet(settings, one.ip), one.status == power.OFF)
         for one in deployment.members(settings)
         if one.ip
     ]
@@ -49,21 +53,84 @@ def members(settings: Settings) -> list[Member]:
     return found or [Member("", "", Droplet(settings, deployment.address(settings)))]
 
 
-def need_all(settings: Settings, there: list[Member]) -> None:
-    """See, before several are changed, that each answers. Raises Failed.
+def chosen(settings: Settings) -> Droplet:
+    """The droplet of a verb that is for one: DROPLET's, else the first; of several it is said."""
+    if not (settings.droplet or settings.droplet_ip):
+        there = members(settings)
+        if len(there) > 1:
+            other = settings.verb(f"ssh DROPLET={there[1].name}")
+            say.note(
+                f"This is {there[0].name}, the first of {len(there)} droplets. Another: {other}"
+            )
+        return there[0].droplet
+    return Droplet(settings, deployment.address(settings))
 
-    One that is down would come back with an older version than the others.
+
+def asked_once(there: list[Member]) -> Droplet:
+    """The one for what is asked of one only: the first that is on."""
+    return next((one for one in there if not one.is_off), there[0]).droplet
+
+
+def need_all(settings: Settings, there: list[Member]) -> list[Member]:
+    """Those that a change is for: every one, but for what is turned off. Raises Failed.
+
+    One that does not answer would come back with an older version than the others. One that is
+    off comes back by a boot, after which it waits until it serves what they do (roles/fleet).
     """
+    if len(there) < 2:
+        return there
+    wanted = settings.without.split(",") if settings.without else []
+    if strangers := set(wanted) - {one.name for one in there}:
+        raise Failed(
+            f"WITHOUT names {', '.join(sorted(strangers))}, and no droplet is called so. There is: "
+            f"{', '.join(one.name for one in there)}.",
+            "Name one of them, or none.",
+        )
+    lost = [one for one in there if not one.is_off and not _answers(settings, one, wanted)]
+    for one in lost:
+        say.line(
+            f"{one.name} does not answer, so it is turned off, as WITHOUT={one.name} wants it."
+        )
+        power.turn_off(settings, one.key, one.name)
+    here = [one for one in there if not one.is_off and one not in lost]
+    if not here:
+        raise Failed(
+            "Every droplet is turned off, so nothing was changed.",
+            f"Turn them on: {settings.verb('deploy')}",
+        )
+    if away := [one.name for one in there if one not in here]:
+        say.line(
+            f"Without {', '.join(away)}, turned off: {settings.verb('deploy')} brings back what is."
+        )
+    return here
+
+
+def _answers(settings: Settings, one: Member, wanted: list[str]) -> bool:
+    """Whether it does. Raises Failed if it does not, and nobody said to go on without it."""
+    try:
+        one.droplet.ask("true")
+    except Unreachable as trouble:
+        if one.name in wanted:
+            return False
+        raise Failed(
+            f"The droplet {one.name} does not answer: {trouble.what}. All droplets serve the "
+            "same version, so nothing was changed on any.",
+            f"See what it does: {CONTROL_PANEL}/droplets/{one.key}/access. To go on without it "
+            f"meanwhile: the same command with WITHOUT={one.name} turns it off. If it is lost, "
+            f"remove it there: {settings.verb('deploy')} makes a new one in its place",
+        ) from trouble
+    if one.name in wanted:
+        say.line(f"{one.name} answers, so it takes part, too.")
+    return True
+
+
+def turn_on(settings: Settings) -> None:
+    """Turn on what is off of several, before it is set up and released to. Raises Failed."""
+    there = members(settings)
     for one in there if len(there) > 1 else ():
-        try:
-            one.droplet.ask("true")
-        except Unreachable as trouble:
-            raise Failed(
-                f"The droplet {one.name} does not answer: {trouble.what}. All droplets serve the "
-                "same version, so nothing was changed on any.",
-                f"See what it does: {CONTROL_PANEL}/droplets/{one.key}/access. If it is lost, "
-                f"remove it there: {settings.verb('deploy')} makes a new one in its place",
-            ) from trouble
+        if one.is_off:
+            say.line(f"{one.name} is turned off: turning it on.")
+            power.turn_on(settings, one.key, one.name)
 
 
 def each(there: list[Member], ask: Callable[[Member], None]) -> None:
@@ -74,6 +141,9 @@ def each(there: list[Member], ask: Callable[[Member], None]) -> None:
     failed = False
     for one in there:
         say.phase(f"Droplet {one.name}")
+        if one.is_off:
+            say.line("It is turned off, and serves nobody.")
+            continue
         try:
             ask(one)
         except SaidAlready:
@@ -113,16 +183,17 @@ def one_by_one(settings: Settings, there: list[Member], change: Callable[[Member
     if len(there) == 1:
         change(there[0])
         return
-    before = {one.name: one.droplet.must(_SERVES).strip() for one in there}
+    before = {one.name: one.droplet.must(SERVES).strip() for one in there}
     done: list[Member] = []
     for one in there:
         say.phase(f"Droplet {one.name}")
         try:
             change(one)
+            one.droplet.must(_IN)
         except (Failed, KeyboardInterrupt):
-            _put_back(settings, done, before)
+            # This one, too: it may have switched after its connection was lost.
+            _put_back(settings, [*done, one], before)
             raise
-        one.droplet.must(_IN)
         done.append(one)
 
 
@@ -131,19 +202,21 @@ def _put_back(settings: Settings, done: Iterable[Member], before: dict[str, str]
     somebody_served = any(before.values())
     for one in done:
         served = before[one.name]
-        if one.droplet.must(_SERVES).strip() == served:
-            continue  # it had that version before, too
-        say.phase(f"Droplet {one.name} goes back, so that all serve the same")
         words = ["digits-rollback", who_releases(settings.released_by), served]
         try:
+            if one.droplet.must(_SERVES_AT_LAST).strip() == served:
+                continue  # it had that version before, too, or never got another
+            say.phase(f"Droplet {one.name} goes back, so that all serve the same")
             if served:
                 one.droplet.show(shlex.join(words))
             elif somebody_served:
                 # A new one has nothing to go back to, and must not serve what the others do not.
                 one.droplet.show(_OUT)
                 say.line("It is new: the balancer sends nobody there until the next release.")
-        except (Failed, SaidAlready):
+        except Failed as trouble:
+            if not isinstance(trouble, SaidAlready):
+                say.failure(trouble)
             say.note(
-                f"{one.name} could not go back; why is above. It serves another version than the "
-                f"others: {settings.verb('release')} or {settings.verb('rollback')} mends that."
+                f"{one.name} could not go back; why is above. It may serve another version than "
+                f"the others: {settings.verb('release')} or {settings.verb('rollback')} mends that."
             )

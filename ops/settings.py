@@ -36,6 +36,9 @@ class Settings:
         "DROPLET_IP", "talk to this address, and do not ask the API for the droplet's"
     )
     droplet: str = _setting("DROPLET", "ssh, logs, psql: this one of several, such as digits-2")
+    without: str = _setting(
+        "WITHOUT", "release, rollback: turn off this one of several, which does not answer"
+    )
     droplet_id: str = _setting(
         "DROPLET_ID", "adopt: the number of the droplet, where several carry the tag"
     )
@@ -43,7 +46,7 @@ class Settings:
         "TERRAFORM_DIR", "where Terraform's files are", "infra/terraform"
     )
     replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
-    confirm: str = _setting("CONFIRM", "the answer to the question of destroy or restore")
+    confirm: str = _setting("CONFIRM", "the answer to the question of destroy, restore or patch")
     droplet_backups: str = _setting(
         "TF_VAR_backups", "weekly or daily: DigitalOcean's own backups of the droplet", "off"
     )

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ops.doctor import account, copies, fleet, machine, pipeline, processes, server, watching
+from ops.doctor import (
+    account,
+    addresses,
+    copies,
+    droplets,
+    fleet,
+    machine,
+    pipeline,
+    processes,
+    server,
+    watching,
+)
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed, SaidAlready
 from ops.settings import Settings
@@ -26,6 +37,8 @@ def before_deploy(settings: Settings) -> None:
     patient.check("scopes", account.scopes)
     patient.check("account", account.nothing_else)
     patient.check("new key", account.key_is_new)
+    if addresses.are_too_few(patient):
+        patient.check("address", addresses.refuse)
     patient.check("region", account.region)
     patient.check("size", account.size)
     patient.check("backups", copies.of_the_droplet)
@@ -87,6 +100,7 @@ def everything(settings: Settings) -> None:
     patient.check("room", server.room)
     if processes.are_several(patient):
         patient.check("processes", processes.serving)
+    droplets.check(patient)
     patient.check("copies", copies.outside_the_droplet)
     patient.check("page", server.page)
     patient.check("certificate", server.certificate)

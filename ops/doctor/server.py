@@ -39,7 +39,8 @@ def droplet(patient: Patient) -> str:
             f"If it is not just starting, turn it on: {CONTROL_PANEL}/droplets",
         )
     patient.droplet = found
-    if others := [other for other in tagged if other.key != found.key]:
+    mine = {one.key for one in deployment.members(settings, found)}
+    if others := [other for other in tagged if other.key not in mine]:
         raise Failed(
             f"Yours is {found}, and the tag {name} is on another, too, which costs money "
             f"and stops the pipeline: {'; '.join(map(str, others))}",
@@ -94,6 +95,11 @@ def room(patient: Patient) -> str:
     ip = patient.need_droplet()
     if not patient.reached:
         raise Skipped("needs ssh")
+    return room_on(patient, ip)
+
+
+def room_on(patient: Patient, ip: str) -> str:
+    """The same of the droplet at this address. Raises Failed."""
     printed = ssh.Droplet(patient.settings, ip).ask("df -Pk / && cat /proc/meminfo")
     disk = re.search(r"^\S+ +\d+ +\d+ +(\d+) +\d+% +/$", printed, re.MULTILINE)
     memory = re.search(r"^MemAvailable: +(\d+) kB", printed, re.MULTILINE)
@@ -143,6 +149,8 @@ def certificate(patient: Patient) -> str:
         raise Failed(f"It should have been renewed: {found}", see)
     if found:
         return str(found)
+    if patient.droplet and deployment.balancer(patient.settings, patient.droplet):
+        raise Skipped("the load balancer speaks HTTP")
     if not patient.reached:
         raise Skipped("needs ssh")
     said = ssh.Droplet(patient.settings, patient.need_droplet()).ask("digits-certificate status")

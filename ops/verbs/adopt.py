@@ -8,7 +8,7 @@ thing that it cannot import.
 
 from __future__ import annotations
 
-from ops import adoption, adoption_fleet, belongings, copies, deployment, differences, say
+from ops import adoption, adoption_fleet, belongings, copies, deployment, differences, power, say
 from ops.adoption import Adoption
 from ops.cloud import CONTROL_PANEL, Cloud
 from ops.doctor import before_adopt, key_can_be_added
@@ -144,13 +144,20 @@ def _compare(terraform: Terraform) -> bool:
 
 
 def _try_the_way_in(settings: Settings) -> None:
-    """Whether the droplet lets us in; if another key opens it, yours will, too. Raises Failed."""
-    droplet = deployment.find(settings)
-    if droplet is None or not droplet.ip:
+    """Whether each droplet lets us in; if another key opens it, yours will, too. Raises Failed."""
+    there = [one for one in deployment.members(settings) if one.ip]
+    if not there:
         say.line("There is no droplet that has an address, so there is no way in to try.")
-        return
+    for one in there:
+        if one.status == power.OFF and len(there) > 1:
+            say.line(f"The droplet {one.name} is turned off, so there is no way in to try.")
+        else:
+            _try_one(settings, one.ip or "", one.key)
+
+
+def _try_one(settings: Settings, ip: str, key_of_it: str) -> None:
     try:
-        Droplet(settings, droplet.ip).ask("true")
+        Droplet(settings, ip).ask("true")
     except Unreachable as error:
         if "does not accept your SSH key" not in error.what:
             raise
@@ -158,13 +165,13 @@ def _try_the_way_in(settings: Settings) -> None:
             f"All is taken in, but the droplet does not let you in: {error.what}.",
             "If you have the key that it was made with, name it, and run this again: "
             "export ANSIBLE_PRIVATE_KEY_FILE=...",
-            f"If not: on {CONTROL_PANEL}/droplets/{droplet.key}/access press Launch Droplet "
+            f"If not: on {CONTROL_PANEL}/droplets/{key_of_it}/access press Launch Droplet "
             "Console, and type there, in one line:",
             f"  echo '{adoption.public_key(settings)}' >>/root/.ssh/authorized_keys",
         ) from error
-    say.line(f"The droplet at {droplet.ip} lets you in.")
+    say.line(f"The droplet at {ip} lets you in.")
     key = adoption.public_key(settings)
-    Droplet(settings, droplet.ip).show(_LET_IN, stdin=f"{key}\n".encode())
+    Droplet(settings, ip).show(_LET_IN, stdin=f"{key}\n".encode())
 
 
 def _say_what_next(settings: Settings, differs: bool) -> None:

@@ -45,6 +45,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         settings = settings.but(restore=settings.restore or str(made.dump))
 
     say.phase("Ansible: the server")
+    fleet.turn_on(settings)
     key = terraform.secrets("backup_key")
     ansible.play(
         settings,

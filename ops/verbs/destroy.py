@@ -22,17 +22,15 @@ SECONDS_OF_ENGINES = 300
 
 @dataclass(frozen=True)
 class Going:
-    """What is to go: the deployment's name, what the account has of it, its droplet, its Spaces."""
+    """What is to go: the deployment's name, what the account has of it, its droplets, its Spaces.
+
+    Of the droplets the first one comes first.
+    """
 
     name: str
     there: list[Belonging]
-    droplet: Droplet | None
+    droplets: list[Droplet]
     spaces: frozenset[str] = frozenset()
-
-    @property
-    def ip(self) -> str | None:
-        """The droplet's address."""
-        return self.droplet.ip if self.droplet else None
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
@@ -47,14 +45,14 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     going = _what_will_go(settings, terraform)
     if going is None:
         return
-    can_back_up = _say_whether_it_is_backed_up(settings, going)
+    backed_up_from = _say_whether_it_is_backed_up(settings, going)
     _ask(settings, going.name)
-    if going.droplet and not can_back_up and settings.confirm:
+    if going.droplets and not backed_up_from and settings.confirm:
         # Whoever typed the name has read above that there will be none.
         backups.refuse_to_lose(settings)
-    if can_back_up and going.ip:
+    if backed_up_from:
         say.phase("The last backup")
-        backups.fetch_last(settings, going.ip)
+        backups.fetch_last(settings, backed_up_from)
 
     say.phase("Terraform: destroy")
     got_to_the_end = terraform.destroy()
@@ -68,7 +66,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
             "Not everything is gone; what is in the way is above.",
             "Mend it, then run the same command again.",
         )
-    forget_host(settings, going.ip)
+    for droplet in going.droplets:
+        forget_host(settings, droplet.ip)
     registry.forget_volume()
     say.line()
     say.done(f"Gone: what {settings.verb('deploy')} made no longer exists.")
@@ -96,7 +95,9 @@ def _what_will_go(settings: Settings, terraform: Terraform) -> Going | None:
         say.line(f"Terraform made, and will remove, {len(state)}:")
         terraform.show_what_there_is()
         spaces = frozenset(one.name for one in state if one.kind == BUCKET)
-        return Going(name, there, deployment.made_here(settings), spaces)
+        first = deployment.made_here(settings)
+        droplets = deployment.members(settings, first) if first else []
+        return Going(name, there, droplets, spaces)
     say.line(f"There is nothing to destroy: no droplet of {name}, and Terraform made nothing.")
     return None
 
@@ -115,11 +116,14 @@ def _refuse_what_is_elsewhere(settings: Settings, name: str, state: list[Resourc
         )
 
 
-def _say_whether_it_is_backed_up(settings: Settings, going: Going) -> bool:
-    if going.droplet is None:
+def _say_whether_it_is_backed_up(settings: Settings, going: Going) -> str | None:
+    """The address of the droplet that the last backup comes from; None if none is made."""
+    if not going.droplets:
         say.line("No backup is made: no droplet goes.")
-        return False
-    return backups.can_be_made(settings, going.ip)
+        return None
+    # Several log into one database, so any of them will do; BACKUP=no is said once.
+    some = going.droplets if settings.backup != "no" else going.droplets[:1]
+    return next((one.ip for one in some if backups.can_be_made(settings, one.ip)), None)
 
 
 def _ask(settings: Settings, name: str) -> None:

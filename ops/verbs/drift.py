@@ -6,7 +6,7 @@ could not be told. make itself ends with 2 for both: its last line names the num
 
 from __future__ import annotations
 
-from ops import adoption, belongings, check_mode, deployment, differences, say
+from ops import adoption, belongings, check_mode, deployment, differences, power, say
 from ops.cloud import Cloud, Droplet
 from ops.errors import Differs, Failed
 from ops.settings import Settings
@@ -23,12 +23,14 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     droplet, differs = _in_the_account(settings)
     _say(differs, "Nothing: the account is as infra/terraform says.")
 
-    say.phase("The droplet, and what Ansible would change")
+    there = deployment.members(settings, droplet) if droplet else []
+    several = f"The {len(there)} droplets" if len(there) > 1 else "The droplet"
+    say.phase(f"{several}, and what Ansible would change")
     if droplet is None or not droplet.ip:
         say.line("There is no droplet to look at.")
     else:
-        on_it = _on_the_droplet(settings, droplet.ip)
-        _say(on_it, "Nothing: the droplet is as infra/ansible says.")
+        on_it = _on_the_droplets(settings, there)
+        _say(on_it, f"Nothing: {_names(there)} as infra/ansible says.")
         differs += on_it
 
     say.line()
@@ -76,8 +78,21 @@ def _lost_addresses(cloud: Cloud, state: list[Resource], droplet: Droplet | None
     ]
 
 
-def _on_the_droplet(settings: Settings, ip: str) -> list[str]:
+def _names(there: list[Droplet]) -> str:
+    if len(there) == 1:
+        return "the droplet is"
+    return f"{' and '.join(one.name for one in there)} are"
+
+
+def _on_the_droplets(settings: Settings, there: list[Droplet]) -> list[str]:
     """What Ansible would change. Raises Failed."""
-    if Machine(settings, ip).ask(_SET_UP).strip() != "yes":
-        return ["The droplet is not set up yet."]
-    return check_mode.in_words(settings)
+    several = len(there) > 1
+    off = [f"{one.name} is turned off." for one in there if several and one.status == power.OFF]
+    bare = []
+    for one in there:
+        if not one.ip or f"{one.name} is turned off." in off:
+            continue
+        if Machine(settings, one.ip).ask(_SET_UP).strip() != "yes":
+            which = f"The droplet {one.name}" if several else "The droplet"
+            bare.append(f"{which} is not set up yet.")
+    return off + bare if bare else off + check_mode.in_words(settings)

@@ -10,4 +10,4 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
     there = fleet.members(settings)
     fleet.each(there, lambda one: one.droplet.show("digits-releases"))
-    backups.bring_newest(settings, there[0].droplet)
+    backups.bring_newest(settings, fleet.asked_once(there))

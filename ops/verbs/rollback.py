@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-from ops import backups, fleet, say
+from ops import backups, fleet, hand_on, say
 from ops.fleet import Member
 from ops.programs import who_releases
 from ops.settings import Settings
@@ -19,17 +19,19 @@ _WENT_TO = "tail -n 1 /opt/digits/releases.log | cut -f 5"
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Let digits-rollback do it on the droplet. Raises Failed."""
     say.phase("Roll back")
-    there = fleet.members(settings)
-    fleet.need_all(settings, there)
+    there = fleet.need_all(settings, fleet.members(settings))
     words = [f"HEALTHY_WITHIN={settings.healthy_within}", f"WAIT={settings.wait}"]
     words += ["digits-rollback", who_releases(settings.released_by)]
-    wanted = [settings.release] if settings.release else []
+    gone_to: list[str] = []  # the id of the image, once the first is there
 
     def go_back(one: Member) -> None:
+        wanted = gone_to or ([settings.release] if settings.release else [])
+        if gone_to:
+            hand_on.image(gone_to[0], there[0], one)
         one.droplet.show(shlex.join(["env", *words, *wanted]))
-        if len(there) > 1 and not wanted:
+        if len(there) > 1 and not gone_to:
             # Where the first went, the others go, whatever they served before.
-            wanted.append(one.droplet.must(_WENT_TO).strip())
+            gone_to.append(one.droplet.must(_WENT_TO).strip())
 
     fleet.one_by_one(settings, there, go_back)
     backups.bring_newest(settings, there[0].droplet)

@@ -10,7 +10,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
     say.line(f"{'URL':<12} {site.url(deployment.site_address(settings))}")
     there = fleet.members(settings)
-    droplet = there[0].droplet
+    droplet = fleet.asked_once(there)
     backups.bring_newest(settings, droplet)
     fleet.each(there, lambda one: one.droplet.show("digits-status"))
     copy = outside.newest(settings, droplet.must)

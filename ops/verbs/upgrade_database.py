@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import shlex
 
-from ops import backups, deployment, say
+from ops import backups, deployment, prices, say
+from ops.cloud import CONTROL_PANEL
 from ops.errors import Failed
 from ops.programs import who_releases
 from ops.settings import Settings
 from ops.ssh import Droplet
+from ops.state import DATABASE, resources
 from ops.verbs import release
 
 _VERSION = re.compile(r"[1-9]\d*(\.\d+)?")
@@ -22,6 +24,7 @@ _VERSION = re.compile(r"[1-9]\d*(\.\d+)?")
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Let digits-upgrade-database do it on the droplet. Raises Failed."""
     what = _what(settings)
+    _refuse_the_managed_one(settings)
     droplet = Droplet(settings, deployment.address(settings))
     release.set_up_what_changed(settings, droplet)
     say.phase("Remove what is kept of the old database" if what == "drop" else "Move the database")
@@ -29,6 +32,19 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     words += ["digits-upgrade-database", who_releases(settings.released_by)]
     droplet.show(shlex.join([*words, what] if what else words))
     backups.bring_newest(settings, droplet)
+
+
+def _refuse_the_managed_one(settings: Settings) -> None:
+    """DigitalOcean moves its own database. Raises Failed if that is what is used."""
+    keys = [one.key for one in resources(settings) if one.kind == DATABASE]
+    if keys or prices.is_managed(settings):
+        place = f"/{keys[0]}/settings" if keys else ""
+        raise Failed(
+            "The database is DigitalOcean's managed PostgreSQL, which DigitalOcean keeps up to "
+            "date: minor versions by itself, in its maintenance window.",
+            f"To another major version: {CONTROL_PANEL}/databases{place}, Upgrade version. There "
+            f"is no way back, so first: {settings.verb('backup')}",
+        )
 
 
 def _what(settings: Settings) -> str:

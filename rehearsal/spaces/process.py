@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
-import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from ops import say
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
 from rehearsal import places
+from rehearsal.background import Background
 from rehearsal.droplet.network import Network
 
+_SERVER = Background(
+    "What stands in for Spaces", places.SPACES_LOG, places.SPACES_PID, places.SPACES_URL
+)
 _SECONDS_TO_START = 60
 
 
@@ -51,31 +52,10 @@ def _start() -> None:
     # Where the droplets reach this machine: the first address of their network.
     address = Network(places.PROJECT, places.LABEL).host_address()
     command = [str(ROOT / ".venv/spaces/bin/python"), "-m", "rehearsal.spaces", address]
-    with places.SPACES_LOG.open("w") as log:
-        process = subprocess.Popen(
-            [*command, str(places.API_STATE / "state.json")],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    places.SPACES_PID.write_text(f"{process.pid}\n")
-    deadline = time.monotonic() + _SECONDS_TO_START
-    while time.monotonic() < deadline and process.poll() is None:
-        if ready := re.search(r"ready: (\S+)", places.SPACES_LOG.read_text()):
-            places.SPACES_URL.write_text(f"{ready[1]}\n")
-            return
-        time.sleep(0.1)
-    raise Failed(
-        "What stands in for Spaces did not start. What it said:",
-        places.SPACES_LOG.read_text().strip(),
-        "Clear away what is left and try again: scripts/in rehearsal -m rehearsal down",
-    )
+    _SERVER.start([*command, str(places.API_STATE / "state.json")], _SECONDS_TO_START)
 
 
 def stop() -> None:
     """End it, if it runs."""
-    try:
-        pid = int(places.SPACES_PID.read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (OSError, ValueError):
-        return
-    if b"rehearsal.spaces" in command:
+    if pid := _SERVER.number(b"rehearsal.spaces"):
         os.kill(pid, signal.SIGTERM)

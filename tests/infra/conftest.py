@@ -259,7 +259,7 @@ PYTHON = ".venv/ops/bin/python"
 # A verb that means the real deployment, the paid one, in words for somebody who rehearses.
 PLAIN_VERB = re.compile(
     r"\bmake (?:adopt|deploy|drift|destroy|doctor|release|releases|rollback|status|pipeline|backup"
-    r"|restore|url|look|logs|ssh|psql|upgrade-database)\b"
+    r"|restore|url|look|logs|ssh|psql|patch|upgrade-database)\b"
     r"(?! needs|.*(?:TARGET=rehearsal|VERB_SUFFIX))"
 )
 NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed out' >&2; exit 255"

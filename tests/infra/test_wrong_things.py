@@ -24,6 +24,7 @@ VERBS: dict[str, dict[str, str]] = {
     "drift": {},
     "logs": {},
     "look": {},
+    "patch": {},
     "pipeline": {},
     "psql": {},
     "release": {},

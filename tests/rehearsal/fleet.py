@@ -94,11 +94,11 @@ def moving(*addresses: Callable[[], str]) -> Iterator[Visits]:
     seen, over = Visits(), threading.Event()
 
     def visit() -> None:
-        last = 0
+        last, known = 0, [""] * len(addresses)
         while not over.wait(0.1):
             for number in range(len(addresses)):
                 here = (last + number) % len(addresses)
-                url = addresses[here]()
+                url = known[here] = known[here] or addresses[here]()
                 if url and _answers(url):
                     seen.answers[url] = seen.answers.get(url, 0) + 1
                     last = here

@@ -6,13 +6,19 @@ import re
 
 import pytest
 
-from benchmarks import readme, recogniser, report
+from benchmarks import growing, readme, recogniser, report
 
 
 def test_readme_says_what_was_measured() -> None:
     found = readme.TABLE.search(readme.README.read_text())
     assert found is not None
     assert found[0] == readme.table(report.numbers())
+
+
+def test_growing_says_what_was_measured() -> None:
+    found = growing.TABLE.search(growing.PAGE.read_text())
+    assert found is not None
+    assert found[0] == growing.table(report.numbers())
 
 
 def test_the_report_says_what_the_training_measured() -> None:

@@ -16,6 +16,9 @@ verb_suffix=${VERB_SUFFIX:-}
 # say TEXT: progress. Fails once the ssh connection is gone; under set -e that ends the command.
 say() { printf '%s\n' "$*"; }
 
+# counted NUMBER: so many answers, in words.
+counted() { if [ "$1" = 1 ]; then echo '1 answer'; else echo "$1 answers"; fi; }
+
 # stop WHAT WHY NEXT...: on lines of their own, and end.
 stop() {
   printf '%s\n' "$@" >&2
@@ -152,6 +155,8 @@ commit_release() {
     rm "$log.new"
   fi
   mv "$settings.new" "$settings"
+  # The others of several droplets may ask (roles/fleet).
+  ! command -v digits-join >/dev/null || digits-join note || :
 }
 
 # settle: clean up after a release that was killed; the caller holds the lock. The ports in nginx's

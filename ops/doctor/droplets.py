@@ -1,0 +1,118 @@
+"""The droplets of several: each lets us in, has room, gets visitors, and serves what all do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from ops import deployment, fleet, power, ssh
+from ops.cloud import CONTROL_PANEL, Droplet
+from ops.doctor import processes, server
+from ops.doctor.findings import Patient, Skipped, Warned
+from ops.errors import Failed
+
+# What the balancer asks, as it asks it, and whether somebody took the droplet out.
+_IS_ASKED = (
+    "curl --silent --max-time 5 --output /dev/null --write-out '%{http_code}' "
+    "http://127.0.0.1/ready || true; "
+    "[ ! -e /run/digits-drained ] || echo ' drained'; [ ! -e /run/digits-booted ] || echo ' booted'"
+)
+
+
+def others(patient: Patient) -> list[Droplet]:
+    """Those that stand beside the first."""
+    return deployment.members(patient.settings, patient.droplet)[1:] if patient.droplet else []
+
+
+def check(patient: Patient) -> None:
+    """Make the checks of several droplets, a line for each; of one there are none."""
+    beside = others(patient)
+    for one in beside:
+        patient.check(one.name, partial(_one, droplet=one))
+    if beside and patient.droplet:
+        there = [patient.droplet, *beside]
+        patient.check("visitors", partial(_get_visitors, there=there))
+        patient.check("release", partial(_serve_the_same, there=there))
+
+
+def _one(patient: Patient, droplet: Droplet) -> str:
+    """One beside the first: it is on, lets us in, and has room."""
+    if droplet.status == power.OFF:
+        raise Failed(
+            f"{droplet.name} is turned off: it serves nobody, and costs what it did.",
+            f"Turn it on: {patient.settings.verb('deploy')}",
+        )
+    if droplet.status != power.ON or not droplet.ip:
+        raise Failed(
+            f"The droplet {droplet.name} is {droplet.status}.",
+            f"See what it does: {CONTROL_PANEL}/droplets/{droplet.key}",
+        )
+    ssh.Droplet(patient.settings, droplet.ip).ask("true")
+    found = [f"root@{droplet.ip} lets you in", server.room_on(patient, droplet.ip)]
+    itself = replace(patient, droplet=droplet, reached=True)
+    if processes.are_several(itself):
+        found.append(processes.serving(itself))
+    return "; ".join(found)
+
+
+def _asked(patient: Patient, there: list[Droplet], what: str) -> dict[str, str]:
+    """What each droplet says that answers, by its name."""
+    said = {}
+    for one in there:
+        if one.ip and one.status != power.OFF:
+            try:
+                said[one.name] = ssh.Droplet(patient.settings, one.ip).ask(what).strip()
+            except Failed:
+                continue  # its own line says why
+    return said
+
+
+def _get_visitors(patient: Patient, there: list[Droplet]) -> str:
+    """The balancer knows each droplet, and each answers as it has to."""
+    cloud, settings = patient.cloud, patient.settings
+    name = deployment.name(settings)
+    before = [one for one in cloud.listed("load_balancers", "load_balancers") if one["tag"] == name]
+    if not before:
+        raise Failed("No load balancer stands before the droplets.", settings.verb("deploy"))
+    if before[0]["status"] != "active":
+        raise Warned(
+            f"The load balancer is {before[0]['status']}.",
+            f"See what it does: {CONTROL_PANEL}/networking/load_balancers/{before[0]['id']}",
+        )
+    known = set(map(str, before[0].get("droplet_ids") or []))
+    if lost := [one.name for one in there if one.key not in known]:
+        raise Failed(
+            f"The load balancer does not know {', '.join(lost)}: the tag {name} is missing there.",
+            f"Put it back: {settings.verb('deploy')}",
+        )
+    said = _asked(patient, there, _IS_ASKED)
+    out = {one: _why_not(words) for one, words in said.items() if words != "200"}
+    if out:
+        raise Failed(
+            "No visitors from the load balancer for "
+            f"{'; '.join(f'{one}: {why}' for one, why in out.items())}.",
+            f"If nobody works on it now: {settings.verb('release')}",
+        )
+    return f"{' and '.join(said) or 'nobody'} would take what the load balancer sends"
+
+
+def _why_not(words: str) -> str:
+    if "drained" in words:
+        return "it is worked on (/run/digits-drained)"
+    if "booted" in words:
+        return "since its boot it waits until it serves what the others do"
+    return f"/ready answers {words or 'nothing'}"
+
+
+def _serve_the_same(patient: Patient, there: list[Droplet]) -> str:
+    """All serve the same version."""
+    serve = {name: image for name, image in _asked(patient, there, fleet.SERVES).items() if image}
+    if len(set(serve.values())) > 1:
+        listed = ", ".join(f"{name} {image[7:19]}" for name, image in serve.items())
+        raise Failed(
+            f"The droplets serve different versions: {listed}.",
+            f"Release one to all: {patient.settings.verb('release')}",
+        )
+    if not serve:
+        raise Skipped("nothing serves yet")
+    return f"{' and '.join(serve)} serve the same version"
