@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ops import backup_folder, say
+from ops import backup_folder, prices, say
 from ops.errors import Failed
 from ops.settings import Settings
 from ops.ssh import Droplet
@@ -76,6 +76,9 @@ def bring_back(settings: Settings, droplet: Droplet) -> Settings:
         return settings
     if settings.restore == "none":
         return settings
+    if held := _held(settings, droplet):
+        say.line(f"The managed database holds {held} answers, so nothing has to be restored.")
+        return settings
     by_name = settings.restore not in ("", "newest")
     sources = [] if by_name else _sources(settings, droplet)
     chosen = _chosen(settings, sources)
@@ -85,6 +88,13 @@ def bring_back(settings: Settings, droplet: Droplet) -> Settings:
     _restore(settings, droplet, chosen, sources)
     image = next((source for source in sources if source.image), None)
     return _with_image(settings, droplet, image) if image else settings
+
+
+def _held(settings: Settings, droplet: Droplet) -> int:
+    """How many answers the managed database holds already."""
+    said = droplet.must("digits-restore --held") if prices.is_managed(settings) else ""
+    counted = re.search(r"^\d+$", said, re.MULTILINE)
+    return int(counted[0]) if counted else 0
 
 
 def _here(dump: backup_folder.Dump) -> str:

@@ -13,6 +13,7 @@ import shlex
 from typing import Any
 
 from ops import deployment, fleet, plan_guard, prices, say
+from ops.cloud import CONTROL_PANEL
 from ops.errors import Failed, SaidAlready
 from ops.programs import who_releases
 from ops.settings import Settings
@@ -28,8 +29,15 @@ MOST = 8  # more than a process of the app has any use for
 def told(way_in: dict[str, str]) -> dict[str, str]:
     """What Ansible is told (roles/app), in a variable that no command line shows. Holds secrets.
 
-    `way_in` is Terraform's output `database`: empty where there is none.
+    `way_in` is Terraform's output `database`: empty where there is none. Raises Failed if the
+    password is not in it.
     """
+    if way_in and not (way_in.get("password") and way_in.get("admin_password")):
+        raise Failed(
+            "DigitalOcean did not tell the database's password. Without it nobody gets in.",
+            f"Make a token that also has database:view_credentials: {CONTROL_PANEL}/account/api/"
+            "tokens",
+        )
     return {"MANAGED_DATABASE": json.dumps(way_in or {"host": ""})}
 
 
@@ -69,6 +77,14 @@ def goes(plan: dict[str, Any]) -> bool:
     """Whether a plan removes the managed database, and makes no other."""
     return any(
         change["type"] == DATABASE and change["change"]["actions"] == ["delete"]
+        for change in plan.get("resource_changes") or []
+    )
+
+
+def stays(plan: dict[str, Any]) -> bool:
+    """Whether the managed database is there before the plan and after it, with what is logged."""
+    return any(
+        change["type"] == DATABASE and change["change"]["actions"] in (["no-op"], ["update"])
         for change in plan.get("resource_changes") or []
     )
 

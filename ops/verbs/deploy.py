@@ -87,7 +87,7 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
         lockout.refuse(settings, plan.data)
         made = _guard_the_droplet(settings, plan)
         is_new = plan_guard.makes_a_droplet(plan.data)
-        if is_new and not made.dump:
+        if is_new and not made.dump and not moving.stays(plan.data):
             comeback.need_an_answer(settings)
         if not moving.goes(plan.data):  # else they are drained by now
             fleet.drain(settings, plan_guard.leavers(plan.data))

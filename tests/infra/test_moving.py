@@ -28,7 +28,7 @@ OTHER = {"local": "managed", "managed": "local"}
 TABLE = """CREATE TABLE predictions (predicted_at timestamptz NOT NULL,
   predicted_digit smallint NOT NULL, true_label smallint NOT NULL)"""
 # Of the steps, one in so many is killed.
-EVERY = 11
+EVERY = 17
 
 
 class Two:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ops import moving, prices
+from ops import comeback, moving, prices
 from ops.errors import Failed
 from ops.settings import Settings
+from ops.ssh import Droplet
 from tests.infra.conftest import Api, Project
 
 MANAGED = {"TF_VAR_managed_database": "true"}
@@ -30,10 +31,12 @@ def play(settings, *_failure, copies=None, database=None, **_more):
 
 
 def test_what_ansible_is_told() -> None:
-    way_in = {"host": "private-x", "password": "secret"}
+    way_in = {"host": "private-x", "password": "secret", "admin_password": "another"}
     assert json.loads(moving.told(way_in)["MANAGED_DATABASE"]) == way_in
     # There is none, which is another thing than nothing said.
     assert json.loads(moving.told({})["MANAGED_DATABASE"]) == {"host": ""}
+    with pytest.raises(Failed, match="did not tell the database's password"):
+        moving.told(way_in | {"password": ""})
 
 
 @pytest.mark.parametrize("size", prices.DATABASES)
@@ -133,3 +136,17 @@ def test_of_three_the_others_are_drained_before(project: Project, api: Api) -> N
     assert said.index("touch /run/digits-drained") < said.index("digits-home")
     assert databases(api) == 0
     assert api.call("GET", "droplets").json()["meta"]["total"] == 1
+
+
+def test_a_new_droplet_begins_with_what_the_managed_database_holds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {"releases.log": "new\n", "--held": "Starting the database\n12\n"}
+
+    def must(_droplet: Droplet, command: str) -> str:
+        return next(text for word, text in said.items() if word in command)
+
+    monkeypatch.setattr(Droplet, "must", must)
+    settings = Settings(managed_database="true", restore="newest")
+    assert comeback.bring_back(settings, Droplet(settings, "203.0.113.1")) == settings
+    assert "The managed database holds 12 answers, so nothing has to be" in capsys.readouterr().out

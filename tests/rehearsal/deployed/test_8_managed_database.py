@@ -1,4 +1,4 @@
-"""What is logged moves to the managed database and home again, under load, and is killed on its way.
+"""What is logged moves to the managed database and home, under load, and is killed on its way.
 
 The steps in between are tests/infra/test_moving.py's; here everything is real.
 """
@@ -95,8 +95,8 @@ def _home_again(deployment: Deployment) -> Iterator[None]:
     """A log of ten thousand answers; at the end the droplet has its own database, as before."""
     sql(
         deployment,
-        "INSERT INTO predictions SELECT timestamptz '2026-01-01' + n * interval '1 second',"
-        f" n % 10, n % 7 FROM generate_series(1, {MANY}) AS n",  # noqa: S608
+        "INSERT INTO predictions SELECT timestamptz '2026-01-01' + n * interval '1 second',"  # noqa: S608
+        f" n % 10, n % 7 FROM generate_series(1, {MANY}) AS n",
     )
     yield
     if serves(deployment) == "managed":

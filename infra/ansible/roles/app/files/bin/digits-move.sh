@@ -49,10 +49,11 @@ stop_client() { docker rm --force --volumes "$client" >/dev/null 2>&1 || :; }
 
 # managed_in_words: how the managed database is, and what to do if it does not answer.
 managed_in_words() {
-  local said
-  if said=$(ask_database digits-db-1 "SELECT format('PostgreSQL %s at DigitalOcean, ',
-    split_part(current_setting('server_version'), ' ', 1))" 2>&1); then
-    printf '%s%s answers\n' "$said" "$(count_of digits-db-1 | sed 's/^$/no/')"
+  local said count
+  if said=$(ask_database digits-db-1 "SELECT format('PostgreSQL %s', split_part(current_setting('server_version'),
+    ' ', 1))" 2>&1); then
+    count=$(count_of digits-db-1)
+    printf '%s at DigitalOcean, %s answers\n' "$said" "${count:-0}"
     return
   fi
   case $said in
