@@ -82,6 +82,11 @@ def _rollback(fleet: Fleet) -> str:
     return "old on all" if len(set(images(*fleet.droplets))) == 1 else "not the same on all"
 
 
+def _patch(fleet: Fleet) -> str:
+    seconds, _ = make("patch")
+    return f"{seconds:.0f} s, {len(fleet.droplets)} droplets"
+
+
 def _full_disk(fleet: Fleet) -> str:
     """A release for which the second droplet has no room."""
     before = images(*fleet.droplets)
@@ -130,6 +135,7 @@ def _to(number: int) -> Callable[[Fleet], str]:
 EVENTS: tuple[tuple[str, Callable[[Fleet], str], bool], ...] = (
     ("a release", _release, True),
     ("a rollback", _rollback, True),
+    ("make patch", _patch, True),
     ("the second one's disk is full during a release", _full_disk, True),
     ("docker kill of one", _killed, False),
     ("the network of one is cut", _cut_off, False),

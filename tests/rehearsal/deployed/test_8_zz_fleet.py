@@ -19,7 +19,7 @@ from tests.browser.page import DigitsPage
 from tests.pen import drawing
 from tests.rehearsal.deployed.test_2_release import retitled
 from tests.rehearsal.deployment import ROOT, Deployment, run, url_in
-from tests.rehearsal.fleet import SETTINGS, Numbered, balancer, images, moving
+from tests.rehearsal.fleet import SETTINGS, Numbered, answers, balancer, images, moving
 from tests.rehearsal.load import under_load
 from tests.rehearsal.releases import release
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(1200)
 @pytest.fixture(scope="module")
 def fleet(deployment: Deployment) -> Iterator[list[Deployment]]:
     """Both droplets, at the balancer's URL; afterwards there is the first one again, alone."""
-    own = deployment.ip
+    own, logged = deployment.ip, answers(deployment)
     with moving(lambda: deployment.url, balancer) as seen:
         done = run("make", "deploy", "TARGET=rehearsal", **SETTINGS)
     assert done.returncode == 0, done.stdout[-3000:]
@@ -40,17 +40,20 @@ def fleet(deployment: Deployment) -> Iterator[list[Deployment]]:
     assert url_in(done.stdout) == url
     assert seen.unanswered == []
     assert min(seen.answers[deployment.url], seen.answers[url]) > 5
-    yield [Deployment(done.stdout, url), Numbered(done.stdout, url, 2)]
+    both = [Deployment(done.stdout, url), Numbered(done.stdout, url, 2)]
+    assert [answers(one) for one in both] == [logged, logged]
+    yield both
+    logged = answers(deployment)
     # It answers by HTTP at once, and has its certificate again in a minute.
     plain = f"http://{deployment.site_address}"
     with moving(lambda: url, lambda: plain, lambda: deployment.url) as seen:
-        # The database goes with its last answers on the droplet again.
-        done = run("make", "deploy", "TARGET=rehearsal", "REPLACE=yes")
+        done = run("make", "deploy", "TARGET=rehearsal")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "No more visitors for digits-2" in done.stdout
     assert url_in(done.stdout) == deployment.url
     assert deployment.ip == own
     assert seen.unanswered == []
+    assert answers(deployment) == logged
     assert balancer() == ""
 
 
