@@ -19,7 +19,7 @@ from tests.crowd import visiting
 from tests.rehearsal.deployment import Deployment, run
 from tests.rehearsal.load import under_load
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
 
 MANY = 10_000
 MANAGED = {"TF_VAR_managed_database": "true"}
