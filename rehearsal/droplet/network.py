@@ -63,7 +63,8 @@ class Network:
         """The addresses that containers of the project have."""
         listed = docker("ps", "--all", "--quiet", "--filter", f"label={self.label}").split()
         taken = set()
-        for container in json.loads(docker("inspect", *listed)) if listed else ():
+        # One may be gone since it was listed; the others are told all the same.
+        for container in json.loads(run("inspect", *listed).stdout) if listed else ():
             here = container["NetworkSettings"]["Networks"].get(self.project) or {}
             taken.add((here.get("IPAMConfig") or {}).get("IPv4Address"))
         return taken

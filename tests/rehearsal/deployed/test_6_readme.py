@@ -24,6 +24,12 @@ ELSEWHERE = {
     "make drift",  # test_8_adopt.py
     "scripts/in ops -m ops drift",  # test_8_adopt.py
     "export TF_VAR_alert_email=you@example.org",  # tests/infra/test_alerts.py
+    "export TF_VAR_size=s-2vcpu-4gb",  # test_5_processes.py
+    "export TF_VAR_managed_database=true",  # test_8_managed_database.py
+    "export TF_VAR_managed_database=false",
+    "export TF_VAR_droplets=3 TF_VAR_managed_database=true",  # test_8_zz_fleet.py, with two
+    "export TF_VAR_droplets=1",
+    "export TF_VAR_domain=digits.example.org",  # test_8_https.py
 }
 # What a reader puts in place of the README's examples.
 EXAMPLES = (
