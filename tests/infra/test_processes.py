@@ -71,7 +71,7 @@ def rendered(name: str, count: int) -> str:
         loader=jinja2.FileSystemLoader(ROLES / "web/templates"), trim_blocks=True
     )
     values = yaml.safe_load((ROLES / "web/defaults/main.yml").read_text())
-    values |= {"web_processes": str(count), "app_processes": count}
+    values |= {"web_processes": str(count), "app_processes": count, "database_connections": 0}
     values |= {"site_address": "203.0.113.7", "site_domain": "", "web_acme_root": ""}
     return templates.get_template(name).render(values)
 
