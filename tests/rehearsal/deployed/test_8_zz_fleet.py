@@ -23,7 +23,7 @@ from tests.rehearsal.fleet import SETTINGS, Numbered, answers, balancer, images,
 from tests.rehearsal.load import under_load
 from tests.rehearsal.releases import release
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
