@@ -93,6 +93,7 @@ def labelled(kind: str, label: str) -> str:
     command = {
         "container": ["docker", "ps", "--all", "--quiet"],
         "network": ["docker", "network", "ls", "--quiet"],
+        "volume": ["docker", "volume", "ls", "--quiet"],
     }[kind]
     answer = subprocess.run(
         [*command, "--filter", f"label={label}"], capture_output=True, text=True, check=True
