@@ -87,7 +87,7 @@ pictures: ## take README's screenshots and draw its diagram anew
 	@scripts/in test -m tests.browser.screenshots && scripts/in test -m tests.browser.diagram
 lock: ## pin every package that every requirements.in needs
 	@scripts/in lint -m ops.lock
-test: lint ## every linter and every test (over an hour)
+test: lint ## every linter, every test but the long ones (an hour)
 	@scripts/test
 lint: ## every linter alone
 	@scripts/lint
