@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import errors, extensions
 
-from digits.connections import Connections
+from digits.kept_connections import KeptConnections
 
 CONNECTIONS = int(os.environ.get("DATABASE_CONNECTIONS", "8"))  # at most, for one process
 CONNECT_SECONDS = 3
@@ -84,7 +84,7 @@ class PredictionLog:
         self._url = url
         self._password = password
         self._turns = threading.BoundedSemaphore(CONNECTIONS)
-        self._connections = Connections(self._connect)
+        self._kept = KeptConnections()
 
     def record(self, predicted_at: datetime, predicted_digit: int, true_label: int) -> None:
         """Store one answer; it is in the database when this returns.
@@ -92,7 +92,7 @@ class PredictionLog:
         `predicted_at` must know its time zone; the digits are 0 to 9 (ValueError
         otherwise). Raises LogUnavailable within seconds if the database cannot be
         reached or does not answer. A connection that was kept since the answer before
-        (connections.py) may have died: then a new one is tried.
+        (kept_connections.py) may have died: then a new one is tried.
         """
         self._store(predicted_at, predicted_digit, true_label, keep=True)
 
@@ -112,7 +112,7 @@ class PredictionLog:
             raise LogUnavailable("every connection to the database is busy")
         try:
             if not self._put_on_a_kept_one(row, keep):
-                self._put(self._connections.new(), row, keep)
+                self._put(self._connect(), row, keep)
         except (psycopg2.Error, NoAnswer) as error:
             raise LogUnavailable(_in_words(error)) from error
         finally:
@@ -120,7 +120,7 @@ class PredictionLog:
 
     def _put_on_a_kept_one(self, row: dict[str, object], keep: bool) -> bool:
         """Whether the row was stored over a connection that was kept, and is still good."""
-        connection = self._connections.kept()
+        connection = self._kept.take()
         if connection is None:
             return False
         try:
@@ -144,7 +144,7 @@ class PredictionLog:
         except BaseException:
             connection.close()
             raise
-        self._connections.keep(connection)
+        self._kept.keep(connection)
 
     def _connect(self) -> extensions.connection:
         return psycopg2.connect(

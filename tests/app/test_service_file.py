@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from digits.connections import Connections
+from digits.kept_connections import KeptConnections
 from digits.prediction_log import ANSWER_SECONDS, LogUnavailable, PredictionLog
 from tests.postgres import Database
 from tests.tls_front import Authority, Front
@@ -81,7 +81,7 @@ def log(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> PredictionLog:
     As if nobody had answered for seconds, no connection is kept.
     """
     del managed
-    monkeypatch.setattr(Connections, "keep", lambda _, connection: connection.close())
+    monkeypatch.setattr(KeptConnections, "keep", lambda _, connection: connection.close())
     return PredictionLog("postgresql:///?service=digits")
 
 
