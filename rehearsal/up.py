@@ -62,6 +62,20 @@ def _check() -> None:
         # Debian 12 has no compose for today's docker; Debian 13's serves.
         docker_plugins.install()
     need("terraform")
+    _check_for_another()
+
+
+def _check_for_another() -> None:
+    """What Docker still has of a rehearsal that this clone knows nothing of is in the way."""
+    ours = ("--filter", f"label={places.LABEL}", "--format", "{{.Names}}")
+    if places.STATE.exists() or not (found := output("docker", "ps", "--all", *ours).split()):
+        return
+    raise Failed(
+        "This machine has a rehearsal already, of another clone or of one that was deleted:",
+        f"{', '.join(found)}.",
+        "There is room for one. End that one there, with make destroy TARGET=rehearsal; or, if "
+        "nobody uses it, from here: scripts/in rehearsal -m rehearsal down",
+    )
 
 
 def _start_the_authority() -> None:

@@ -13,4 +13,5 @@ def now() -> str:
 
 def log(message: str) -> None:
     """Say what went on behind the API."""
-    print(f"{now()} {message}", file=sys.stderr, flush=True)
+    # One write a line: several threads write at once.
+    sys.stderr.write(f"{now()} {message}\n")

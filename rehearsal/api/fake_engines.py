@@ -38,4 +38,5 @@ class FakeEngines:
 
 def _note(*words: object) -> None:
     shown = (word if isinstance(word, str) else json.dumps(word) for word in words)
-    print("engine", *shown, file=sys.stderr, flush=True)
+    # One write a line: two threads write at once.
+    sys.stderr.write(" ".join(("engine", *shown)) + "\n")

@@ -150,3 +150,19 @@ def test_the_settings_are_what_a_shell_reads(copy: Path, monkeypatch: pytest.Mon
     shell = ["bash", "-euc", script, "bash", printed]
     read = subprocess.run(shell, env=os.environ, capture_output=True, text=True, check=True)
     assert read.stdout.splitlines() == [str(state / "terraform"), "a word", ""]
+
+
+def test_the_droplets_of_another_clone_are_in_the_way(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = tmp_path / "bin/docker"
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\ncase $1 in ps) echo digits-rehearsal-1001 ;; *) echo 28.1.0 ;; esac\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
+    for verb in ("up", "status", "destroy"):
+        done = rehearsal(verb, cwd=copy)
+        assert done.returncode == 1
+        assert "digits-rehearsal-1001" in done.stderr
+        assert done.stderr.strip().endswith("scripts/in rehearsal -m rehearsal down")
+        assert not (copy / ".rehearsal").exists()
