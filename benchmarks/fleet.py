@@ -1,4 +1,4 @@
-"""What visitors notice of three droplets behind a load balancer, while things happen to them.
+"""What visitors notice on the way to three droplets and back, and of what happens to three.
 
 Sixty pages stay open, others are asked for without a pause, and some visitors draw and answer.
 What is planned may cost nobody a request; a machine that dies costs what was under way to it, and
@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.deployment import Failed, changed_app, make
 from benchmarks.report import Line
 from rehearsal import places
 from tests.crowd import visiting
-from tests.rehearsal.deployment import STATE, Deployment, run, url_in
-from tests.rehearsal.fleet import Numbered, account, answers, images
+from tests.rehearsal.deployment import STATE, Deployment, run, trust_the_authority, url_in
+from tests.rehearsal.fleet import Numbered, Visits, account, balancer, images, moving
 from tests.rehearsal.load import under_load
+from tests.rehearsal.log import MANY, checksum, count, fill
 from tests.rehearsal.releases import release
 
 DROPLETS = 3
@@ -83,8 +86,13 @@ def _rollback(fleet: Fleet) -> str:
 
 
 def _patch(fleet: Fleet) -> str:
+    """With a reboot of each, as a new kernel asks for it."""
+    booted = "ps --pid 1 --format lstart="
+    boots = [one.ssh(f"touch /var/run/reboot-required; {booted}") for one in fleet.droplets]
     seconds, _ = make("patch")
-    return f"{seconds:.0f} s, {len(fleet.droplets)} droplets"
+    again = [one.ssh(booted) for one in fleet.droplets]
+    rebooted = sum(old != new for old, new in zip(boots, again, strict=True))
+    return f"{seconds:.0f} s, {rebooted} of {len(boots)} rebooted"
 
 
 def _full_disk(fleet: Fleet) -> str:
@@ -94,12 +102,16 @@ def _full_disk(fleet: Fleet) -> str:
     try:
         with changed_app("Draw where there is room") as folder:
             # What is downloaded has to be more than that.
-            (Path(folder) / "page.css").write_bytes(os.urandom(3_000_000))
-            failed = release(APP_FOLDER=folder).returncode != 0
+            (Path(folder) / "ballast").write_bytes(os.urandom(3_000_000))
+            with (Path(folder) / "Dockerfile").open("a") as recipe:
+                recipe.write("COPY ballast ballast\n")
+            done = release(APP_FOLDER=folder)
     finally:
         fleet.droplets[1].ssh("umount /var/lib/docker/tmp")
-    as_before = failed and images(*fleet.droplets) == before
-    return "failed; old on all" if as_before else "not the same as before"
+    if done.returncode == 0 or "no space left" not in done.stdout:
+        raise Failed("the disk was not full enough")
+    as_before = images(*fleet.droplets) == before
+    return "stopped there; old on all" if as_before else "not the same as before"
 
 
 def _killed(fleet: Fleet) -> str:
@@ -154,7 +166,7 @@ def _reaction() -> int:
 
 def _seen(fleet: Fleet, what: str, do: Callable[[Fleet], str], planned: bool) -> Iterator[Line]:
     """Let it happen under load, and say what that cost whom."""
-    before = answers(fleet.droplets[0])
+    before = count(fleet.droplets[0])
     with (
         under_load(fleet.url, askers=ASKERS, stayers=PAGES) as load,
         visiting(fleet.url, VISITORS, pause=1, patient=True) as crowd,
@@ -168,7 +180,9 @@ def _seen(fleet: Fleet, what: str, do: Callable[[Fleet], str], planned: bool) ->
     yield Line(f"{what}: what came of it", came_of_it)
     yield Line(
         f"{what}: requests failed",
-        f"{failed} of {load.requests:,}" + (f", from {first} to {last}" if failed else ""),
+        f"{failed} of {load.requests:,}"
+        + (f", from {first} to {last}" if failed else "")
+        + f"; the slowest took {load.slowest:.1f} s",
         "0" if planned else f"those within {_reaction()} s",
         failed == 0 if planned else None,
     )
@@ -176,25 +190,88 @@ def _seen(fleet: Fleet, what: str, do: Callable[[Fleet], str], planned: bool) ->
         f"{what}: of {PAGES} open pages reconnected",
         f"{load.dropped}, the longest after {load.away:.1f} s",
     )
-    missing = max(0, crowd.answers - (answers(fleet.droplets[0]) - before))
+    missing = max(0, crowd.answers - (count(fleet.droplets[0]) - before))
     yield Line(
         f"{what}: rows acknowledged, and missing",
         f"{crowd.answers}, {missing}", "0 missing", missing == 0,
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Logged:
+    """What the log of answers held, and what a visitor saw who came all the time."""
+
+    rows: int
+    same: str  # a checksum of the ten thousand
+
+    @classmethod
+    def by(cls, droplet: Deployment) -> Logged:
+        """As it is now."""
+        return cls(count(droplet), checksum(droplet))
+
+
+def _there(one: Deployment) -> tuple[Fleet, Iterator[Line]]:
+    """From one droplet to three, while visitors come and answer."""
+    before = Logged.by(one)
+    with moving(lambda: one.url, balancer) as seen, visiting(one.url, 3, patient=True) as crowd:
+        seconds, output = make("deploy", **SETTINGS)
+    now = Logged.by(one)
+    url = url_in(output)
+    others = [Numbered(output, url, number) for number in range(2, DROPLETS + 1)]
+    lines = _moved("from one droplet to three", seconds, seen, before, now, crowd.answers)
+    return Fleet(url, [Deployment(output, url), *others]), lines
+
+
+def _back(one: Deployment, fleet: Fleet) -> Iterator[Line]:
+    """From three droplets to one with its own database, while visitors come and answer."""
+    before = Logged.by(one)
+    # It answers by HTTP at once, and has its certificate again in a minute.
+    addresses = (fleet.url, f"http://{one.site_address}", one.url)
+    ask = [partial(str, address) for address in addresses]
+    with moving(*ask) as seen, visiting(fleet.url, 3, patient=True) as crowd:
+        seconds, _ = make("deploy")
+    now = Logged.by(one)
+    yield from _moved("from three droplets to one", seconds, seen, before, now, crowd.answers)
+
+
+def _moved(
+    what: str, seconds: float, seen: Visits, before: Logged, now: Logged, acknowledged: int
+) -> Iterator[Line]:
+    print(*seen.unanswered, sep="\n")
+    yield Line(f"{what}, with {MANY:,} answers", f"{seconds:.0f} s")
+    asked = sum(seen.answers.values()) + len(seen.unanswered)
+    yield Line(
+        f"{what}: asked ten times a second, and unanswered",
+        f"{asked:,}, {len(seen.unanswered)}", "0 unanswered", not seen.unanswered,
+    )  # fmt: skip
+    missing = max(0, acknowledged - (now.rows - before.rows))
+    yield Line(
+        f"{what}: rows acknowledged meanwhile, and missing",
+        f"{acknowledged}, {missing}", "0 missing", missing == 0,
+    )  # fmt: skip
+    equal = before.same == now.same
+    yield Line(f"{what}: the rows before", "equal" if equal else "NOT equal", "equal", equal)
+
+
 def measure() -> Iterator[Line]:
-    """Deploy three droplets, let everything happen to them, destroy."""
+    """Deploy one droplet, go to three, let everything happen to them, come back, destroy."""
     if STATE.exists():
         raise SystemExit("A rehearsal is standing. End it first: make destroy TARGET=rehearsal")
     run("scripts/in", "rehearsal", "-m", "rehearsal", "up")
     try:
-        seconds, output = make("deploy", RESTORE="none", **SETTINGS)
-        yield Line("three droplets, from nothing", f"{seconds:.0f} s")
-        url = url_in(output)
-        others = [Numbered(output, url, number) for number in range(2, DROPLETS + 1)]
-        fleet = Fleet(url, [Deployment(output, url), *others])
-        for what, do, planned in EVENTS:
-            yield from _seen(fleet, what, do, planned)
+        with tempfile.TemporaryDirectory() as folder:
+            seconds, output = make("deploy", RESTORE="none")
+            trust_the_authority(Path(folder))
+            yield Line("one droplet, from nothing", f"{seconds:.0f} s")
+            one = Deployment(output, url_in(output))
+            with visiting(one.url, 1) as crowd:  # the table comes with the first answer
+                while not crowd.answers:
+                    time.sleep(1)
+            fill(one)
+            fleet, lines = _there(one)
+            yield from lines
+            for what, do, planned in EVENTS:
+                yield from _seen(fleet, what, do, planned)
+            yield from _back(one, fleet)
     finally:
         run("scripts/in", "rehearsal", "-m", "rehearsal", "down")

@@ -157,7 +157,9 @@ def test_the_droplets_of_another_clone_are_in_the_way(
 ) -> None:
     docker = tmp_path / "bin/docker"
     docker.parent.mkdir()
-    docker.write_text('#!/bin/sh\ncase $1 in ps) echo digits-rehearsal-1001 ;; *) echo 28.1.0 ;; esac\n')
+    docker.write_text(
+        "#!/bin/sh\ncase $1 in ps) echo digits-rehearsal-1001 ;; *) echo 28.1.0 ;; esac\n"
+    )
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
     for verb in ("up", "status", "destroy"):

@@ -37,11 +37,11 @@ class Numbered(Deployment):
         raise AssertionError(f"Terraform knows no droplet {self.number}")
 
 
-def account(path: str) -> Any:
+def account(path: str, method: str = "GET") -> Any:
     """What the rehearsal's API says there."""
     url = f"{places.API_URL.read_text().strip()}/v2/{path}"
     token = {"Authorization": f"Bearer {places.TOKEN.read_text().strip()}"}
-    return requests.get(url, headers=token, timeout=30).json()
+    return requests.request(method, url, headers=token, timeout=30).json()
 
 
 def balancer() -> str:

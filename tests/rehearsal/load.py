@@ -23,14 +23,16 @@ class Load:
 
     requests: int = 0
     failed: list[str] = field(default_factory=list)
+    slowest: float = 0.0  # seconds: the longest that somebody waited for an answer
     dropped: int = 0  # open websockets that were closed; each was opened again
     away: float = 0.0  # seconds: the longest that one of them was without one
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, problem: str | None = None) -> None:
-        """Note one request, and what went wrong with it if anything did."""
+    def count(self, problem: str | None = None, seconds: float = 0.0) -> None:
+        """Note one request, how long it took, and what went wrong with it if anything did."""
         with self._lock:
             self.requests += 1
+            self.slowest = max(self.slowest, seconds)
             if problem:
                 self.failed.append(f"{time.strftime('%T')} {problem}")
 
@@ -54,7 +56,7 @@ def _asks(url: str, keep_alive: bool, load: Load, over: threading.Event) -> None
         # A server may close an idle connection at any time; a browser then asks again on
         # a new one (RFC 9112, 9.5), and so does this one. The new one must be answered.
         attempts = 2 if connection.sock is not None else 1
-        problem = None
+        problem, asked = None, time.monotonic()
         for _ in range(attempts):
             try:
                 connection.request("GET", path)
@@ -66,7 +68,7 @@ def _asks(url: str, keep_alive: bool, load: Load, over: threading.Event) -> None
                 continue
             problem = None if answer.status == 200 else f"{path}: status {answer.status}"
             break
-        load.count(problem)
+        load.count(problem, time.monotonic() - asked)
         if not keep_alive:
             connection.close()
         time.sleep(PAUSE)

@@ -176,7 +176,7 @@ def test_a_restore_among_visitors_loses_no_answer(deployment: Deployment, dump: 
         status, said = restore(dump, CONFIRM="yes")
         time.sleep(3)
     assert status == 0, said
-    found = re.search(r"Replaced (\d+) answers, which are all in (\S+) on the droplet", said)
+    found = re.search(r"Replaced (\d+) answers; (\S+) on the droplet keeps", said)
     assert found
     held = deployment.ssh(
         f"docker exec -i digits-db-1 pg_restore --data-only --file=- <{found[2]} | grep -c '^20'"

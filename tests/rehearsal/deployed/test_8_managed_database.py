@@ -10,18 +10,23 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import requests
 
+from rehearsal import api_process
+from rehearsal.engines.containers import Containers
+from rehearsal.engines.databases import Databases
 from rehearsal.places import PROJECT
 from tests.crowd import visiting
 from tests.rehearsal.deployment import Deployment, run
+from tests.rehearsal.fleet import account
 from tests.rehearsal.load import under_load
+from tests.rehearsal.log import checksum, count, fill
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
 
-MANY = 10_000
 MANAGED = {"TF_VAR_managed_database": "true"}
 # In docker's place on the droplet: the release is killed before the command that matches.
 KILLER = """#!/bin/bash
@@ -32,20 +37,13 @@ exec /usr/bin/docker "$@"
 """
 
 
-def sql(deployment: Deployment, statement: str) -> str:
-    """What the database that serves answers: the container db reaches it, whichever it is."""
-    psql = "docker exec digits-db-1 psql -qtA -v ON_ERROR_STOP=1 --username digits --command"
-    return deployment.ssh(f"{psql} {shlex.quote(statement)}").strip()
+ENGINES = Containers(PROJECT)
 
 
-def count(deployment: Deployment) -> int:
-    return int(sql(deployment, "SELECT count(*) FROM predictions"))
-
-
-def checksum(deployment: Deployment) -> str:
-    """Of the rows that were there before any visitor of these tests."""
-    rows = "SELECT md5(string_agg(p::text, ',' ORDER BY p)) FROM predictions p"
-    return sql(deployment, f"SET TimeZone = 'UTC'; {rows} WHERE predicted_at < '2026-02-01'")
+def cluster() -> dict[str, Any]:
+    """The managed database, as the engines name it."""
+    [one] = account("databases")["databases"]
+    return {"id": one["id"], "host": one["connection"]["host"]}
 
 
 def serves(deployment: Deployment) -> str:
@@ -93,11 +91,7 @@ def killed_at(deployment: Deployment, pattern: str) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def _home_again(deployment: Deployment) -> Iterator[None]:
     """A log of ten thousand answers; at the end the droplet has its own database, as before."""
-    sql(
-        deployment,
-        "INSERT INTO predictions SELECT timestamptz '2026-01-01' + n * interval '1 second',"  # noqa: S608
-        f" n % 10, n % 7 FROM generate_series(1, {MANY}) AS n",
-    )
+    fill(deployment)
     yield
     if serves(deployment) == "managed":
         run("make", "deploy", "TARGET=rehearsal")
@@ -146,6 +140,37 @@ def test_down_for_a_while(deployment: Deployment) -> None:
         subprocess.run(["docker", "start", engine], capture_output=True, check=True)
         time.sleep(8)
     assert deployment.ssh("docker ps --quiet").split() == before
+
+
+def test_another_address(deployment: Deployment) -> None:
+    """The database's machine dies and another takes its name: nobody has to do anything."""
+    with visitors(deployment):
+        before = ENGINES.address(ENGINES.name("database", cluster()["id"]))
+        assert Databases(ENGINES).fail_over(cluster()) != before
+        time.sleep(15)
+    assert f" at DigitalOcean, {count(deployment)} answers" in deployment.ssh("digits-status")
+
+
+def test_another_password_and_another_authority(deployment: Deployment) -> None:
+    """Status says what is wrong, the page says to press again, and a deploy brings the new one."""
+    apps = "docker ps --quiet --filter label=com.docker.compose.service=app"
+    before = deployment.ssh(apps)
+    with visitors(deployment):
+        path = f"databases/{cluster()['id']}/users/digits/reset_auth"
+        assert account(path, method="POST")["user"]["password"]
+        time.sleep(5)
+        assert "its password or authority is another" in deployment.ssh("digits-status")
+        done = run("make", "deploy", "TARGET=rehearsal", **MANAGED)
+        assert done.returncode == 0, done.stdout[-3000:]
+    assert deployment.ssh(apps) == before
+    with visitors(deployment):
+        Databases(ENGINES).rotate_authority(cluster())
+        api_process.stop()  # it hears of another authority when it starts
+        time.sleep(5)
+        assert "its password or authority is another" in deployment.ssh("digits-status")
+        done = run("make", "deploy", "TARGET=rehearsal", **MANAGED)
+        assert done.returncode == 0, done.stdout[-3000:]
+    assert deployment.ssh(apps) == before
 
 
 def test_killed_on_the_way_home(deployment: Deployment) -> None:

@@ -53,7 +53,7 @@ managed_in_words() {
   if said=$(ask_database digits-db-1 "SELECT format('PostgreSQL %s', split_part(current_setting('server_version'),
     ' ', 1))" 2>&1); then
     count=$(count_of digits-db-1)
-    printf '%s at DigitalOcean, %s answers\n' "$said" "${count:-0}"
+    printf '%s at DigitalOcean, %s\n' "$said" "$(counted "${count:-0}")"
     return
   fi
   case $said in
@@ -107,7 +107,7 @@ make_room() {
       "See whether it is up, and lets this droplet in: make doctor$verb_suffix. Then run this again."
   fi
   if [ "$closed" = on ]; then
-    say "Replacing what an earlier move left there: ${has:-0} answers"
+    say "Replacing what an earlier move left there: $(counted "${has:-0}")"
     open_database "$at" "${has:+TRUNCATE predictions;}" ||
       stop "${name^} could not be emptied; why is above." "Run this again."
   elif [ "${has:-0}" != 0 ]; then
@@ -191,7 +191,7 @@ move_answers() {
   hold_answers "$source" "$moving.why"
   close_database "$source" || stop "${source_name^} could not be closed for writing; why is above." "Run this again."
   count=$(count_of "$source") || stop "${source_name^} could not be read; why is above." "Run this again."
-  say "Copying ${count:-0} answers"
+  say "Copying $(counted "${count:-0}")"
   rm -f "$moving.rows"
   [ -z "$count" ] || copy_rows "$source" "$target" "$count"
   put_rows "$target" || stop "The other database did not take the answers; why is above." "Mend it, and run this again."
@@ -199,7 +199,7 @@ move_answers() {
     stop "The two databases do not hold the same answers." "Run this again."
   end_sessions "$source" ||
     stop "Somebody is still connected to $source_name, and does not leave." "Run this again."
-  say "Both hold the same ${count:-0} answers"
+  say "Both hold the same $(counted "${count:-0}")"
 }
 
 # copy_rows SOURCE TARGET COUNT: into $moving.rows, and a table for them where there is none.

@@ -1,0 +1,35 @@
+"""The log of answers on a rehearsed droplet, in whichever database it is."""
+
+from __future__ import annotations
+
+import shlex
+
+from tests.rehearsal.deployment import Deployment
+
+MANY = 10_000
+
+
+def sql(deployment: Deployment, statement: str) -> str:
+    """What the database that serves answers: the container db reaches it, whichever it is."""
+    psql = "docker exec digits-db-1 psql -qtA -v ON_ERROR_STOP=1 --username digits --command"
+    return deployment.ssh(f"{psql} {shlex.quote(statement)}").strip()
+
+
+def fill(deployment: Deployment) -> None:
+    """Log ten thousand answers of January 2026; the table must be there."""
+    sql(
+        deployment,
+        "INSERT INTO predictions SELECT timestamptz '2026-01-01' + n * interval '1 second',"  # noqa: S608
+        f" n % 10, n % 7 FROM generate_series(1, {MANY}) AS n",
+    )
+
+
+def count(deployment: Deployment) -> int:
+    """How many answers the log holds."""
+    return int(sql(deployment, "SELECT count(*) FROM predictions"))
+
+
+def checksum(deployment: Deployment) -> str:
+    """Of the answers of January 2026."""
+    rows = "SELECT md5(string_agg(p::text, ',' ORDER BY p)) FROM predictions p"
+    return sql(deployment, f"SET TimeZone = 'UTC'; {rows} WHERE predicted_at < '2026-02-01'")
