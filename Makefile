@@ -25,7 +25,7 @@ help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
 
 ##@ On this machine
-run: ## the app without Docker: http://localhost:8501 (stop: Ctrl-C)
+run: ## the app without Docker, on http://localhost:8501
 	@scripts/in app -m ops run
 up: ## the app in its two containers, on http://localhost:8501
 	@$(with-stand-ins) scripts/in ops -m ops up
@@ -33,15 +33,15 @@ down: ## stop the two containers (the logged answers stay)
 	@scripts/in ops -m ops down
 
 ##@ On the internet
-doctor: ## what a deployment needs and has: looks, and changes nothing
+doctor: ## what a deployment needs and has; changes nothing
 	@$(OPS) doctor
 deploy: ## a droplet with the app on it; prints its URL
 	@$(OPS) deploy
-release: ## the code as it is here into service, without a dropped request
+release: ## this code into service, without a dropped request
 	@$(OPS) release
 rollback: ## the release before back into service (or RELEASE=image)
 	@$(OPS) rollback
-adopt: ## look after a deployment from here that was made from elsewhere
+adopt: ## look after a deployment that was made elsewhere
 	@$(OPS) adopt
 pipeline: ## let GitHub Actions release every push to main
 	@$(OPS) pipeline
