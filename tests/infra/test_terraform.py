@@ -203,6 +203,7 @@ def test_wrong_token(terraform: Terraform, api: Api) -> None:
     assert api.call("GET", "droplets").json()["meta"]["total"] == 0
 
 
+@pytest.mark.long
 def test_api_gone(terraform: Terraform, api: Api) -> None:
     api.stop()
     done = terraform.run(*APPLY)
