@@ -187,13 +187,13 @@ def _seen(fleet: Fleet, what: str, do: Callable[[Fleet], str], planned: bool) ->
         failed == 0 if planned else None,
     )
     yield Line(
-        f"{what}: of {PAGES} open pages reconnected",
+        f"{what}: times that one of {PAGES} open pages reconnected",
         f"{load.dropped}, the longest after {load.away:.1f} s",
     )
     missing = max(0, crowd.answers - (count(fleet.droplets[0]) - before))
     yield Line(
         f"{what}: rows acknowledged, and missing",
-        f"{crowd.answers}, {missing}", "0 missing", missing == 0,
+        f"{crowd.answers:,}, {missing}", "0 missing", missing == 0,
     )  # fmt: skip
 
 
@@ -247,7 +247,7 @@ def _moved(
     missing = max(0, acknowledged - (now.rows - before.rows))
     yield Line(
         f"{what}: rows acknowledged meanwhile, and missing",
-        f"{acknowledged}, {missing}", "0 missing", missing == 0,
+        f"{acknowledged:,}, {missing}", "0 missing", missing == 0,
     )  # fmt: skip
     equal = before.same == now.same
     yield Line(f"{what}: the rows before", "equal" if equal else "NOT equal", "equal", equal)
