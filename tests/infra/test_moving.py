@@ -20,7 +20,7 @@ import psycopg2
 import pytest
 
 from digits.prediction_log import LogUnavailable, PredictionLog
-from tests.infra.test_release_steps import AT_ONCE, ONE_BY_ONE, Machine
+from tests.infra.test_release_steps import AT_ONCE, BIN, ONE_BY_ONE, Machine
 from tests.postgres import PROGRAMS, Database
 
 PSQL = PROGRAMS / "psql"
@@ -339,3 +339,28 @@ def test_home_and_a_second_time(two: Two) -> None:
     assert "DATABASE" not in (two.machine.root / "opt/site.env").read_text()
     again = two.run("digits-home", "me@here")
     assert "Nothing to bring home" in again.stdout
+
+
+def test_who_leaves_by_themselves_is_no_one_that_stays(two: Two) -> None:
+    """Visitors' connections come and go while everybody is sent away."""
+    text = (BIN / "digits-move.sh").read_text()
+    found = re.search(r"^end_sessions\(\) \{.*?^\}", text, re.MULTILINE | re.DOTALL)
+    assert found
+    ask = f'ask_database() {{ "{PSQL}" "{two.address("managed")}" -XqAt --command "$2"; }}'
+    script = f"set -euo pipefail\n{ask}\n{found[0]}\nfor _ in $(seq 8); do end_sessions it; done"
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            with suppress(psycopg2.Error):
+                psycopg2.connect(two.address("managed")).close()
+
+    visitors = [threading.Thread(target=come_and_go) for _ in range(3)]
+    for visitor in visitors:
+        visitor.start()
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    over.set()
+    for visitor in visitors:
+        visitor.join()
+    assert done.returncode == 0
+    assert done.stderr == ""
