@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -20,7 +22,7 @@ from tests.rehearsal.deployment import volumes
 from tests.rehearsal.test_droplet import labelled, volumes_of, wait_until
 
 NUMBER = "4de7ac8b-495b-4884-9a69-1050c6793cd6"
-BALANCER = {
+BALANCER: dict[str, Any] = {
     "id": NUMBER,
     "name": "digits",
     "forwarding_rules": [
@@ -54,7 +56,7 @@ CLUSTER = {
 ANSWERS = """frontend f
   mode http
   bind :80
-  http-request return status 200 content-type text/plain string {name}
+  http-request return status 200 content-type text/plain lf-string "{says}"
 """
 
 
@@ -73,9 +75,9 @@ class Place:
         subprocess.run(["docker", "start", name], check=True, capture_output=True)
         return self.containers.address(name)
 
-    def droplet(self, name: str) -> str:
-        """One that answers with its name; its address."""
-        text = ANSWERS.format(name=name)
+    def droplet(self, name: str, says: str = "") -> str:
+        """One that answers with its name, or what it says; its address."""
+        text = ANSWERS.format(says=says or name)
         return self.stand(name, "bash", "-c", f"echo '{text}' >/tmp/f && exec haproxy -f /tmp/f")
 
     def sql(self, client: str, statement: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -115,10 +117,13 @@ def place() -> Iterator[Place]:
     assert not its & volumes()
 
 
-def got(address: str) -> str:
+def got(address: str, scheme: str = "http") -> str:
     """What comes from there: the text, or the status; nothing while nobody listens."""
+    # No authority certifies an address here.
+    unchecked = ssl._create_unverified_context()  # noqa: S323, SLF001
     try:
-        with urllib.request.urlopen(f"http://{address}/", timeout=5) as answer:
+        url = f"{scheme}://{address}/"
+        with urllib.request.urlopen(url, timeout=5, context=unchecked) as answer:  # noqa: S310
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         return str(error.code)
@@ -139,6 +144,27 @@ def test_a_balancer_and_its_droplets(place: Place) -> None:
     wait_until(lambda: {got(address) for _ in range(8)} == {"digits"}, 30, "the other one alone")
     place.engines.unbalance(NUMBER)
     place.engines.unbalance(NUMBER)
+
+
+def test_a_balancer_that_speaks_https(place: Place) -> None:
+    """The droplets hear by which way a visitor came, and who comes by HTTP is led away from it."""
+    secure = {
+        "entry_protocol": "https", "entry_port": 443, "target_protocol": "http", "target_port": 80
+    }  # fmt: skip
+    droplets = {"digits": place.droplet("digits", "%[req.hdr(x-forwarded-proto)]")}
+    address = place.engines.balance(BALANCER, droplets)
+    wait_until(lambda: got(address) == "http", 20, "the balancer")
+    both = BALANCER | {
+        "forwarding_rules": [*BALANCER["forwarding_rules"], secure],
+        "redirect_http_to_https": True,
+    }
+    assert place.engines.balance(both, droplets) == address
+    wait_until(lambda: got(address, "https") == "https", 20, "HTTPS")
+    connection = http.client.HTTPConnection(address, timeout=5)
+    connection.request("GET", "/page")
+    answer = connection.getresponse()
+    assert answer.status in {301, 302, 307, 308}
+    assert answer.getheader("Location") == f"https://{address}/page"
 
 
 def test_a_database_and_who_reaches_it(place: Place) -> None:
