@@ -41,7 +41,7 @@ def account(path: str, method: str = "GET") -> Any:
     """What the rehearsal's API says there."""
     url = f"{places.API_URL.read_text().strip()}/v2/{path}"
     token = {"Authorization": f"Bearer {places.TOKEN.read_text().strip()}"}
-    body = {} if method == "POST" else None
+    body: dict[str, str] | None = {} if method == "POST" else None
     return requests.request(method, url, headers=token, json=body, timeout=30).json()
 
 
