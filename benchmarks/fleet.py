@@ -199,7 +199,7 @@ def _seen(fleet: Fleet, what: str, do: Callable[[Fleet], str], planned: bool) ->
 
 @dataclass(frozen=True)
 class Logged:
-    """What the log of answers held, and what a visitor saw who came all the time."""
+    """What the log of answers held."""
 
     rows: int
     same: str  # a checksum of the ten thousand
