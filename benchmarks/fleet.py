@@ -188,7 +188,7 @@ def _seen(fleet: Fleet, what: str, do: Callable[[Fleet], str], planned: bool) ->
     )
     yield Line(
         f"{what}: times that one of {PAGES} open pages reconnected",
-        f"{load.dropped}, the longest after {load.away:.1f} s",
+        f"{len(load.dropped)}, the longest after {load.away:.1f} s",
     )
     missing = max(0, crowd.answers - (count(fleet.droplets[0]) - before))
     yield Line(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,19 +60,6 @@ def images(*droplets: Deployment) -> list[str]:
         " docker inspect --format '{{.Image}}' $(docker ps --quiet --filter publish=$port)"
     )
     return [one.ssh(script).strip() for one in droplets]
-
-
-def answers(droplet: Deployment) -> int:
-    """How many rows the log holds that this droplet's app writes to, wherever that is."""
-    script = (
-        "from digits import prediction_log as log; c = log.default()._connect().cursor();"
-        # The table comes with the first answer.
-        " c.execute(\"SELECT to_regclass('predictions')\"); there = c.fetchone()[0];"
-        " c.execute('SELECT count(*) FROM predictions' if there else 'SELECT 0');"
-        " print(c.fetchone()[0])"
-    )
-    app = "$(docker ps --quiet --filter label=com.docker.compose.service=app | head -n 1)"
-    return int(droplet.ssh(f"docker exec {app} python -c {shlex.quote(script)}"))
 
 
 @dataclass

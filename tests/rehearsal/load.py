@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 PATHS = ("/", "/_stcore/health")
 PAUSE = 0.02  # seconds between one visitor's requests
@@ -24,7 +26,7 @@ class Load:
     requests: int = 0
     failed: list[str] = field(default_factory=list)
     slowest: float = 0.0  # seconds: the longest that somebody waited for an answer
-    dropped: int = 0  # open websockets that were closed; each was opened again
+    dropped: list[str] = field(default_factory=list)  # open websockets that were closed, and why
     away: float = 0.0  # seconds: the longest that one of them was without one
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -36,10 +38,10 @@ class Load:
             if problem:
                 self.failed.append(f"{time.strftime('%T')} {problem}")
 
-    def note_away(self, seconds: float) -> None:
-        """Note that a closed websocket was open again, or the end came, after so many seconds."""
+    def note_away(self, why: str, seconds: float) -> None:
+        """Note why a websocket was closed; it was open again, or the end came, after so long."""
         with self._lock:
-            self.dropped += 1
+            self.dropped.append(f"{time.strftime('%T')} {why}")
             self.away = max(self.away, seconds)
 
 
@@ -62,6 +64,10 @@ def _asks(url: str, keep_alive: bool, load: Load, over: threading.Event) -> None
                 connection.request("GET", path)
                 answer = connection.getresponse()
                 answer.read()
+            except TimeoutError as error:  # not closed: nobody answered
+                problem = f"{path}: {error!r}"
+                connection.close()
+                break
             except (OSError, http.client.HTTPException) as error:
                 problem = f"{path}: {error!r}"
                 connection.close()
@@ -75,25 +81,29 @@ def _asks(url: str, keep_alive: bool, load: Load, over: threading.Event) -> None
     connection.close()
 
 
-def _stays(url: str, load: Load, over: threading.Event) -> None:
+async def _stays(url: str, load: Load, over: threading.Event) -> None:
     address = url.replace("http", "ws", 1) + "/_stcore/stream"
-    closed: float | None = None
+    why, closed = "", 0.0
     while not over.is_set():
         try:
-            with connect(address, subprotocols=["streamlit"], open_timeout=10) as page:  # type: ignore[list-item]
-                if closed is not None:
-                    load.note_away(time.monotonic() - closed)
-                    closed = None
+            async with connect(address, subprotocols=[Subprotocol("streamlit")]) as page:
+                if why:
+                    load.note_away(why, time.monotonic() - closed)
+                    why = ""
                 while not over.is_set():
-                    try:
-                        page.recv(timeout=0.2)
-                    except TimeoutError:
-                        continue
-        except (OSError, WebSocketException):
-            closed = closed or time.monotonic()
-            time.sleep(0.2)
-    if closed is not None:
-        load.note_away(time.monotonic() - closed)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(page.recv(), 0.2)
+        except (OSError, WebSocketException) as error:
+            if not why:
+                why, closed = repr(error), time.monotonic()
+            await asyncio.sleep(0.2)
+    if why:
+        load.note_away(why, time.monotonic() - closed)
+
+
+async def _stay(url: str, pages: int, load: Load, over: threading.Event) -> None:
+    """Keep pages open; of one thread, as two that read and write one TLS connection spoil it."""
+    await asyncio.gather(*(_stays(url, load, over) for _ in range(pages)))
 
 
 @contextmanager
@@ -102,7 +112,8 @@ def under_load(url: str, askers: int = 4, stayers: int = 4) -> Iterator[Load]:
     load, over = Load(), threading.Event()
     visitors = [
         threading.Thread(target=_asks, args=(url, n % 2 == 0, load, over)) for n in range(askers)
-    ] + [threading.Thread(target=_stays, args=(url, load, over)) for _ in range(stayers)]
+    ]
+    visitors.append(threading.Thread(target=lambda: asyncio.run(_stay(url, stayers, load, over))))
     for visitor in visitors:
         visitor.start()
     try:

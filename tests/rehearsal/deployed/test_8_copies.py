@@ -14,6 +14,7 @@ import requests
 
 from tests.crowd import visiting
 from tests.rehearsal.deployment import STATE, Deployment, run, url_in
+from tests.rehearsal.log import add, count, sql
 from tests.rehearsal.releases import app_containers
 
 pytestmark = pytest.mark.timeout(1200)
@@ -28,20 +29,6 @@ def deploy(*words: str, **env: str) -> str:
     return done.stdout
 
 
-def psql(deployment: Deployment, statement: str) -> None:
-    command = "docker exec digits-db-1 psql --quiet --username digits --command"
-    deployment.ssh(f"{command} {shlex.quote(statement)}")
-
-
-def count(deployment: Deployment) -> int:
-    statement = shlex.quote("SELECT count(*) FROM predictions")
-    return int(deployment.ssh(f"docker exec digits-db-1 psql -U digits -Atc {statement}"))
-
-
-def log_more(deployment: Deployment) -> None:
-    psql(deployment, "INSERT INTO predictions VALUES (now(), 1, 2)")
-
-
 def said_by(deployment: Deployment, command: str) -> str:
     return deployment.ssh(f"{command} 2>&1 || echo failed")
 
@@ -54,7 +41,7 @@ def over_sftp(deployment: Deployment) -> Deployment:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     public = key.with_suffix(".pub").read_text().strip()
     deployment.ssh(f"echo {shlex.quote(public)} >>/root/.ssh/authorized_keys; mkdir -p /srv/copies")
-    log_more(deployment)
+    add(deployment)
     sftp = {"COPIES_REPOSITORY": "sftp:root@127.0.0.1:/srv/copies", "COPIES_SSH_KEY": str(key)}
     said = deploy(**sftp)
     assert f"Copied to {sftp['COPIES_REPOSITORY']}: {count(deployment)} answers." in said
@@ -65,7 +52,7 @@ def over_sftp(deployment: Deployment) -> Deployment:
 def test_copies_over_sftp(over_sftp: Deployment) -> None:
     assert "Nothing was logged since the last copy." in said_by(over_sftp, "digits-copies hourly")
     assert "restores, with" in said_by(over_sftp, "digits-copies test")
-    log_more(over_sftp)
+    add(over_sftp)
     over_sftp.ssh("mv /srv/copies /srv/away && touch /srv/copies")
     said = said_by(over_sftp, "digits-copies hourly")
     assert said.endswith("failed\n")
@@ -91,7 +78,7 @@ def test_a_place_without_room_is_said(over_sftp: Deployment) -> None:
 def test_a_restore_that_is_cut_off_is_whole_or_not_at_all(over_sftp: Deployment) -> None:
     copied = count(over_sftp)
     assert f"{copied} answers." in said_by(over_sftp, "digits-copies now")
-    log_more(over_sftp)
+    add(over_sftp)
     for seconds in (1, 2, 3, 4):
         said_by(over_sftp, f"timeout --signal KILL {seconds} digits-copies restore")
         assert count(over_sftp) in (copied, copied + 1)
@@ -104,7 +91,7 @@ def test_a_damaged_copy_is_found_and_the_good_one_before_it_taken(over_sftp: Dep
     good = count(over_sftp)
     assert f"{good} answers." in said_by(over_sftp, "digits-copies now")
     over_sftp.ssh("touch /root/then; sleep 1")
-    log_more(over_sftp)
+    add(over_sftp)
     assert f"{good + 1} answers." in said_by(over_sftp, "digits-copies now")
     over_sftp.ssh(
         "find /srv/copies/data -type f -newer /root/then"
@@ -114,7 +101,7 @@ def test_a_damaged_copy_is_found_and_the_good_one_before_it_taken(over_sftp: Dep
     assert "It cannot be read: what is in sftp:root@127.0.0.1:/srv/copies is damaged." in said
     assert "Taking the one before it." in said
     assert count(over_sftp) == good
-    log_more(over_sftp)
+    add(over_sftp)
     said = said_by(over_sftp, "digits-copies test")
     assert re.search(rf"the last good one is of \S+, with {good} answers", said)
     assert f"a new copy restores, with {good + 1} answers" in said
@@ -131,7 +118,7 @@ def said() -> list[str]:
 @pytest.fixture(scope="module")
 def copied(deployment: Deployment, said: list[str]) -> Iterator[Deployment]:
     """The deployment with a Space for its copies, which goes again at the end."""
-    log_more(deployment)
+    add(deployment)
     said.append(deploy(**BUCKET))
     yield deployment
     deploy(COPIES_REPOSITORY="none", DROP_COPIES="yes")
@@ -140,7 +127,7 @@ def copied(deployment: Deployment, said: list[str]) -> Iterator[Deployment]:
 
 def test_an_hourly_copy_to_a_space_of_our_own(copied: Deployment) -> None:
     assert "digits-copies.timer" in copied.ssh("systemctl list-timers --no-legend")
-    log_more(copied)
+    add(copied)
     copied.ssh("systemctl start digits-copies.service")
     assert f"\t{len(copied.rows())}\t" in copied.ssh("digits-copies list").splitlines()[0]
     copied.ssh("systemctl start digits-copies-test.service")
@@ -169,7 +156,7 @@ def test_its_secrets_are_nowhere_else(copied: Deployment, said: list[str]) -> No
         ).split()
         assert all(file.startswith(PLACE) for file in found), found
         assert copied.ssh(f"journalctl --no-pager | grep -cF {secret} || true").strip() == "0"
-    log_more(copied)
+    add(copied)
     words = copied.ssh(
         "digits-copies now >/dev/null & sleep 1; for i in 1 2 3 4 5 6; do"
         " cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; sleep 0.3; done; wait"
@@ -180,7 +167,7 @@ def test_its_secrets_are_nowhere_else(copied: Deployment, said: list[str]) -> No
 
 
 def test_what_goes_wrong_is_said_and_changes_nothing(copied: Deployment) -> None:
-    log_more(copied)
+    add(copied)
     rows = copied.rows()
     env, pw = f"{PLACE}/env", f"{PLACE}/password"
     copied.ssh(f"cp {env} /root/env; cp {pw} /root/pw")

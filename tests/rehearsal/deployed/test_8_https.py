@@ -86,10 +86,10 @@ def wants_a_name(deployment: Deployment) -> Iterator[None]:
 
 def nobody_noticed(load: Load) -> None:
     """No request failed, and no open page lost its connection."""
-    print(f"{load.requests} requests, {len(load.failed)} failed, {load.dropped} pages dropped")
+    print(f"{load.requests} requests, {len(load.failed)} failed, {len(load.dropped)} pages dropped")
     assert load.requests > 0
     assert load.failed == []
-    assert load.dropped == 0
+    assert load.dropped == []
 
 
 def domain(name: str) -> str:

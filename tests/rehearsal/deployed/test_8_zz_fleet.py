@@ -19,8 +19,9 @@ from tests.browser.page import DigitsPage
 from tests.pen import drawing
 from tests.rehearsal.deployed.test_2_release import retitled
 from tests.rehearsal.deployment import ROOT, Deployment, run, url_in
-from tests.rehearsal.fleet import SETTINGS, Numbered, answers, balancer, images, moving
+from tests.rehearsal.fleet import SETTINGS, Numbered, balancer, images, moving
 from tests.rehearsal.load import under_load
+from tests.rehearsal.log import count
 from tests.rehearsal.releases import release
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
@@ -29,7 +30,7 @@ pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
 @pytest.fixture(scope="module")
 def fleet(deployment: Deployment) -> Iterator[list[Deployment]]:
     """Both droplets, at the balancer's URL; afterwards there is the first one again, alone."""
-    own, logged = deployment.ip, answers(deployment)
+    own, logged = deployment.ip, count(deployment)
     with moving(lambda: deployment.url, balancer) as seen:
         done = run("make", "deploy", "TARGET=rehearsal", **SETTINGS)
     assert done.returncode == 0, done.stdout[-3000:]
@@ -41,9 +42,9 @@ def fleet(deployment: Deployment) -> Iterator[list[Deployment]]:
     assert seen.unanswered == []
     assert min(seen.answers[deployment.url], seen.answers[url]) > 5
     both = [Deployment(done.stdout, url), Numbered(done.stdout, url, 2)]
-    assert [answers(one) for one in both] == [logged, logged]
+    assert [count(one) for one in both] == [logged, logged]
     yield both
-    logged = answers(deployment)
+    logged = count(deployment)
     # It answers by HTTP at once, and has its certificate again in a minute.
     plain = f"http://{deployment.site_address}"
     with moving(lambda: url, lambda: plain, lambda: deployment.url) as seen:
@@ -53,7 +54,7 @@ def fleet(deployment: Deployment) -> Iterator[list[Deployment]]:
     assert url_in(done.stdout) == deployment.url
     assert deployment.ip == own
     assert seen.unanswered == []
-    assert answers(deployment) == logged
+    assert count(deployment) == logged
     assert balancer() == ""
 
 
