@@ -67,12 +67,16 @@ def _check() -> None:
 
 def _check_for_another() -> None:
     """What Docker still has of a rehearsal that this clone knows nothing of is in the way."""
-    ours = ("--filter", f"label={places.LABEL}", "--format", "{{.Names}}")
-    if places.STATE.exists() or not (found := output("docker", "ps", "--all", *ours).split()):
+    show = f'{{{{.Names}}}}\t{{{{.Label "{places.CLONE}"}}}}'
+    ours = ("--filter", f"label={places.LABEL}", "--format", show)
+    found = [line.partition("\t") for line in output("docker", "ps", "--all", *ours).splitlines()]
+    clone = "".join(clone for _, _, clone in found)
+    if not found or (places.STATE.exists() and clone in ("", str(ROOT))):
         return
+    whose = f"the clone in {clone}" if clone else "a clone that was deleted"
     raise Failed(
-        "This machine has a rehearsal already, of another clone or of one that was deleted:",
-        f"{', '.join(found)}.",
+        f"This machine has a rehearsal already, of {whose}:",
+        f"{', '.join(name for name, _, _ in found)}.",
         "There is room for one. End that one there, with make destroy TARGET=rehearsal; or, if "
         "nobody uses it, from here: scripts/in rehearsal -m rehearsal down",
     )

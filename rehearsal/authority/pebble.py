@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ops.errors import Failed
 from ops.programs import output_of
+from ops.settings import ROOT
 from rehearsal import places
 from rehearsal.commands import output
 from rehearsal.droplet.network import Network
@@ -25,8 +26,8 @@ def start() -> str:
         output_of("docker", "rm", "--force", "--volumes", NAME)
         output(
             "docker", "run", "--detach", "--name", NAME, "--label", places.LABEL,
-            "--restart", "unless-stopped", "--network", places.PROJECT, "--ip", address,
-            AUTHORITY, address,
+            "--label", f"{places.CLONE}={ROOT}", "--restart", "unless-stopped",
+            "--network", places.PROJECT, "--ip", address, AUTHORITY, address,
         )  # fmt: skip
     url = f"https://{address}:14000/dir"
     started = output("docker", "inspect", "--format", "{{.State.StartedAt}}", NAME)

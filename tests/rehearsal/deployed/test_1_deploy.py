@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Page
 
+from rehearsal import places
 from tests.browser.page import DigitsPage
 from tests.conftest import need
 from tests.pen import drawing
-from tests.rehearsal.deployment import STATE, Deployment, rehearsed, run, url_in
+from tests.rehearsal.deployment import ROOT, STATE, Deployment, rehearsed, run, url_in
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -133,6 +136,25 @@ def test_the_tools_work_without_make(deployment: Deployment) -> None:
     assert play.returncode == 0
     assert re.search(r"digits\s+: ok=\d+\s+changed=0\s+unreachable=0\s+failed=0", play.stdout)
     assert deployment.rows(), "the rows are still there"
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_another_clone_has_no_room_for_its_own(
+    deployment: Deployment, tmp_path: Path, *, left: bool
+) -> None:
+    """Whether or not a rehearsal of its own, which was cut off, has left its files there."""
+    other = tmp_path / "other"
+    shutil.copytree(ROOT, other, ignore=shutil.ignore_patterns(".*", "backups", "__pycache__"))
+    (other / ".venv").symlink_to(ROOT / ".venv")
+    if left:
+        (other / ".rehearsal").mkdir()
+    done = run("make", "-C", str(other), "deploy", "TARGET=rehearsal")
+    assert done.returncode != 0
+    assert f"a rehearsal already, of the clone in {ROOT}:" in done.stdout
+    assert f"{places.PROJECT}-authority" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert (other / ".rehearsal").exists() == left
+    assert requests.get(deployment.url, timeout=30).ok
 
 
 def test_deploy_without_a_token_says_what_to_do(deployment: Deployment) -> None:

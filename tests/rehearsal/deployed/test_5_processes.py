@@ -64,6 +64,11 @@ def test_a_visitor_stays_with_one_of_two(deployment: Deployment) -> None:
     first = requests.get(deployment.url, timeout=30)
     cookie = first.headers["Set-Cookie"]
     assert re.fullmatch(r"route=[0-9a-f]{2}; Path=/; HttpOnly; SameSite=Lax; Secure", cookie)
+    # Behind a load balancer HTTPS may end there.
+    plain = f"http://{deployment.site_address}"
+    for proto, secure in (("https", True), ("http", False)):
+        heard = requests.get(plain, headers={"X-Forwarded-Proto": proto}, timeout=30)
+        assert heard.headers["Set-Cookie"].endswith("; Secure") == secure
     visitor = requests.Session()
     visitor.get(deployment.url, timeout=30)
     assert "Set-Cookie" not in visitor.get(deployment.url, timeout=30).headers

@@ -14,7 +14,7 @@ import requests
 
 from tests.crowd import visiting
 from tests.rehearsal.deployment import STATE, Deployment, run, url_in
-from tests.rehearsal.log import add, count, sql
+from tests.rehearsal.log import add, count
 from tests.rehearsal.releases import app_containers
 
 pytestmark = pytest.mark.timeout(1200)
