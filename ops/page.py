@@ -65,7 +65,8 @@ def _silence(settings: Settings, reason: object) -> tuple[str, str]:
     if isinstance(reason, socket.gaierror):
         return (
             f"there is no such name ({reason.strerror})",
-            f"Look at the droplet's address: {settings.verb('url')}",
+            "A name that is new is known everywhere within half an hour. "
+            f"Then look again: {settings.verb('look')}",
         )
     if isinstance(reason, ssl.SSLCertVerificationError):
         return (
