@@ -27,6 +27,7 @@ from tests.rehearsal.deployment import (
 from tests.rehearsal.load import under_load
 
 MB = 1_000_000
+PAUSE = 0.02  # seconds between one visitor's requests
 
 
 class Failed(Exception):
@@ -174,7 +175,7 @@ def _measure(folder_for_trust: Path) -> Iterator[Line]:
     with (
         changed_app("Draw one digit, please") as folder,
         memory.watched(),
-        under_load(deployment.url) as load,
+        under_load(deployment.url, pause=PAUSE) as load,
     ):
         make("release", APP_FOLDER=folder)
         time.sleep(2)
@@ -196,7 +197,7 @@ def _measure(folder_for_trust: Path) -> Iterator[Line]:
         "cd /opt/digits && APP_IMAGE={} docker compose --env-file release.env"
         " up --detach --wait app"
     )
-    with under_load(deployment.url) as load:
+    with under_load(deployment.url, pause=PAUSE) as load:
         deployment.ssh(compose.format(images[0]))
         time.sleep(2)
     yield Line(
@@ -205,7 +206,7 @@ def _measure(folder_for_trust: Path) -> Iterator[Line]:
     )  # fmt: skip
     deployment.ssh(compose.format(images[1]))
 
-    with under_load(deployment.url) as load:
+    with under_load(deployment.url, pause=PAUSE) as load:
         deployment.ssh("systemctl restart containerd docker")
         time.sleep(3)
     failed = len(load.failed)

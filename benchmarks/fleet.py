@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.deployment import Failed, changed_app, make
+from benchmarks.deployment import PAUSE, Failed, changed_app, make
 from benchmarks.report import Line
 from rehearsal import places
 from tests.crowd import visiting
@@ -181,7 +181,7 @@ def _seen(fleet: Fleet, what: str, do: Callable[[Fleet], str], planned: bool) ->
     """Let it happen under load, and say what that cost whom."""
     before = count(fleet.droplets[0])
     with (
-        under_load(fleet.url, askers=ASKERS, stayers=PAGES) as load,
+        under_load(fleet.url, askers=ASKERS, stayers=PAGES, pause=PAUSE) as load,
         visiting(fleet.url, VISITORS, pause=1, patient=True) as crowd,
     ):
         time.sleep(BEFORE)
