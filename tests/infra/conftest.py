@@ -269,7 +269,7 @@ NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed ou
 def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
     environment("ops")
     folder = tmp_path / "project"
-    left_out = shutil.ignore_patterns("known_hosts*", "deploy_key*", "__pycache__", "roles")
+    left_out = shutil.ignore_patterns("known_hosts*", "deploy_key*", "roles")
     for part in ("scripts", "ops", "infra/ansible"):
         shutil.copytree(ROOT / part, folder / part, ignore=left_out)
     shutil.copy(ROOT / "docker-compose.yml", folder)

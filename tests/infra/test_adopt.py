@@ -18,6 +18,7 @@ from tests.infra.test_destroy import total
 from tests.infra.test_doctor import examine
 from tests.infra.test_which_droplet import APPLY, address, another, made_by_terraform, reserved
 
+LONG = pytest.mark.long
 NOTHING = "Nothing: the account is as the configuration says."
 LETS_IN = 'case "$*" in *"read -r key"*) cat >>"$LET_IN" ;; esac'
 
@@ -241,6 +242,7 @@ def test_the_droplet_is_gone_and_its_address_is_not(deployed: Project, api: Api)
     assert total(api, "droplets") == 1
 
 
+@LONG
 def test_all_of_it_was_made_anew_elsewhere(deployed: Project, api: Api) -> None:
     """What the second laptop's state names is gone, whatever it is."""
     second = clone(deployed)
@@ -299,7 +301,7 @@ def test_nothing_at_all(project: Project, api: Api) -> None:
     assert {entry["method"] for entry in conformance.journal(api.journal)} == {"GET"}
 
 
-@pytest.mark.parametrize("begun", [1, 3, 6, 7])
+@pytest.mark.parametrize("begun", [1, *(pytest.param(n, marks=LONG) for n in (3, 6)), 7])
 def test_cut_off_at_every_step(deployed: Project, begun: int) -> None:
     """Terraform is killed as it is called for the nth time; run again, it goes on."""
     second = clone(deployed)

@@ -65,6 +65,7 @@ def test_made_for_an_address_and_the_second_plan_is_empty(watched: Project, api:
     assert "DOWN from eu_west, DOWN from us_east" in text
 
 
+@pytest.mark.long
 def test_they_are_adopted_too_and_all_of_it_goes(watched: Project, api: Api) -> None:
     second = clone(watched)
     without = second.verb("adopt", TF_VAR_alert_email=None)

@@ -276,8 +276,8 @@ def test_an_address_that_is_not_on_the_droplet_is_named(project: Project, api: A
     "lost",
     [
         "digitalocean_droplet.app",
-        "digitalocean_firewall.app",
-        "digitalocean_project.app",
+        pytest.param("digitalocean_firewall.app", marks=pytest.mark.long),
+        pytest.param("digitalocean_project.app", marks=pytest.mark.long),
         "digitalocean_reserved_ip.app",
     ],
 )

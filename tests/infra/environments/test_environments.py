@@ -83,10 +83,10 @@ INSTALLED = "lib/python3*/site-packages/needed.py"
 @pytest.mark.parametrize(
     ("moment", "whom"),
     [
-        ("pyvenv.cfg", "all"),
+        pytest.param("pyvenv.cfg", "all", marks=pytest.mark.long),
         ("bin/pip", "all"),
-        ("bin/pip", "the script alone"),
-        (INSTALLED, "all"),
+        pytest.param("bin/pip", "the script alone", marks=pytest.mark.long),
+        pytest.param(INSTALLED, "all", marks=pytest.mark.long),
         (INSTALLED, "the script alone"),
     ],
 )

@@ -192,6 +192,7 @@ def test_what_goes_wrong_is_said_and_changes_nothing(copied: Deployment) -> None
     assert copied.ssh(f"ls {STATE_OF_COPIES}").split().count("failed") == 0
 
 
+@pytest.mark.long
 def test_the_droplet_is_gone_and_comes_back(copied: Deployment) -> None:
     with visiting(copied.url, 10) as crowd:
         time.sleep(10)
