@@ -80,19 +80,6 @@ def _release(fleet: Fleet) -> str:
     return "new on all" if len(set(after)) == 1 and after != before else f"serve: {after}"
 
 
-def _bytes_of_a_line(fleet: Fleet) -> Iterator[Line]:
-    """What each droplet receives of a release of one changed line, while nobody visits."""
-    received = "cat /sys/class/net/eth0/statistics/rx_bytes"
-    before = [int(one.ssh(received)) for one in fleet.droplets]
-    with changed_app("Draw one line") as folder:
-        make("release", APP_FOLDER=folder)
-    each = [int(one.ssh(received)) - was for one, was in zip(fleet.droplets, before, strict=True)]
-    yield Line(
-        "a release of one line, without visitors: bytes received by each",
-        ", ".join(f"{count:,}" for count in each), "1,000,000", max(each) <= 1_000_000,
-    )  # fmt: skip
-
-
 def _rollback(fleet: Fleet) -> str:
     make("rollback")
     return "old on all" if len(set(images(*fleet.droplets))) == 1 else "not the same on all"
@@ -283,7 +270,6 @@ def measure() -> Iterator[Line]:
             fill(one)
             fleet, lines = _there(one)
             yield from lines
-            yield from _bytes_of_a_line(fleet)
             for what, do, planned in EVENTS:
                 yield from _seen(fleet, what, do, planned)
             yield from _back(one, fleet)

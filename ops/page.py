@@ -65,8 +65,7 @@ def _silence(settings: Settings, reason: object) -> tuple[str, str]:
     if isinstance(reason, socket.gaierror):
         return (
             f"there is no such name ({reason.strerror})",
-            "A name that is new is known everywhere within half an hour. "
-            f"Then look again: {settings.verb('look')}",
+            f"A new name is known everywhere within half an hour. Then: {settings.verb('look')}",
         )
     if isinstance(reason, ssl.SSLCertVerificationError):
         return (

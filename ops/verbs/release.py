@@ -42,7 +42,9 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     for one in there:
         set_up_what_changed(settings, one.droplet)
     if settings.image:
-        fleet.one_by_one(settings, there, lambda one: _put_into_service(settings, one.droplet))
+        fleet.one_by_one(
+            settings, there, lambda one: _put_into_service(settings, one.droplet, one is there[0])
+        )
     else:
         say.phase("Docker: build the image")
         registry.forget_names()
@@ -78,23 +80,25 @@ def _release_what_is_here(settings: Settings, there: list[Member]) -> None:
         # changes nothing.
         image = f"127.0.0.1:{settings.registry_port}/digits:{key.partition(':')[2][:12]}"
         settings = settings.but(image=image)
-        fleet.one_by_one(settings, there, lambda one: _hand_over(settings, one.droplet, own))
+        fleet.one_by_one(
+            settings, there, lambda one: _hand_over(settings, one.droplet, own, one is there[0])
+        )
     finally:
         output_of("docker", "image", "rm", own)
 
 
-def _hand_over(settings: Settings, droplet: Droplet, own: str) -> None:
+def _hand_over(settings: Settings, droplet: Droplet, own: str, is_first: bool) -> None:
     """Let a droplet have the image that is `own` here, through its own connection, and serve it."""
     if not _is_lacking(settings, droplet):
         # What the droplet has cannot be pulled, and need not be.
         say.line("The droplet has the image already.")
-        _put_into_service(settings.but(no_pull="yes"), droplet)
+        _put_into_service(settings.but(no_pull="yes"), droplet, is_first)
         return
     with registry.registry() as here:
         here.offer(settings.image, own)
         forward = f"127.0.0.1:{settings.registry_port}:{here.address}"
         more = ["-o", "ExitOnForwardFailure=yes", "-R", forward]
-        _put_into_service(settings, droplet, more, (here.held_open_by,))
+        _put_into_service(settings, droplet, is_first, more, (here.held_open_by,))
 
 
 def _is_lacking(settings: Settings, droplet: Droplet) -> bool:
@@ -120,6 +124,7 @@ def _is_lacking(settings: Settings, droplet: Droplet) -> bool:
 def _put_into_service(
     settings: Settings,
     droplet: Droplet,
+    is_first: bool,
     more: list[str] | None = None,
     keep_open: tuple[int, ...] = (),
 ) -> None:
@@ -133,6 +138,8 @@ def _put_into_service(
         "REGISTRY_USER": settings.registry_user,
         "WAIT": settings.wait,
         "PUSHED_AT": settings.pushed_at,
+        # Several have one database, and one dump of it will do.
+        "BACKED_UP": "" if is_first else "yes",
     }
     words = [f"{name}={value}" for name, value in given.items()]
     words += ["digits-release", settings.image, commit, who_releases(settings.released_by)]

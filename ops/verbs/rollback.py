@@ -28,7 +28,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         wanted = gone_to or ([settings.release] if settings.release else [])
         if gone_to:
             hand_on.image(gone_to[0], there[0], one)
-        one.droplet.show(shlex.join(["env", *words, *wanted]))
+        backed_up = f"BACKED_UP={'yes' if gone_to else ''}"
+        one.droplet.show(shlex.join(["env", backed_up, *words, *wanted]))
         if len(there) > 1 and not gone_to:
             # Where the first went, the others go, whatever they served before.
             gone_to.append(one.droplet.must(_WENT_TO).strip())

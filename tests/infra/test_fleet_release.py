@@ -64,8 +64,13 @@ def test_one_after_the_other(three: tuple[Project, dict[str, Path]]) -> None:
 
     text = said(project.verb("rollback"))
     assert served(serves) == ["sha256:older"] * 3
-    # Where the first went, the others go, by the image's id.
     log = (Path(project.settings["DROPLETS"]) / "log").read_text()
+    # One dump of their one database is enough: the first one's.
+    for verb in ("release", "rollback"):
+        told = re.findall(rf"(\S+): .* BACKED_UP=(\w*) .*digits-{verb} ", log)
+        assert [backed_up for _, backed_up in told] == ["", "yes", "yes"]
+        assert told[0][0] == serves["digits"].name
+    # Where the first went, the others go, by the image's id.
     assert log.count("digits-rollback") == 3
     assert len(re.findall("digits-rollback.*sha256:older", log)) == 2
 

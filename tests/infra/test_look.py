@@ -96,7 +96,7 @@ def test_no_answer_comes(looked: Look, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_such_name(looked: Look) -> None:
     said = looked("http://digits.invalid")
     assert "there is no such name" in said
-    assert "known everywhere within half an hour" in said
+    assert "A new name is known everywhere within half an hour" in said
     assert "make look TARGET=rehearsal" in said
 
 

@@ -97,6 +97,20 @@ def test_visitors_come_in_by_the_balancer_alone(
     assert sorted(map(int, counts)) == [0, 4]
 
 
+def test_each_receives_a_changed_line_and_little_more(
+    fleet: list[Deployment], app_folder: Path
+) -> None:
+    received = "cat /sys/class/net/eth0/statistics/rx_bytes"
+    before = [int(one.ssh(received)) for one in fleet]
+    retitled(app_folder, "Draw one line")
+    done = release(APP_FOLDER=str(app_folder))
+    assert done.returncode == 0
+    each = [int(one.ssh(received)) - was for one, was in zip(fleet, before, strict=True)]
+    print(f"MEASURED: {each} bytes")
+    assert max(each) < 300_000
+    assert done.stdout.count("Backed up to ") == 1
+
+
 def test_a_release_and_a_rollback_go_over_both(
     fleet: list[Deployment], app_folder: Path, page: Page
 ) -> None:
