@@ -107,7 +107,9 @@ def test_each_receives_a_changed_line_and_little_more(
     assert done.returncode == 0
     each = [int(one.ssh(received)) - was for one, was in zip(fleet, before, strict=True)]
     print(f"MEASURED: {each} bytes")
-    assert max(each) < 300_000
+    # The first one's dump comes over the network, too: three quarters of a megabyte without a row.
+    assert each[0] < 2_000_000
+    assert each[1] < 300_000
     assert done.stdout.count("Backed up to ") == 1
 
 
