@@ -70,7 +70,7 @@ def _check_for_another() -> None:
     show = f'{{{{.Names}}}}\t{{{{.Label "{places.CLONE}"}}}}'
     ours = ("--filter", f"label={places.LABEL}", "--format", show)
     found = [line.partition("\t") for line in output("docker", "ps", "--all", *ours).splitlines()]
-    clone = "".join(clone for _, _, clone in found)
+    clone = next((clone for _, _, clone in found if clone), "")
     if not found or (places.STATE.exists() and clone in ("", str(ROOT))):
         return
     whose = f"the clone in {clone}" if clone else "a clone that was deleted"

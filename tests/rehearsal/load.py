@@ -64,13 +64,11 @@ def _asks(url: str, keep_alive: bool, pause: float, load: Load, over: threading.
                 connection.request("GET", path)
                 answer = connection.getresponse()
                 answer.read()
-            except TimeoutError as error:  # not closed: nobody answered
-                problem = f"{path}: {error!r}"
-                connection.close()
-                break
             except (OSError, http.client.HTTPException) as error:
                 problem = f"{path}: {error!r}"
                 connection.close()
+                if isinstance(error, TimeoutError):  # not closed: nobody answered
+                    break
                 continue
             problem = None if answer.status == 200 else f"{path}: status {answer.status}"
             break
