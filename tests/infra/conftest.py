@@ -220,10 +220,9 @@ REATTACH = "TF_REATTACH_PROVIDERS"
 
 def with_fitting_provider(settings: dict[str, str]) -> dict[str, str]:
     """The settings, without the running stand-in where they ask for another environment of it."""
-    fits = (
-        all(settings.get(name) == value for name, value in PROVIDER_SETTINGS.items())
-        and not any(name.startswith("SPACES_") for name in settings)
-    )
+    fits = all(
+        settings.get(name) == value for name, value in PROVIDER_SETTINGS.items()
+    ) and not any(name.startswith("SPACES_") for name in settings)
     return settings if fits else {k: v for k, v in settings.items() if k != REATTACH}
 
 
@@ -256,9 +255,7 @@ def provider(
 
 
 @pytest.fixture
-def terraform(
-    prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: Path
-) -> Terraform:
+def terraform(prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: Path) -> Terraform:
     """Terraform pointed at an empty API, with an empty state of its own."""
     folder = tmp_path / "terraform"
     shutil.copytree(prepared.folder, folder, symlinks=True)
@@ -367,9 +364,7 @@ NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed ou
 
 
 @pytest.fixture
-def project(
-    prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: Path
-) -> Project:
+def project(prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: Path) -> Project:
     environment("ops")
     folder = tmp_path / "project"
     left_out = shutil.ignore_patterns("known_hosts*", "deploy_key*", "roles")
