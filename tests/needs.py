@@ -53,11 +53,11 @@ def need_program(name: str, package: str = "") -> None:
 
 def need_docker() -> None:
     """Need a Docker engine that answers."""
-    need(_docker_error() is None, "a Docker engine", _docker_fix())
+    need(docker_error() is None, "a Docker engine", _docker_fix())
 
 
 @cache
-def _docker_error() -> str | None:
+def docker_error() -> str | None:
     """Why no engine answers; None if one does."""
     if not shutil.which("docker"):
         return "no client"
@@ -66,7 +66,7 @@ def _docker_error() -> str | None:
 
 
 def _docker_fix() -> str:
-    if "permission denied" in (_docker_error() or ""):
+    if "permission denied" in (docker_error() or ""):
         return 'sudo usermod --append --groups docker "$USER", then log in again'
     if Path("/usr/bin/dockerd").exists() or Path("/usr/sbin/dockerd").exists():
         return "sudo systemctl start docker"
