@@ -99,7 +99,7 @@ def assert_as_before(deployment: Deployment, step: str, said: str) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _many_rows(deployment: Deployment) -> Iterator[None]:
-    """A log of ten thousand answers, in a database that was never moved; both as before at the end."""
+    """A log of ten thousand answers, in a database that was never moved; as before at the end."""
     fill(deployment)
     yield
     deployment.ssh("digits-upgrade-database me drop; digits-upgrade-database me 17")
