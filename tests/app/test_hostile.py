@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import shutil
 import signal
 import struct
 import subprocess
@@ -23,9 +22,8 @@ import pytest
 import gate
 from gate import PAGES
 from tests import hostile
-from tests.app.conftest import ROOT
-from tests.conftest import need
 from tests.crowd import visiting
+from tests.needs import ROOT, need_program
 from tests.postgres import Database
 from tests.served import served
 
@@ -208,7 +206,7 @@ CALL = re.compile(
 
 def test_it_never_calls_anybody(tmp_path: Path) -> None:
     """Every connection and every datagram of the process and its threads, from its start on."""
-    need(shutil.which("strace"), "strace is not installed", "sudo apt-get install strace")
+    need_program("strace")
     calls, log = tmp_path / "calls", tmp_path / "log"
     strace = ("strace", "-f", "-o", str(calls), "-e", "trace=connect,sendto,sendmsg,sendmmsg")
     database = Database(tmp_path / "data")

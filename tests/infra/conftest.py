@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.conftest import need
+from tests.needs import need_terraform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,11 +132,7 @@ class Terraform:
 @pytest.fixture(scope="session")
 def terraform_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment for Terraform: the real provider if the registry answers, else ours."""
-    need(
-        shutil.which("terraform"),
-        "Terraform is not installed",
-        "see https://developer.hashicorp.com/terraform/install",
-    )
+    need_terraform()
     folder = tmp_path_factory.mktemp("provider")
     command = [sys.executable, "-m", "rehearsal.offline", "provider", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True)
