@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from rehearsal.offline import build
-from tests.conftest import need
+from tests.needs import need_docker
 
 
 @pytest.fixture(scope="session", autouse=True)
 def engine_answers() -> None:
     """Skip all of these where there is no engine."""
-    engine = subprocess.run(["docker", "info"], capture_output=True, check=False)
-    need(engine.returncode == 0, "no Docker engine answers", "sudo systemctl start docker")
+    need_docker()
 
 
 @pytest.fixture

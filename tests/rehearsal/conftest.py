@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.conftest import need
+from tests.needs import need, need_docker
 from tests.rehearsal.deployment import (
     ROOT,
     STATE,
@@ -47,12 +46,11 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def volumes_before() -> set[str]:
     """The machine's volumes before the rehearsal; refuses to run over somebody's own rehearsal."""
-    engine = subprocess.run(["docker", "info"], capture_output=True, check=False)
-    need(engine.returncode == 0, "no Docker engine answers", "sudo systemctl start docker")
+    need_docker()
     # While working on these tests: STANDING_REHEARSAL=yes uses the one that stands, and leaves it.
     need(
         os.environ.get("STANDING_REHEARSAL") or not STATE.exists(),
-        "a rehearsal is standing",
+        "that no rehearsal stands",
         "make destroy TARGET=rehearsal",
     )
     return volumes()

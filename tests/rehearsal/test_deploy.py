@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 
 from rehearsal import places
 from tests.browser.page import DigitsPage
-from tests.conftest import need
+from tests.needs import need, need_program
 from tests.pen import drawing
 from tests.rehearsal.deployment import ROOT, STATE, Deployment, run, url_in
 
@@ -27,7 +27,7 @@ def first_deploy(deployment: Deployment) -> str:
     printed = STATE / "first-deploy"
     need(
         printed.exists(),
-        "the rehearsal that stands was not made by these tests",
+        "a rehearsal that these tests made",
         "make destroy TARGET=rehearsal",
     )
     return printed.read_text()
@@ -112,7 +112,7 @@ def open_ports(*addresses: str, options: tuple[str, ...] = ()) -> list[list[str]
 
 
 def test_nothing_but_22_80_and_443_answers_from_outside(deployment: Deployment) -> None:
-    need(shutil.which("nmap") is not None, "nmap is not installed", "apt-get install nmap")
+    need_program("nmap")
     # What must not answer is there: the test would notice if it did.
     assert re.search(r"127\.0\.0\.1:850[12]", deployment.ssh("ss --listening --tcp --numeric"))
     assert open_ports(deployment.ip, deployment.site_address) == [["22", "80", "443"]] * 2

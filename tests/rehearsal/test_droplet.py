@@ -14,7 +14,7 @@ import pytest
 
 from rehearsal.droplet.driver import DockerDriver
 from rehearsal.offline import base_images
-from tests.conftest import need
+from tests.needs import need_docker
 from tests.rehearsal.deployment import volumes
 
 if TYPE_CHECKING:
@@ -115,12 +115,7 @@ def volumes_of(label: str) -> set[str]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A droplet with one key, user data and 1 GB of memory."""
-    engine = subprocess.run(["docker", "version"], capture_output=True, check=False)
-    need(
-        engine.returncode == 0,
-        "no Docker engine answers",
-        "install and start one: https://docs.docker.com/engine/install/",
-    )
+    need_docker()
     base_images.BaseImages().provide_all()
     key = tmp_path_factory.mktemp("key") / "id"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)

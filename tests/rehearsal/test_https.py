@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,8 @@ import requests
 from playwright.sync_api import Browser
 
 from tests.browser.page import DigitsPage
-from tests.conftest import launch, need
+from tests.conftest import launch
+from tests.needs import need_program
 from tests.pen import drawing
 from tests.rehearsal.deployment import STATE, Deployment, run, trust_the_authority
 from tests.rehearsal.load import Load, under_load
@@ -130,7 +130,7 @@ def silent() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def trusting_home(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which Chromium finds the rehearsal's authority among those to trust."""
-    need(shutil.which("certutil"), "certutil is not installed", "apt-get install libnss3-tools")
+    need_program("certutil", "libnss3-tools")
     del deployment
     home = tmp_path_factory.mktemp("home")
     store = home / ".pki/nssdb"
@@ -190,7 +190,7 @@ def test_a_redirect_is_not_remembered_and_the_challenge_is_not_redirected(
 
 
 def test_tls_is_modern(deployment: Deployment) -> None:
-    need(shutil.which("sslscan"), "sslscan is not installed", "apt-get install sslscan")
+    need_program("sslscan")
     said = run("sslscan", "--no-colour", deployment.site_address).stdout
     protocols = dict(re.findall(r"^(SSLv\d|TLSv1\.\d) +(\w+)$", said, re.MULTILINE))
     enabled = {name for name, state in protocols.items() if state == "enabled"}

@@ -14,8 +14,8 @@ from playwright.sync_api import Page, expect
 
 from tests import gh
 from tests.browser.page import DigitsPage
-from tests.conftest import need
 from tests.gh import Repository
+from tests.needs import need
 from tests.rehearsal.deployment import ROOT, STATE, Deployment, rehearsed, run
 from tests.rehearsal.github import ACT, GitHub
 from tests.rehearsal.load import under_load
@@ -52,7 +52,7 @@ def registry(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def github(registry: str, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
     """The project as a repository of yours, not set up for deploying yet."""
-    need(ACT.exists(), "act is not installed", "make test (it installs act)")
+    need(ACT.exists(), "act", "scripts/venv test")
     folder = tmp_path_factory.mktemp("github")
     settings = rehearsed("env").stdout
     kept = r"^((?:DIGITALOCEAN_API_URL|ACME_ROOT|TORCH_INDEX|PIP_CONF)=.*)$"
