@@ -48,8 +48,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("app")
     database = Database(folder / "data")
     with served(database.url, log=folder / "log") as running:
-        with visiting(running.url):  # what it takes for the first visitors, it keeps
+        with visiting(running.url) as crowd:  # what it takes for the first visitors, it keeps
             time.sleep(5)
+            while not crowd.answers and not crowd.failed:  # a busy machine
+                time.sleep(1)
         yield App(running.url, psutil.Process(running.pid), database, folder / "log")
     database.remove()
 
