@@ -19,7 +19,7 @@ export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
 .DEFAULT_GOAL := help
 .PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore patch \
-  upgrade-database destroy adopt drift settings train evaluate bench pictures lock test lint
+  upgrade-database destroy adopt drift settings train evaluate bench pictures lock test test-rehearsal lint
 
 help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
@@ -87,7 +87,9 @@ pictures: ## take README's screenshots and draw its diagram anew
 	@scripts/in test -m tests.browser.screenshots && scripts/in test -m tests.browser.diagram
 lock: ## pin every package that every requirements.in needs
 	@scripts/in lint -m ops.lock
-test: lint ## every linter, every test but the long ones (an hour)
+test: lint ## the linters, every test without a droplet (7 minutes)
 	@scripts/test
+test-rehearsal: ## the tests on rehearsed droplets (25 minutes)
+	@scripts/test rehearsal
 lint: ## every linter alone
 	@scripts/lint

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.app.conftest import ROOT
+from tests.needs import ROOT
 from tests.postgres import Database
 
 # As make run does; the tests' own environment has the same packages.

@@ -23,8 +23,8 @@ from rehearsal.api.fake_driver import FakeDriver
 from rehearsal.api.fake_engines import FakeEngines
 from rehearsal.api.server import make_app
 from rehearsal.api.store import Store
-from tests.conftest import need
 from tests.infra import verbs
+from tests.needs import need_terraform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -180,11 +180,7 @@ class Terraform:
 @pytest.fixture(scope="session")
 def terraform_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment for Terraform: the real provider if the registry answers, else ours."""
-    need(
-        shutil.which("terraform"),
-        "Terraform is not installed",
-        "see https://developer.hashicorp.com/terraform/install",
-    )
+    need_terraform()
     folder = tmp_path_factory.mktemp("provider")
     command = [sys.executable, "-m", "rehearsal.offline", "provider", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True)

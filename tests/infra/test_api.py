@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import digitalocean
 import pytest
 
-from tests.infra import conformance
+from tests import needs
+from tests.infra import conformance, openapi
 from tests.infra.conftest import TERRAFORM, TOKEN, Api
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def test_unknown_endpoint_fails_by_name(api: Api) -> None:
 
 
 def test_conformance_finds_what_does_not_fit(api: Api, tmp_path: Path) -> None:
+    needs.need(openapi.description(), *openapi.NEEDED)
     make_droplet(api)
     lines = [json.loads(line) for line in api.journal.read_text().splitlines()]
     for line in lines:

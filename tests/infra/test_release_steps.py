@@ -1,7 +1,7 @@
 """digits-release, killed at every step: what is left is settled, and nobody is sent to nothing.
 
 Docker, systemctl and nginx are stand-ins (fake_docker) that note the steps; the droplet's scripts
-are the real ones. With real containers, tests/rehearsal/deployed does the same at fewer points.
+are the real ones. With real containers, tests/rehearsal does the same at fewer points.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import shutil
 import ssl
 import subprocess
 import threading
@@ -18,7 +17,7 @@ from ops.doctor import server as examined
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
 from ops.settings import Settings
-from tests.conftest import need
+from tests.needs import need_program
 
 
 class App(http.server.BaseHTTPRequestHandler):
@@ -57,7 +56,7 @@ def serving(certificate: Path | None = None, leads_to: str = "") -> Iterator[str
 
 def certificate(folder: Path, days: int, name: str = "IP:127.0.0.1") -> Path:
     """A certificate that signs itself, and its key, in one file."""
-    need(shutil.which("openssl"), "openssl is not installed", "sudo apt-get install openssl")
+    need_program("openssl")
     file = folder / "certificate.pem"
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     make += ["-noenc", "-days", str(days), "-subj", "/CN=site", "-addext", f"subjectAltName={name}"]

@@ -17,9 +17,9 @@ import pytest
 
 from ops.settings import Settings
 from ops.ssh_words import explain
-from tests.conftest import need
 from tests.infra.conftest import PYTHON, ROOT, Api, Project
 from tests.infra.test_doctor import droplet
+from tests.needs import need_docker
 
 IMAGE = "digits-rehearsal-droplet:debian-13-x64"
 START = """mkdir -p /run/sshd && ssh-keygen -qA
@@ -37,12 +37,7 @@ def docker(*arguments: str, stdin: str = "") -> str:
 
 def server(key: Path, penalties: str) -> Iterator[str]:
     """The address of a new sshd that lets this key in."""
-    engine = subprocess.run(["docker", "version"], capture_output=True, check=False)
-    need(
-        engine.returncode == 0,
-        "no Docker engine answers",
-        "install and start one: https://docs.docker.com/engine/install/",
-    )
+    need_docker()
     have = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False)
     if have.returncode != 0:
         provide = [sys.executable, "-m", "rehearsal.offline", "images"]

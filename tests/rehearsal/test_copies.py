@@ -40,7 +40,10 @@ def over_sftp(deployment: Deployment) -> Deployment:
     key.unlink(missing_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     public = key.with_suffix(".pub").read_text().strip()
-    deployment.ssh(f"echo {shlex.quote(public)} >>/root/.ssh/authorized_keys; mkdir -p /srv/copies")
+    deployment.ssh(
+        f"echo {shlex.quote(public)} >>/root/.ssh/authorized_keys"
+        "; rm -rf /srv/copies; mkdir /srv/copies"
+    )
     add(deployment)
     sftp = {"COPIES_REPOSITORY": "sftp:root@127.0.0.1:/srv/copies", "COPIES_SSH_KEY": str(key)}
     said = deploy(**sftp)
