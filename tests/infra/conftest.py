@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -209,45 +211,61 @@ def prepared(
     return terraform
 
 
-# What the provider takes from its environment, besides the API's address.
-PROVIDER_SETTINGS = {"DIGITALOCEAN_TOKEN": TOKEN, "DIGITALOCEAN_HTTP_RETRY_MAX": "0"}
 REATTACH = "TF_REATTACH_PROVIDERS"
+PROVIDER_SETTINGS = {"DIGITALOCEAN_TOKEN": TOKEN, "DIGITALOCEAN_HTTP_RETRY_MAX": "0"}
+# What each running provider was started with, by the value of REATTACH that leads to it.
+STARTED_WITH: dict[str, dict[str, str]] = {}
+
+
+def of_the_provider(settings: dict[str, str]) -> dict[str, str]:
+    """What the provider takes from its environment."""
+    names = ("DIGITALOCEAN_", "SPACES_")
+    return {name: value for name, value in settings.items() if name.startswith(names)}
 
 
 def with_fitting_provider(settings: dict[str, str]) -> dict[str, str]:
-    """The settings, without the running stand-in where they ask for another environment of it."""
-    fits = all(
-        settings.get(name) == value for name, value in PROVIDER_SETTINGS.items()
-    ) and not any(name.startswith("SPACES_") for name in settings)
-    return settings if fits else {k: v for k, v in settings.items() if k != REATTACH}
+    """The settings, without the running provider if it was started with others."""
+    running = settings.get(REATTACH)
+    if running is None or STARTED_WITH[running] == of_the_provider(settings):
+        return settings
+    return {name: value for name, value in settings.items() if name != REATTACH}
+
+
+@contextmanager
+def running_provider(terraform: dict[str, str], **own: str) -> Iterator[dict[str, str]]:
+    """Start the stand-in provider with settings of its own; the setting by which it is used.
+
+    Terraform starts a provider several times a command, and Python takes long to start. Where the
+    real provider is used, there is no setting.
+    """
+    if "TF_CLI_CONFIG_FILE" not in terraform:
+        yield {}
+        return
+    with TemporaryDirectory() as cache:
+        process = subprocess.Popen(
+            [environment("stand-in"), "-m", "rehearsal.offline.provider", cache, "--dev"],
+            cwd=ROOT,
+            env={**terraform, **own},
+            stdout=subprocess.PIPE,
+            stderr=Path(cache, "log").open("w"),
+            text=True,
+        )
+        assert process.stdout is not None
+        printed = next(line for line in process.stdout if REATTACH in line)
+        reattach = printed.partition("'")[2].rstrip().rstrip("'")
+        STARTED_WITH[reattach] = own
+        yield {REATTACH: reattach}
+        process.terminate()
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.fixture(scope="session")
-def provider(
-    terraform_settings: dict[str, str], api_server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
-    """The stand-in provider, started once: Terraform starts the real one several times a command.
-
-    Nothing, where the real one is used.
-    """
-    if "TF_CLI_CONFIG_FILE" not in terraform_settings:
-        yield {}
-        return
-    cache = tmp_path_factory.mktemp("stand-in")
-    process = subprocess.Popen(
-        [environment("stand-in"), "-m", "rehearsal.offline.provider", cache, "--dev"],
-        cwd=ROOT,
-        env={**os.environ, **PROVIDER_SETTINGS, "DIGITALOCEAN_API_URL": api_server.url},
-        stdout=subprocess.PIPE,
-        stderr=(cache / "log").open("w"),
-        text=True,
-    )
-    assert process.stdout is not None
-    printed = next(line for line in process.stdout if REATTACH in line)
-    yield {REATTACH: printed.partition("'")[2].rstrip().rstrip("'")}
-    process.terminate()
-    process.wait()
-    process.stdout.close()
+def provider(terraform_settings: dict[str, str], api_server: Server) -> Iterator[dict[str, str]]:
+    """The stand-in provider for the API of this process."""
+    own = {**PROVIDER_SETTINGS, "DIGITALOCEAN_API_URL": api_server.url}
+    with running_provider(terraform_settings, **own) as running:
+        yield running
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def test_conformance_finds_what_does_not_fit(api: Api, tmp_path: Path) -> None:
 def test_everything_is_still_there_after_a_restart(checked: Api) -> None:
     droplet = make_droplet(checked, tags=["digits"])
     before = {kind: checked.call("GET", kind).json() for kind in ("droplets", "tags", "projects")}
-    assert checked.stop() == 0
+    checked.stop()
     checked.start()
     for kind, answer in before.items():
         assert checked.call("GET", kind).json() == answer
@@ -308,7 +308,7 @@ def test_a_reserved_ip_outlives_its_droplet_and_the_server(checked: Api) -> None
     ip = made.json()["reserved_ip"]["ip"]
     assert reserved(checked, ip)["droplet"]["id"] == droplet["id"]
     before = reserved(checked, ip)
-    assert checked.stop() == 0
+    checked.stop()
     checked.start()
     assert reserved(checked, ip) == before
     checked.call("DELETE", f"droplets/{droplet['id']}")

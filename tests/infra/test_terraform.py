@@ -43,8 +43,8 @@ EXPORTED = {
 }
 
 
-def test_own_tests_whatever_is_exported(prepared: Terraform) -> None:
-    done = prepared.run("test", **EXPORTED)
+def test_own_tests_whatever_is_exported(terraform: Terraform) -> None:
+    done = terraform.run("test", **EXPORTED)
     assert done.returncode == 0, done.stdout
     assert re.search(r"Success! [1-9]\d* passed, 0 failed\.", done.stdout)
 

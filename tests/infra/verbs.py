@@ -74,8 +74,8 @@ def _streams(stdin: int, output: int) -> Iterator[None]:
 def _text(number: int) -> IO[Any]:
     """The text stream of a descriptor, as a new Python has it."""
     if number == 0:
-        return open(0, errors="replace", closefd=False)  # noqa: PTH123, SIM115 - a descriptor
-    return open(number, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115 - a descriptor
+        return open(0, errors="replace", closefd=False)
+    return open(number, "w", buffering=1, closefd=False)
 
 
 @contextmanager
