@@ -86,8 +86,12 @@ def strangers(settings: Settings) -> list[Droplet]:
     made = {one.key for one in found if one.kind == DROPLET}
     if not made or settings.droplet_ip:
         return []
-    known = made | {one.key for one in members(settings)}
-    return [one for one in Cloud(settings).droplets(deployed_name(found)) if one.key not in known]
+    made_as = deployed_name(found)
+    return [
+        one
+        for one in Cloud(settings).droplets(made_as)
+        if one.key not in made and not number_of(one.name, made_as)
+    ]
 
 
 def about(settings: Settings, others: list[Droplet]) -> tuple[str, str]:

@@ -25,7 +25,15 @@ FIRST = f"{DROPLET}.app"
 RESERVED_IP = "digitalocean_reserved_ip"
 BUCKET = "digitalocean_spaces_bucket"
 DATABASE = "digitalocean_database_cluster"
-_OF_THE_APP = ("digitalocean_database_db", "digitalocean_database_user")
+# These have names of their own.
+_NAMED_OTHERWISE = (
+    "digitalocean_database_db",
+    "digitalocean_database_user",
+    "digitalocean_certificate",
+    "digitalocean_record",
+    "digitalocean_spaces_key",
+    BUCKET,
+)
 
 
 class StateError(Failed):
@@ -169,10 +177,9 @@ def _address(resource: dict[str, Any], instance: dict[str, Any]) -> str:
 def deployed_name(found: list[Resource]) -> str:
     """The name under which they were made: the droplet's, else any; "" if there is none."""
     for resource in sorted(found, key=lambda r: r.kind != DROPLET):
-        # An alert's is the deployment's and its own: "digits: down"; a second droplet's, too. What
-        # is in a database has the app's.
+        # An alert's is the deployment's and its own: "digits: down"; a second droplet's, too.
         another = resource.kind == DROPLET and resource.address not in ("", FIRST)
-        if another or resource.kind in _OF_THE_APP:
+        if another or resource.kind in _NAMED_OTHERWISE:
             continue
         if resource.name and ":" not in resource.name:
             return resource.name

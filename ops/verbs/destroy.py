@@ -120,9 +120,9 @@ def _refuse_what_would_be_forgotten(state: list[Resource], others: list[Belongin
     """Raises Failed if what stays could not be found afterwards, and costs money.
 
     It is found by the deployment's tag, project or droplet, and these go. A snapshot is kept on
-    purpose, and a reserved IP on no droplet is always listed.
+    purpose, a reserved IP on no droplet is always listed, and a check is found by its name.
     """
-    kept = ("snapshot", "reserved ip")
+    kept = ("snapshot", "reserved ip", "uptime check")
     forgotten = [one for one in others if one.billed and one.kind not in kept]
     if state and forgotten:
         one = forgotten[0]
