@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -66,10 +67,15 @@ class Terraform:
             text=True,
             umask=_ONLY_MINE,
         )
-        printed = []
-        for line in process.stdout or ():
-            say.raw(line)
-            printed.append(line)
+        printed: list[str] = []
+        try:
+            _read_along(process, printed)
+        except BaseException as end:
+            # Killed, it would lose what it made. Ctrl-C reached it, too: a second would kill it.
+            if not isinstance(end, KeyboardInterrupt):
+                process.send_signal(signal.SIGINT)
+            _read_along(process, printed)
+            raise
         return process.wait() == 0, "".join(printed)
 
     def _ask(self, verb: str, *arguments: str | Path, **variables: str) -> str:
@@ -173,6 +179,14 @@ class Terraform:
     def show_what_there_is(self) -> None:
         """List the resources in the state."""
         subprocess.run(["terraform", f"-chdir={self._folder}", "state", "list"], check=False)
+
+
+def _read_along(process: subprocess.Popen[str], printed: list[str]) -> None:
+    """Show what it prints, and keep it, until it has ended."""
+    for line in process.stdout or ():
+        say.raw(line)
+        printed.append(line)
+    process.wait()
 
 
 def read_plan(text: str) -> dict[str, Any]:
