@@ -70,6 +70,7 @@ def open_files(folder: Path) -> list[str]:
 
 def test_nobody_else_reads_terraforms_state(project: Project) -> None:
     folder = project.folder / "infra/terraform"
+    project.ssh_says("exit 0")
     old = os.umask(0o022)
     try:
         project.without("ops/verbs/release.py")
