@@ -110,10 +110,16 @@ def inventory(settings: Settings) -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError and StateError."""
     found = deployment.find(settings)
     there = _that_are_on(deployment.members(settings, found)) if found else []
-    hosts = {one.name: {"ansible_host": one.ip} for one in there if one.ip}
+    hosts: dict[str, dict[str, object]] = {
+        one.name: {"ansible_host": one.ip or ""} for one in there if one.ip
+    }
     count = processes.wanted(settings, found.processors, found.memory_mb) if found else 1
     # No authority certifies the address of a balancer.
     balanced: dict[str, object] = {"web_balanced": True, "web_acme": "off"}
+    if found and found.name in hosts and settings.old_address_open == "true":
+        # It keeps its certificate as long as visitors come to its own address, too.
+        old = {"web_acme": settings.acme, "site_address": deployment.own_site(settings, found)}
+        hosts[found.name] |= old
     return {
         "droplet": {
             "hosts": list(hosts),

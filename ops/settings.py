@@ -46,7 +46,9 @@ class Settings:
         "TERRAFORM_DIR", "where Terraform's files are", "infra/terraform"
     )
     replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
-    confirm: str = _setting("CONFIRM", "the answer to the question of destroy, restore or patch")
+    confirm: str = _setting(
+        "CONFIRM", "the answer to the question of destroy, restore, patch or pipeline"
+    )
     droplet_backups: str = _setting(
         "TF_VAR_backups", "weekly or daily: DigitalOcean's own backups of the droplet", "off"
     )
@@ -98,6 +100,12 @@ class Settings:
     )
     managed_database: str = _setting(
         "TF_VAR_managed_database", "true: DigitalOcean's managed PostgreSQL", "false"
+    )
+    old_address_open: str = _setting(
+        "TF_VAR_old_address_open",
+        "true: the first droplet's address stays open beside the load balancer's; deploy sets it "
+        "while one droplet becomes several",
+        "false",
     )
     database_size: str = _setting("TF_VAR_database_size", "its size", "db-s-1vcpu-1gb")
     database_nodes: str = _setting("TF_VAR_database_nodes", "how many machines it has", "1")
@@ -182,6 +190,9 @@ class Settings:
         "PIPELINE_TOKEN",
         "pipeline: an API token that may only read droplets and reserved IPs",
         secret=True,
+    )
+    repository: str = _setting(
+        "GH_REPO", "pipeline: owner/name on GitHub; else where the git remote origin is"
     )
     deploy_key: str = _setting("DEPLOY_KEY", "in the pipeline: its private key", secret=True)
     droplet_host_key: str = _setting("DROPLET_HOST_KEY", "in the pipeline: the droplet's host key")

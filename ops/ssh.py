@@ -23,7 +23,7 @@ from ops import say
 from ops.errors import Failed, SaidAlready
 from ops.programs import need
 from ops.settings import Settings
-from ops.ssh_words import Unreachable, explain, ssh_quoted
+from ops.ssh_words import Unreachable, explain, not_asked, ssh_quoted
 
 Made = TypeVar("Made")
 TRIES = 3
@@ -149,7 +149,7 @@ class Droplet:
     def ask(self, command: str) -> str:
         """What a command prints there, for a check: it pins nothing, asks nothing, gives up soon.
 
-        It may be run again. Raises Unreachable.
+        It may be run again. Raises Unreachable; and NotAsked, where the key would need a person.
         """
         return _patiently(lambda: self._ask_once(command))
 
@@ -180,7 +180,8 @@ class Droplet:
             except subprocess.TimeoutExpired:
                 raise explain(self.settings, self.ip, "timed out") from None
         if done.returncode != 0:
-            raise explain(self.settings, self.ip, done.stderr)
+            trouble = not_asked(self.settings, self.ip, done.stderr)
+            raise trouble or explain(self.settings, self.ip, done.stderr)
         return done.stdout
 
 

@@ -39,6 +39,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     if not settings.image:
         docker.need_engine()
     there = fleet.need_all(settings, fleet.members(settings))
+    fleet.note_strangers(settings)
     for one in there:
         set_up_what_changed(settings, one.droplet)
     if settings.image:

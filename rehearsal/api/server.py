@@ -19,6 +19,7 @@ from . import (
     databases,
     domains,
     droplets,
+    faults,
     firewalls,
     load_balancers,
     not_rehearsed,
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 ENDPOINTS = (
     account, actions, alert_policies, catalog, certificates, database_parts, databases, domains,
-    droplets, firewalls, load_balancers, not_rehearsed, projects, reserved_ips, spaces, tags,
-    uptime, vpcs,
+    droplets, faults, firewalls, load_balancers, not_rehearsed, projects, reserved_ips, spaces,
+    tags, uptime, vpcs,
 )  # fmt: skip
 
 

@@ -347,6 +347,7 @@ def test_no_gh(project: Project) -> None:
 
 
 def test_pipeline_secrets(project: Project) -> None:
+    project.settings["GH_REPO"] = gh.NAME
     workflows = project.folder / ".github/workflows"
     workflows.mkdir(parents=True)
     uses = "${{ secrets.GITHUB_TOKEN }} ${{ secrets.SSH_KEY }} ${{ secrets.DIGITALOCEAN_TOKEN }}"
@@ -376,6 +377,7 @@ def test_pipeline_secrets(project: Project) -> None:
 
 
 def test_what_the_pipeline_knows_of_the_droplet(project: Project, api: Api) -> None:
+    project.settings["GH_REPO"] = gh.NAME
     ip = droplet(api)
     key, other = ((project.folder / "key.pub").read_text().strip(), "ssh-ed25519 AAAAother x")
     known = project.folder / "known_hosts"

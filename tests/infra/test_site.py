@@ -69,10 +69,15 @@ def certificate(folder: Path, days: int, name: str = "IP:127.0.0.1") -> Path:
 
 def test_where_it_is() -> None:
     with serving(leads_to="https://203.0.113.7/") as address:
-        assert site.url(address) == "https://203.0.113.7"
+        assert site.url(Settings(), address) == "https://203.0.113.7"
     with serving() as address:
-        assert site.url(address) == f"http://{address}"
-    assert site.url(address) == f"http://{address}", "nobody is there any more"
+        assert site.url(Settings(), address) == f"http://{address}"
+    # Nobody is there any more: it is as the deployment was set to.
+    assert site.url(Settings(), address) == f"https://{address}"
+    assert site.url(Settings(acme="off"), address) == f"http://{address}"
+    several = Settings(droplets="3")
+    assert site.url(several, address) == f"http://{address}"
+    assert site.url(several.but(domain="digits.example.org"), address) == f"https://{address}"
 
 
 def test_a_certificate_that_a_browser_takes(

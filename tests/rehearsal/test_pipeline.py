@@ -84,13 +84,14 @@ def test_a_repository_that_is_not_set_up_stays_green_and_says_what_to_do(github:
 def test_make_pipeline_sets_what_the_workflows_need(
     deployment: Deployment, github: GitHub, tmp_path: Path
 ) -> None:
-    said = run("make", "pipeline", "TARGET=rehearsal", PATH=path_with(tmp_path, "exit 1"))
+    its = {"GH_REPO": gh.NAME, "CONFIRM": gh.NAME}
+    said = run("make", "pipeline", "TARGET=rehearsal", PATH=path_with(tmp_path, "exit 1"), **its)
     assert said.returncode == 0
-    assert "gh secret set DEPLOY_KEY --env production <" in said.stdout
+    assert f"gh secret set DEPLOY_KEY --repo {gh.NAME} --env production <" in said.stdout
     # This gh keeps what it is told, as GitHub would.
     kept = tmp_path / "github.json"
     known = path_with(tmp_path, gh.script(kept, Repository()))
-    again = run("make", "pipeline", "TARGET=rehearsal", PATH=known)
+    again = run("make", "pipeline", "TARGET=rehearsal", PATH=known, **its)
     assert again.returncode == 0
     repository = Repository.read(kept)
     secrets = repository.environment or {}

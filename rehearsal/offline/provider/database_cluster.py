@@ -57,8 +57,13 @@ class DatabaseCluster(SdkResource):
         names = ("private_network_uuid", "project_id")
         values |= {key: planned[key] for key in names if is_set(planned[key])}
         planned["id"] = self.client.post("databases", values)["database"]["id"]
-        self._wait(planned["id"])
-        return self.do_read(planned)
+        try:
+            self._wait(planned["id"])
+            return self.do_read(planned)
+        except ApiError:
+            # As the real one: what is not found at once is forgotten, and costs on.
+            planned["id"] = None
+            raise
 
     def do_read(self, state: State) -> State:
         found = self.client.get(f"databases/{state['id']}")["database"]
