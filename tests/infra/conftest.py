@@ -241,23 +241,22 @@ def running_provider(terraform: dict[str, str], **own: str) -> Iterator[dict[str
     if "TF_CLI_CONFIG_FILE" not in terraform:
         yield {}
         return
-    with TemporaryDirectory() as cache:
-        process = subprocess.Popen(
-            [environment("stand-in"), "-m", "rehearsal.offline.provider", cache, "--dev"],
+    with TemporaryDirectory() as cache, Path(cache, "log").open("w") as log:
+        command = [environment("stand-in"), "-m", "rehearsal.offline.provider", cache, "--dev"]
+        with subprocess.Popen(
+            command,
             cwd=ROOT,
             env={**terraform, **own},
             stdout=subprocess.PIPE,
-            stderr=Path(cache, "log").open("w"),
+            stderr=log,
             text=True,
-        )
-        assert process.stdout is not None
-        printed = next(line for line in process.stdout if REATTACH in line)
-        reattach = printed.partition("'")[2].rstrip().rstrip("'")
-        STARTED_WITH[reattach] = own
-        yield {REATTACH: reattach}
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+        ) as process:
+            assert process.stdout is not None
+            printed = next(line for line in process.stdout if REATTACH in line)
+            reattach = printed.partition("'")[2].rstrip().rstrip("'")
+            STARTED_WITH[reattach] = own
+            yield {REATTACH: reattach}
+            process.terminate()
 
 
 @pytest.fixture(scope="session")
