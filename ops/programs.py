@@ -35,6 +35,7 @@ def output_of(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
             timeout=seconds,
             env=env,
@@ -48,5 +49,6 @@ def who_releases(given: str) -> str:
     """The name that goes into the list of releases: the given one, else git's or this user's."""
     if given:
         return given
-    name = output_of("git", "config", "user.name") or output_of("id", "--user", "--name")
-    return f"{name}@{output_of('hostname')}"
+    name = output_of("git", "config", "user.name") or output_of("id", "--user", "--name") or ""
+    # The list has tabs between its fields, and a line for each release.
+    return f"{' '.join(name.split())}@{output_of('hostname')}"
