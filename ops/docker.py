@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 import re
 import subprocess
 import sys
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops import say
+from ops.distribution import how_to_get, is_windows_linux
 from ops.errors import Failed
 from ops.programs import need, output_of
 from ops.settings import ROOT, Settings
@@ -21,14 +25,59 @@ COMPOSE = ("docker", "compose", "--project-directory", str(ROOT))
 
 def need_engine() -> str:
     """The version of the engine. Raises Failed if there is none that answers."""
-    need("docker")
+    if is_from_snap(need("docker")):
+        raise Failed(
+            "Docker is installed from snap, and that one sees neither /tmp nor hidden folders, "
+            "which a build needs.",
+            "Take the other one; what snap's Docker keeps is lost: sudo snap remove docker, then "
+            f"{how_to_get('docker', 'buildx', 'compose')}",
+        )
     if version := output_of("docker", "version", "--format", "{{.Server.Version}}"):
         return version
-    raise Failed(
-        "Docker is installed, but its engine does not answer.",
-        "Start it (sudo systemctl start docker), or let yourself use it: "
-        "sudo usermod -aG docker $USER, then log in again.",
-    )
+    raise _why_no_engine()
+
+
+def is_from_snap(program: str) -> bool:
+    """Whether snap installed the program at this path."""
+    return program.startswith("/snap/") or Path(program).resolve().name == "snap"
+
+
+def _why_no_engine() -> Failed:
+    """Why the engine does not answer, from its socket and this user's groups."""
+    asked = output_of("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+    host = asked or "unix:///var/run/docker.sock"
+    if not host.startswith("unix://"):
+        return Failed(
+            f"Docker is told to use the engine at {host}, which does not answer.",
+            "See that it runs. For the engine of this machine: unset DOCKER_HOST; "
+            "docker context use default",
+        )
+    socket = Path(host.removeprefix("unix://"))
+    if socket.exists() and not os.access(socket, os.W_OK):
+        group = grp.getgrgid(socket.stat().st_gid).gr_name
+        user = pwd.getpwuid(os.getuid()).pw_name
+        if user in grp.getgrnam(group).gr_mem:
+            return Failed(
+                f"You are in the group {group}, which may use Docker, but not since you logged in.",
+                f"Log out and in again; for this terminal alone: newgrp {group}",
+            )
+        return Failed(
+            f"You may not use Docker's engine: its socket is for the group {group}.",
+            f"Let yourself use it: sudo usermod -aG {group} {user}, then log in again.",
+        )
+    return Failed("Docker is installed, but its engine does not answer.", f"Start it: {_start()}")
+
+
+def _start() -> str:
+    """The command that starts the engine on this machine."""
+    if sys.platform == "darwin":
+        return "open -a Docker"
+    if Path("/run/systemd/system").exists():
+        return "sudo systemctl start docker"
+    here = "sudo service docker start"
+    if is_windows_linux():
+        return f"Docker Desktop on Windows, with its WSL integration for this Linux; or {here}"
+    return here
 
 
 def need_compose() -> str:
@@ -36,9 +85,22 @@ def need_compose() -> str:
     if version := output_of("docker", "compose", "version", "--short"):
         return version
     raise Failed(
-        "Docker's compose plugin is missing.",
-        "Get it: sudo apt-get install docker-compose (Debian 13) or docker-compose-v2 (Ubuntu); "
-        "elsewhere https://docs.docker.com/compose/install/linux/",
+        "Docker's compose plugin is missing (a program named docker-compose is not it).",
+        f"Get it: {how_to_get('compose')}",
+    )
+
+
+def need_buildx() -> str:
+    """What builds an image. Raises Failed if that is missing."""
+    if version := output_of("docker", "buildx", "version"):
+        return version.split()[1] if len(version.split()) > 1 else version
+    client = output_of("docker", "version", "--format", "{{.Client.Version}}") or ""
+    major = client.partition(".")[0]
+    if major.isdecimal() and int(major) < 23:
+        return f"in Docker {client} itself"
+    raise Failed(
+        "Docker's buildx plugin is missing, and the image is built with it.",
+        f"Get it: {how_to_get('buildx')}",
     )
 
 

@@ -46,12 +46,12 @@ def _reach_this_machine_directly() -> None:
 
 def _take_a_locale_that_exists() -> None:
     """Ansible ends at once without a UTF-8 locale that this machine has."""
-    if _is_utf_8():
+    if is_utf_8():
         return
     before = os.environ.get("LC_ALL")
     for name in _UTF_8:
         os.environ["LC_ALL"] = name
-        if _is_utf_8():
+        if is_utf_8():
             return
     # None: Ansible says what is missing.
     os.environ.pop("LC_ALL")
@@ -59,7 +59,7 @@ def _take_a_locale_that_exists() -> None:
         os.environ["LC_ALL"] = before
 
 
-def _is_utf_8() -> bool:
+def is_utf_8() -> bool:
     """Whether the environment's locale exists, all of its parts, and is UTF-8."""
     own = locale.setlocale(locale.LC_ALL)
     try:
