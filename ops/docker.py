@@ -54,18 +54,31 @@ def _why_no_engine() -> Failed:
         )
     socket = Path(host.removeprefix("unix://"))
     if socket.exists() and not os.access(socket, os.W_OK):
-        group = grp.getgrgid(socket.stat().st_gid).gr_name
-        user = pwd.getpwuid(os.getuid()).pw_name
-        if user in grp.getgrnam(group).gr_mem:
-            return Failed(
-                f"You are in the group {group}, which may use Docker, but not since you logged in.",
-                f"Log out and in again; for this terminal alone: newgrp {group}",
-            )
-        return Failed(
-            f"You may not use Docker's engine: its socket is for the group {group}.",
-            f"Let yourself use it: sudo usermod -aG {group} {user}, then log in again.",
-        )
+        return _why_not_let_in(socket)
     return Failed("Docker is installed, but its engine does not answer.", f"Start it: {_start()}")
+
+
+def _why_not_let_in(socket: Path) -> Failed:
+    """Why this user may not write to the engine's socket."""
+    group, user = grp.getgrgid(socket.stat().st_gid), user_name()
+    if user in group.gr_mem:
+        return Failed(
+            f"You are in the group {group.gr_name}, which may use Docker, but were not when you "
+            "logged in.",
+            f"Log out and in again; for this terminal alone: newgrp {group.gr_name}",
+        )
+    name, first, last = group.gr_name, "", ""
+    if group.gr_gid == 0:  # the engine found no group docker when it started
+        name, first, last = "docker", "sudo groupadd docker; ", "; sudo systemctl restart docker"
+    return Failed(
+        f"You may not use Docker's engine: its socket is for the group {group.gr_name}.",
+        f"Let yourself use it: {first}sudo usermod -aG {name} {user}{last}. Then log in again.",
+    )
+
+
+def user_name() -> str:
+    """Who runs this."""
+    return pwd.getpwuid(os.getuid()).pw_name
 
 
 def _start() -> str:

@@ -7,6 +7,7 @@ import subprocess
 
 from ops.errors import Failed, SaidAlready
 from ops.programs import output_of
+from ops.settings import Settings
 
 ENVIRONMENT = "production"  # the jobs that deploy run in it
 _PLACE = f"repos/{{owner}}/{{repo}}/environments/{ENVIRONMENT}"
@@ -17,6 +18,22 @@ _CUSTOM = "deployment_branch_policy[custom_branch_policies]=true"
 LIMIT_TO_MAIN = f"""gh api --silent --method PUT {_PLACE} \\
     -F '{_NO_PROTECTED}' -F '{_CUSTOM}'
   gh api --silent --method POST {_POLICIES} -f name=main"""
+
+
+def why_no_secret(settings: Settings, name: str) -> tuple[str, str]:
+    """Why a run of the pipeline lacks this value, and what to do."""
+    if settings.github_actor == "dependabot[bot]":
+        return (
+            f"This run has no {name}: GitHub gives the repository's secrets to no run that "
+            "Dependabot starts. Nothing was changed.",
+            "Start one yourself: on GitHub, Actions, then Deploy, then Run workflow.",
+        )
+    return (
+        f"This run has no {name}: the repository or its environment {ENVIRONMENT} does not have "
+        "it, and a fork gets none of the secrets of the repository that it comes from.",
+        "Set all that the pipeline needs, on the laptop that deployed: "
+        f"{settings.verb('pipeline')}",
+    )
 
 
 def why_not_asked() -> str | None:

@@ -225,6 +225,8 @@ class Settings:
     droplet_host_key: str = _setting(
         "DROPLET_HOST_KEY", "in the pipeline: the droplet's host key", kind="lines"
     )
+    on_github: str = _setting("GITHUB_ACTIONS", "in the pipeline: true, set by GitHub")
+    github_actor: str = _setting("GITHUB_ACTOR", "in the pipeline: who started the run")
     summary: str = _setting(
         "GITHUB_STEP_SUMMARY", "in the pipeline: GitHub's file for a summary", kind="path"
     )

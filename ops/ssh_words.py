@@ -7,7 +7,6 @@ from pathlib import Path
 from ops.errors import Failed
 from ops.settings import Settings
 
-
 # How ssh's lines begin that say how it works and how much it has sent.
 _DEBUG_WORDS = ("debug1:", "OpenSSH_", "Authenticated to", "Transferred:", "Bytes per second:")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import digitalocean
 import pytest
@@ -16,6 +18,7 @@ from ops.doctor import account
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
 from ops.settings import Settings
+from ops.terraform import refused_variables
 from tests import gh
 from tests.gh import Repository
 from tests.infra import conformance
@@ -72,7 +75,9 @@ def test_ready_to_deploy(project: Project, api: Api) -> None:
     found = examine(project, "--before-deploy")
     assert set(found) == {
         "terraform",
+        "settings",
         "ssh",
+        "ansible",
         "ssh key",
         "token",
         "scopes",
@@ -90,8 +95,61 @@ def test_ready_to_deploy(project: Project, api: Api) -> None:
     assert conformance.check(api.journal) == []
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "right"),
+    [
+        ("TF_VAR_name", "my digits", 'such as "digits" or "digits-staging"'),
+        ("TF_VAR_domain", "https://digits.example.org", "without http://"),
+        ("TF_VAR_allowed_ssh_addresses", "203.0.113.7,home", "203.0.113.7,198.51.100.7"),
+        ("TF_VAR_allowed_ssh_addresses", "203.0.113.256", '["203.0.113.7/32", "2001:db8::/64"]'),
+        ("TF_VAR_droplets", "many", "a number is required"),
+        ("TF_VAR_image", "ubuntu-24-04-x64", "written for Debian"),
+    ],
+)
+def test_a_variable_that_terraform_refuses(
+    project: Project, setting: str, value: str, right: str
+) -> None:
+    """What the doctor is content with, deploy takes: both ask Terraform itself."""
+    refused = machine_settings(project, **{setting: value})
+    assert refused.keys() == {setting.removeprefix("TF_VAR_")}
+    assert right in next(iter(refused.values()))
+
+
+def machine_settings(project: Project, **given: str) -> dict[str, str]:
+    """The variables that Terraform refuses, as the doctor asks for them."""
+    environment = project.settings | {"TERRAFORM_DIR": str(project.folder / "infra/terraform")}
+    with mock.patch.dict(os.environ, environment | given, clear=True):
+        return refused_variables(Settings.read())
+
+
+def test_variables_that_terraform_takes(project: Project) -> None:
+    good = {
+        "TF_VAR_domain": "DIGITS.example.org",
+        "TF_VAR_allowed_ssh_addresses": "203.0.113.7",
+        "TF_VAR_region": "fra1\r",
+        "TF_WORKSPACE": "another",
+    }
+    assert machine_settings(project, **good) == {}
+    # A file of variables counts, too, and what is no variable's fault is Terraform's to print.
+    (project.folder / "infra/terraform/terraform.tfvars").write_text('name = "my digits"\n')
+    assert machine_settings(project).keys() == {"name"}
+    project.command("terraform", "echo '{'; exit 1")
+    assert machine_settings(project) == {}
+
+
+def test_what_terraform_or_ansible_would_refuse_costs_nothing(project: Project, api: Api) -> None:
+    done = project.verb(
+        "deploy", TF_VAR_name="my digits", TF_VAR_domain="a b", ANSIBLE_CALLBACK_RESULT_FORMAT="x"
+    )
+    found = findings(done.stdout)
+    assert found["settings"][0] == found["ansible"][0] == "FAIL"
+    assert "Terraform refuses TF_VAR_domain, TF_VAR_name" in found["settings"][1]
+    assert "Terraform: the droplet" not in done.stdout
+    assert {entry["method"] for entry in conformance.journal(api.journal)} == {"GET"}
+
+
 def test_no_token(project: Project, api: Api) -> None:
-    done = project.verb("deploy", DIGITALOCEAN_TOKEN=None)
+    done = project.verb("deploy", DIGITALOCEAN_TOKEN=None, GITHUB_ACTIONS=None)
     assert done.returncode == 1
     assert "DIGITALOCEAN_TOKEN is not set" in done.stdout
     assert "cloud.digitalocean.com/account/api/tokens" in done.stdout
@@ -255,8 +313,8 @@ def test_key_pair(project: Project) -> None:
 def test_docker_and_terraform(project: Project) -> None:
     project.command("docker", "exit 1")
     found = examine(project, "--before-deploy", IMAGE=None)
-    assert "sudo systemctl start docker" in found["docker"][1]
-    assert found["compose"][0] == "FAIL"
+    assert re.search("Start it: sudo (systemctl|service) ", found["docker"][1])
+    assert found["buildx"][0] == found["compose"][0] == "FAIL"
     assert "docker" not in examine(project, "--before-deploy")
     project.command("terraform", 'echo \'{"terraform_version": "1.5.7"}\'')
     status, text = examine(project, "--before-deploy")["terraform"]
