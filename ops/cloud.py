@@ -182,7 +182,8 @@ class Cloud:
         if token := self._settings.token:
             return digitalocean.Manager(token=token)
         if self._settings.on_github == "true":
-            raise CloudError(*github.why_no_secret(self._settings, "DIGITALOCEAN_TOKEN"))
+            why = github.no_secret(self._settings, "DIGITALOCEAN_TOKEN")
+            raise CloudError(why.what, *why.then)
         raise CloudError(
             "DIGITALOCEAN_TOKEN is not set, so DigitalOcean cannot be asked for a server.",
             TOKEN_HELP,

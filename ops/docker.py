@@ -117,6 +117,15 @@ def need_buildx() -> str:
     )
 
 
+def need_recipe(settings: Settings) -> None:
+    """The files that a build is told to use are there. Raises Failed."""
+    recipe = ROOT / settings.app_folder / "Dockerfile"
+    if not settings.image and not recipe.is_file():
+        raise Failed(f"APP_FOLDER={settings.app_folder} holds no Dockerfile.", "unset APP_FOLDER")
+    if settings.pip_conf and not Path(settings.pip_conf).is_file():
+        raise Failed(f"PIP_CONF={settings.pip_conf} is no file.", "Correct it, or: unset PIP_CONF")
+
+
 def has_image(name: str) -> bool:
     """Whether this machine has an image of that name."""
     return output_of("docker", "image", "inspect", name) is not None

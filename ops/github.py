@@ -20,15 +20,15 @@ LIMIT_TO_MAIN = f"""gh api --silent --method PUT {_PLACE} \\
   gh api --silent --method POST {_POLICIES} -f name=main"""
 
 
-def why_no_secret(settings: Settings, name: str) -> tuple[str, str]:
+def no_secret(settings: Settings, name: str) -> Failed:
     """Why a run of the pipeline lacks this value, and what to do."""
     if settings.github_actor == "dependabot[bot]":
-        return (
+        return Failed(
             f"This run has no {name}: GitHub gives the repository's secrets to no run that "
             "Dependabot starts. Nothing was changed.",
             "Start one yourself: on GitHub, Actions, then Deploy, then Run workflow.",
         )
-    return (
+    return Failed(
         f"This run has no {name}: the repository or its environment {ENVIRONMENT} does not have "
         "it, and a fork gets none of the secrets of the repository that it comes from.",
         "Set all that the pipeline needs, on the laptop that deployed: "

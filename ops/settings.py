@@ -26,8 +26,8 @@ def _setting(
 ) -> str:
     """A field that is read from the environment variable `name`.
 
-    kind: what it is cleaned as: "path", "token", "domain", "networks", several "lines", or
-    "options" of a program, which stay as they are; else one line of text.
+    kind: what it is cleaned as: "path", "token", "domain", "networks", "number", several "lines",
+    or "options" of a program, which stay as they are; else one line of text.
     """
     about = {"name": name, "means": means, "secret": secret, "kind": kind}
     return dataclasses.field(default=default, metadata=about)
@@ -177,16 +177,18 @@ class Settings:
         "PIP_CONF", "a pip.conf for the build, where pip needs one to reach packages", kind="path"
     )
     registry_port: str = _setting(
-        "REGISTRY_PORT", "the droplet's port that it pulls the image through", "5050"
+        "REGISTRY_PORT", "the droplet's port that it pulls the image through", "5050", kind="number"
     )
     registry_user: str = _setting("REGISTRY_USER", "who may pull an IMAGE that is not public")
     registry_password: str = _setting(
         "REGISTRY_PASSWORD", "their password; the droplet keeps neither", secret=True
     )
     healthy_within: str = _setting(
-        "HEALTHY_WITHIN", "seconds that a new version has to get healthy in", "120"
+        "HEALTHY_WITHIN", "seconds that a new version has to get healthy in", "120", kind="number"
     )
-    wait: str = _setting("WAIT", "seconds to wait for another release that is under way", "0")
+    wait: str = _setting(
+        "WAIT", "seconds to wait for another release that is under way", "0", kind="number"
+    )
     pushed_at: str = _setting(
         "PUSHED_AT", "seconds since 1970: no release if somebody has gone back since then"
     )
@@ -339,6 +341,8 @@ def _cleaned(about: Mapping[str, Any], given: str) -> str:
             f"{name}={value} begins with a dash, so a program would take it for an option.",
             f"Give a value without the dash: {name}=...",
         )
+    if kind == "number" and value and not (value.isascii() and value.isdecimal()):
+        raise Failed(f"{name}={value} is no whole number.", f"Give one: {name}=120")
     if kind == "path" and value.startswith("~"):
         return _expanded(name, value)
     if kind == "domain":

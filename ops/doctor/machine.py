@@ -75,7 +75,7 @@ def can_run_ansible(patient: Patient) -> str:
 
 
 def settings(patient: Patient) -> str:
-    """Terraform takes every variable that is set."""
+    """What is set will do, for Terraform, for Ansible and for the build."""
     if not shutil.which("terraform"):
         raise Skipped("needs terraform")
     if refused := refused_variables(patient.settings):
@@ -83,7 +83,9 @@ def settings(patient: Patient) -> str:
             f"Terraform refuses {', '.join(f'TF_VAR_{name}' for name in refused)}.",
             *(f"TF_VAR_{name}: {why}" for name, why in refused.items()),
         )
-    return "Terraform takes every TF_VAR_... that is set"
+    ansible.site(patient.settings)
+    docker.need_recipe(patient.settings)
+    return "every one that is set will do"
 
 
 def ssh_key(patient: Patient) -> str:

@@ -63,7 +63,7 @@ def _way_in(settings: Settings) -> Iterator[Settings]:
     }
     for name, value in given.items():
         if not value:
-            raise Failed(*github.why_no_secret(settings, name))
+            raise github.no_secret(settings, name)
     with tempfile.TemporaryDirectory(dir=os.environ.get("RUNNER_TEMP")) as folder:
         key = _file(Path(folder) / "key", settings.deploy_key)
         pins = _file(Path(folder) / "known_hosts", settings.droplet_host_key)

@@ -14,7 +14,7 @@ import digitalocean
 import pytest
 
 from ops.cloud import Cloud, CloudError, Droplet, Size
-from ops.doctor import account
+from ops.doctor import account, machine
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
 from ops.settings import Settings
@@ -113,6 +113,26 @@ def test_a_variable_that_terraform_refuses(
     refused = machine_settings(project, **{setting: value})
     assert refused.keys() == {setting.removeprefix("TF_VAR_")}
     assert right in next(iter(refused.values()))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("ACME", "maybe", "ACME=maybe is neither on nor off."),
+        ("ACME_ROOT", "none.pem", "root certificate cannot be read"),
+        ("APP_FOLDER", "infra", "APP_FOLDER=infra holds no Dockerfile."),
+        ("PIP_CONF", "~/none.conf", "/none.conf is no file."),
+    ],
+)
+def test_what_would_fail_only_after_the_droplet_is_made(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(setting, value)
+    monkeypatch.delenv("IMAGE", raising=False)
+    with pytest.raises(Failed) as caught:
+        machine.settings(Patient(Settings.read()))
+    assert told in caught.value.what
+    assert caught.value.then
 
 
 def machine_settings(project: Project, **given: str) -> dict[str, str]:

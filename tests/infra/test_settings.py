@@ -63,6 +63,8 @@ def test_a_token_from_a_file_of_windows(
         ("RELEASE", "--help", "RELEASE=--help begins with a dash"),
         ("IMAGE", "-v", "IMAGE=-v begins with a dash"),
         ("TF_VAR_name", "-digits", "TF_VAR_name=-digits begins with a dash"),
+        ("HEALTHY_WITHIN", "soon", "HEALTHY_WITHIN=soon is no whole number"),
+        ("WAIT", "\u0665", "WAIT=\u0665 is no whole number"),
         ("COPIES_PASSWORD_FILE", "~nobody-here/x", "begins with ~nobody-here, and this machine"),
     ],
 )

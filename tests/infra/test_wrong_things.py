@@ -127,7 +127,7 @@ def test_the_pipeline_without_a_secret(whole: Project) -> None:
 
 
 def test_a_run_on_github_that_gets_no_secrets(whole: Project) -> None:
-    """As the job that asks for the droplet has it: it is told why, and nothing to set in a shell."""
+    """As in the job that asks for the droplet: its log says why, and names no shell's command."""
     on_github = {"GITHUB_ACTIONS": "true", "DIGITALOCEAN_TOKEN": ""}
     told = said(whole, "url", **on_github, GITHUB_ACTOR="dependabot[bot]")
     assert "GitHub gives the repository's secrets to no run that Dependabot starts" in told

@@ -159,7 +159,7 @@ def test_another_clone_has_no_room_for_its_own(
 
 def test_deploy_without_a_token_says_what_to_do(deployment: Deployment) -> None:
     del deployment  # only so that its environment is made
-    done = run("make", "deploy")
+    done = run("make", "deploy", GITHUB_ACTIONS="")
     assert done.returncode != 0
     assert "DIGITALOCEAN_TOKEN is not set" in done.stdout
     assert "cloud.digitalocean.com/account/api/tokens" in done.stdout
