@@ -283,7 +283,7 @@ def test_the_cause_of_a_failed_check_is_the_command_s_own(
 
 def test_a_connection_that_ends_without_a_word() -> None:
     said = (
-        'OpenSSH_10.0p2 Debian-7\nAuthenticated to 203.0.113.7 ([203.0.113.7]:22) using "publickey".'
+        'OpenSSH_10.0p2 Debian-7\nAuthenticated to 203.0.113.7 using "publickey".'
         "\nTransferred: sent 2888, received 2884 bytes, in 0.1 seconds"
         "\nBytes per second: sent 32098.1, received 32054.2\n"
     )
