@@ -124,8 +124,8 @@ def _explain(error: Exception) -> CloudError:
         )
     if isinstance(error, requests.exceptions.SSLError):
         return CloudError(
-            "What answers in place of the DigitalOcean API shows a certificate that this machine does "
-            f"not trust ({_deepest(error)}).",
+            "What answers in place of the DigitalOcean API shows a certificate that this machine "
+            f"does not trust ({_deepest(error)}).",
             f"Behind a company's proxy: {HOW_TO_TRUST}. Anywhere else: use another network.",
         )
     if isinstance(error, requests.exceptions.ProxyError):
