@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -157,15 +158,23 @@ def test_variables_that_terraform_takes(project: Project) -> None:
     assert machine_settings(project) == {}
 
 
-def test_what_terraform_or_ansible_would_refuse_costs_nothing(project: Project, api: Api) -> None:
-    done = project.verb(
-        "deploy", TF_VAR_name="my digits", TF_VAR_domain="a b", ANSIBLE_CALLBACK_RESULT_FORMAT="x"
-    )
-    found = findings(done.stdout)
-    assert found["settings"][0] == found["ansible"][0] == "FAIL"
-    assert "Terraform refuses TF_VAR_domain, TF_VAR_name" in found["settings"][1]
+def test_what_terraform_would_refuse_costs_nothing(project: Project, api: Api) -> None:
+    done = project.verb("deploy", TF_VAR_name="my digits", TF_VAR_domain="a b")
+    status, text = findings(done.stdout)["settings"]
+    assert status == "FAIL"
+    assert "TF_VAR_domain: Give a name such as" in text
+    assert "TF_VAR_name: Give a name of 2 to 63" in text
     assert "Terraform: the droplet" not in done.stdout
     assert {entry["method"] for entry in conformance.journal(api.journal)} == {"GET"}
+
+
+def test_an_ansible_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    program = tmp_path / "ansible-playbook"
+    program.write_text("#!/bin/sh\necho 'ERROR: it lacks something' >&2\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(Failed, match="Ansible does not start here: ERROR: it lacks something"):
+        machine.can_run_ansible(Patient(Settings()))
 
 
 def test_no_token(project: Project, api: Api) -> None:
