@@ -86,7 +86,7 @@ def _here() -> tuple[str, Mapping[str, str]]:
         command, packages = _PACKAGES[name]
         if name == "debian" and says.get("VERSION_ID", "") in ("11", "12"):
             packages = _DEBIAN_12
-        return command, packages | _DOCKERS_OWN if _is_dockers_own() else packages
+        return command, {**packages, **(_DOCKERS_OWN if _is_dockers_own() else {})}
     return "", {}
 
 
