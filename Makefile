@@ -17,6 +17,9 @@ with-stand-ins := scripts/in rehearsal -m rehearsal.offline with
 # How a verb has to be typed, for messages that name the next one.
 export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
+# With a CDPATH, cd in a script goes elsewhere and prints where.
+unexport CDPATH
+
 .DEFAULT_GOAL := help
 .PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore patch \
   upgrade-database destroy adopt drift settings train evaluate bench pictures lock test test-rehearsal lint

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops import deployment, moving, processes, say
+from ops import deployment, inherited, moving, processes, say
 from ops.cloud import Droplet
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
@@ -54,6 +54,28 @@ def patch(settings: Settings, notice: int) -> bool:
     told = ["--extra-vars", json.dumps({"patch_notice": notice})]
     command: list[str | Path] = ["ansible-playbook", *told, FOLDER / "patch.yml"]
     return subprocess.run(command, env=environment(settings), check=False).returncode == 0
+
+
+def version(settings: Settings) -> str:
+    """Its version. Raises Failed if it does not start."""
+    done = subprocess.run(
+        ["ansible-playbook", "--version"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env=environment(settings),
+    )
+    if done.returncode == 0:
+        return done.stdout.partition("[")[2].partition("]")[0]
+    printed = done.stderr.strip().splitlines() or ["it prints nothing"]
+    raise Failed(
+        f"Ansible does not start here: {printed[-1]}",
+        "Make its Python environment again: rm -r .venv/ops"
+        if inherited.is_utf_8()
+        else "Make a UTF-8 locale: sudo localedef -i en_US -f UTF-8 en_US.UTF-8",
+    )
 
 
 def environment(settings: Settings) -> dict[str, str]:

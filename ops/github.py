@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ops.errors import Failed, SaidAlready
 from ops.programs import output_of
+from ops.settings import Settings
 
 ENVIRONMENT = "production"  # the jobs that deploy run in it
 HOST = "github.com"
@@ -21,6 +22,22 @@ _CUSTOM = "deployment_branch_policy[custom_branch_policies]=true"
 _NAME = re.compile(r"(?:([\w.-]+)/)?([\w.-]+)/([\w.-]+)")
 # As git writes an address without a scheme: git@github.com:owner/name.git
 _SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)")
+
+
+def no_secret(settings: Settings, name: str) -> Failed:
+    """Why a run of the pipeline lacks this value, and what to do."""
+    if settings.github_actor == "dependabot[bot]":
+        return Failed(
+            f"This run has no {name}: GitHub gives the repository's secrets to no run that "
+            "Dependabot starts. Nothing was changed.",
+            "Start one yourself: on GitHub, Actions, then Deploy, then Run workflow.",
+        )
+    return Failed(
+        f"This run has no {name}: the repository or its environment {ENVIRONMENT} does not have "
+        "it, and a fork gets none of the secrets of the repository that it comes from.",
+        "Set all that the pipeline needs, on the laptop that deployed: "
+        f"{settings.verb('pipeline')}",
+    )
 
 
 def why_not_asked() -> str | None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import certifi
+import truststore
 
 from ops import prices
 from ops.errors import Failed
@@ -44,8 +45,8 @@ class Certificate:
 
 def trust(settings: Settings) -> ssl.SSLContext:
     """What a certificate is judged by. Raises Failed if ACME_ROOT is no certificate."""
-    context = ssl.create_default_context()
-    # Some Pythons, such as python.org's for macOS, know no authority of themselves.
+    context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Some systems, such as a small container, know no authority of themselves.
     context.load_verify_locations(certifi.where())
     if settings.acme_root:
         try:

@@ -10,6 +10,9 @@ from ops.errors import Failed
 from ops.programs import output_of
 from ops.settings import Settings
 
+# How ssh's lines begin that say how it works and how much it has sent.
+_DEBUG_WORDS = ("debug1:", "OpenSSH_", "Authenticated to", "Transferred:", "Bytes per second:")
+
 
 class Unreachable(Failed):
     """The droplet does not let us in. `passing`: it may be over in a moment."""
@@ -87,11 +90,15 @@ def _fingerprint(key: Path) -> str:
     return words[1] if len(words) > 1 else "unknown"
 
 
+def without_debug_words(said: str) -> list[str]:
+    """The lines that an ssh of few words would print, and the server's own; none is empty."""
+    words = [line.strip() for line in said.splitlines() if line.strip()]
+    return [w for w in words if not w.startswith(_DEBUG_WORDS) or "banner line" in w]
+
+
 def explain(settings: Settings, ip: str, said: str) -> Unreachable:
     """Why a connection was not made. `said` is what ssh printed, its debug words included."""
-    # Of the many words, those that an ssh of few words would say, and the server's own.
-    words = [line.strip() for line in said.splitlines() if line.strip()]
-    words = [w for w in words if not w.startswith("debug1:") or "banner line" in w]
+    words = without_debug_words(said)
     lower = "\n".join(words).lower()
     return (
         _about_the_host(settings, ip, lower)

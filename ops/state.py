@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ops.distribution import how_to_get
 from ops.errors import Failed
-from ops.programs import GET
 from ops.settings import Settings
 
 DROPLET = "digitalocean_droplet"
@@ -115,7 +115,7 @@ def _from_backend(settings: Settings) -> str:
     except OSError:
         raise StateError(
             "terraform is not installed, and its state is kept where only it can read it.",
-            f"Get it: {GET['terraform']}",
+            f"Get it: {how_to_get('terraform')}",
         ) from None
     if done.returncode == 0:
         return done.stdout

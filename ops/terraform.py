@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,39 @@ def _read_along(process: subprocess.Popen[str], printed: list[str]) -> None:
         say.raw(line)
         printed.append(line)
     process.wait()
+
+
+def refused_variables(settings: Settings) -> dict[str, str]:
+    """The variables whose values Terraform would refuse, and why; it asks nobody for that.
+
+    The path of the public key is left out: it may be relative to Terraform's folder.
+    """
+    folder = settings.terraform_dir
+    text = "".join(file.read_text() for file in sorted(folder.glob("*.tf")))
+    blocks = re.findall(r'^variable "(?!ssh_public).*?^}\n', text, re.MULTILINE | re.DOTALL)
+    theirs = {k: v for k, v in os.environ.items() if k not in ("TF_WORKSPACE", "TF_DATA_DIR")}
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "variables.tf").write_text("".join(blocks))
+        for file in folder.glob("*.tfvars*"):
+            shutil.copy(file, scratch)
+        done = subprocess.run(
+            ["terraform", f"-chdir={scratch}", "plan", "-json", "-input=false"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=False,
+            env=theirs,
+        )
+    refused: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        with suppress(ValueError, LookupError, TypeError):
+            found = json.loads(line)["diagnostic"]
+            about = f"{found['range']['filename']} {(found.get('snippet') or {}).get('code', '')}"
+            name = re.search(r'value for var\.(\w+)|^variables\.tf variable "(\w+)"', about)
+            if found["severity"] == "error" and name:
+                refused[name[1] or name[2]] = found["detail"].partition("\n\n")[0]
+    return refused
 
 
 def read_plan(text: str) -> dict[str, Any]:

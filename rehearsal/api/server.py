@@ -52,9 +52,6 @@ def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
     app.extensions["cloud"] = cloud
     # python-digitalocean asks for droplets/, Terraform for droplets.
     app.url_map.strict_slashes = False
-    for endpoints in ENDPOINTS:
-        app.register_blueprint(endpoints.routes)
-
     journal = Journal(journal_file)
     app.before_request(journal.begin)
 
@@ -63,6 +60,9 @@ def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise unauthorized()
+
+    for endpoints in ENDPOINTS:
+        app.register_blueprint(endpoints.routes)
 
     _add_error_handlers(app)
 

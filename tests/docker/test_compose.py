@@ -80,11 +80,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory, offline: dict[str, str]) -> 
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     name = f"digits-test-{uuid4().hex[:8]}"
-    settings = {"COMPOSE_PROJECT_NAME": name, "APP_PORT": str(port), "APP_IMAGE": f"{name}:dev"}
-    settings |= offline
+    settings = {"APP_PORT": str(port), "APP_IMAGE": f"{name}:dev"} | offline
     made = Stack(clone(tmp_path_factory.mktemp("stack")), settings)
+    (made.folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={name}\n")
     try:
-        said = made.run("make", "up")
+        # Whoever works at another project, too, may have its settings exported.
+        said = made.run("env", "COMPOSE_FILE=/shop.yml", "COMPOSE_PROJECT_NAME=shop", "make", "up")
         assert said.endswith(f"The page is on http://localhost:{port}  (make down stops it)")
         yield made
     finally:
