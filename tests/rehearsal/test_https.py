@@ -435,19 +435,8 @@ def test_a_renewal_and_then_an_authority_that_is_away_until_past_the_end(
 
 
 def test_a_domain(deployment: Deployment) -> None:
-    before = serial(deployment)
-    forget(deployment, all_of_it=False)
-    line = f"{deployment.site_address} {NAME}"
-    named = {"TF_VAR_domain": NAME, "TARGET": "rehearsal"}
-    try:
-        # It does not lead here yet: that is said, and the site stays on what it has.
-        done = run("make", "deploy", **named)
-        assert done.returncode == 0
-        assert f"{NAME} leads to no address" in done.stdout
-        assert serial(deployment) == before
-        assert is_on(deployment, "https")
-        deployment.ssh(f"echo {line} >>/etc/hosts")
-        in_authority(f"echo {line} >>/etc/hosts")
+    """What `make deploy` says of one, test_processes.py sees."""
+    with wants_a_name(deployment):
         assert "A new certificate" in certificate(deployment)
         root = str(STATE / "authority.pem")
         ask = ("curl", "--silent", "--show-error", "--cacert", root, "--include")
@@ -460,12 +449,6 @@ def test_a_domain(deployment: Deployment) -> None:
         by_address = run(*ask, f"{deployment.url}/_stcore/health").stdout
         assert "strict-transport-security" not in by_address
         assert by_address.endswith("ok")
-    finally:
-        away = f"grep -v {NAME} /etc/hosts >/tmp/hosts; cat /tmp/hosts >/etc/hosts"
-        in_authority(away)
-        deployment.ssh(f"{away}; {domain('')}")
-        forget(deployment, all_of_it=False)
-        certificate(deployment)
 
 
 @pytest.mark.long
