@@ -12,9 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserType, sync_playwright
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from tests.needs import LEFT_OUT, need, need_chromium
-
-__all__ = ["need"]
+from tests.needs import LEFT_OUT, need_chromium
 
 # Programs that tests start should keep their compiled modules, or each start
 # compiles some thousand files anew.

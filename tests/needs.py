@@ -18,6 +18,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+FETCH_MNIST = "scripts/in training -m training.mnist"
+# Where torchvision gets it.
+MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
+
 #: What the running test left out: conftest.py reports it, and clears the list after each test.
 LEFT_OUT: list[str] = []
 
@@ -53,11 +57,11 @@ def need_program(name: str, package: str = "") -> None:
 
 def need_docker() -> None:
     """Need a Docker engine that answers."""
-    need(_docker_error() is None, "a Docker engine", _docker_fix())
+    need(docker_error() is None, "a Docker engine", _docker_fix())
 
 
 @cache
-def _docker_error() -> str | None:
+def docker_error() -> str | None:
     """Why no engine answers; None if one does."""
     if not shutil.which("docker"):
         return "no client"
@@ -66,7 +70,7 @@ def _docker_error() -> str | None:
 
 
 def _docker_fix() -> str:
-    if "permission denied" in (_docker_error() or ""):
+    if "permission denied" in (docker_error() or ""):
         return 'sudo usermod --append --groups docker "$USER", then log in again'
     if Path("/usr/bin/dockerd").exists() or Path("/usr/sbin/dockerd").exists():
         return "sudo systemctl start docker"
@@ -89,17 +93,15 @@ def need_chromium() -> str:
 
 def need_mnist() -> Path:
     """Need MNIST's files, which are fetched once if they can be; the folder that has MNIST/raw."""
-    folder = Path(os.environ.get("MNIST_ROOT") or ROOT / "data")
-    fetch = "scripts/in training -m training.mnist"
-    there = (folder / "MNIST/raw").is_dir()
-    if not there and not os.environ.get("MNIST_ROOT") and _answers(MNIST):
-        there = fetched(folder / "MNIST/raw/t10k-labels-idx1-ubyte", *fetch.split())
-    need(there, "MNIST", f"{fetch}  (or set MNIST_ROOT)")
+    given = os.environ.get("MNIST_ROOT")
+    folder = Path(given or ROOT / "data")
+    last = folder / "MNIST/raw/t10k-labels-idx1-ubyte"  # of the files that are fetched
+    there = last.exists() or last.with_name(f"{last.name}.gz").exists()
+    # torchvision fetches them. Its environment takes minutes, and is only made where that helps.
+    if not there and not given and _answers(f"{MNIST}/{last.name}.gz"):
+        there = fetched(last, *FETCH_MNIST.split())
+    need(there, "MNIST", f"{FETCH_MNIST}  (or set MNIST_ROOT)")
     return folder
-
-
-# Where torchvision fetches it from. Its environment is only made where that will do.
-MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/t10k-labels-idx1-ubyte.gz"
 
 
 @cache

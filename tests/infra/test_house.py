@@ -97,3 +97,18 @@ def test_the_list_is_printed_whole() -> None:
     for field in Settings.__dataclass_fields__.values():
         assert f" {field.metadata['name']} " in printed
         assert field.metadata["means"] in printed
+
+
+def test_nothing_beside_the_clone_is_known() -> None:
+    """Where data lie elsewhere, settings name them, which .ci/run sets."""
+    beside = re.compile(r"""\.\./shared|["']shared/|\bROOT\.parent\b""")
+    files = [file for file in tracked("*.py", "scripts", "Makefile", ".github") if file.is_file()]
+    found = [named(file) for file in files if beside.search(file.read_text())]
+    assert found == []
+
+
+def test_a_skip_names_its_fix() -> None:
+    """tests/needs.py is the only place that skips."""
+    skips = re.compile(r"pytest\.(skip\(|importorskip|mark\.skip)")
+    found = {named(file) for file in tracked("tests/*.py") if skips.search(file.read_text())}
+    assert found == {"tests/needs.py", "tests/test_needs.py"}
