@@ -67,7 +67,8 @@ def volumes_before() -> set[str]:
 def _deploying(request: pytest.FixtureRequest) -> Iterator[Callable[[], str] | None]:
     """One `make deploy TARGET=rehearsal`, in the background; who waits for it gets what it printed.
 
-    Where a rehearsal stands already, it brings that up to date. It is cleared away at the end.
+    It is cleared away at the end. One that stands (STANDING_REHEARSAL=yes) is taken as it is, and
+    left.
     """
     if not any("deployment" in getattr(item, "fixturenames", ()) for item in request.session.items):
         yield None
@@ -77,7 +78,8 @@ def _deploying(request: pytest.FixtureRequest) -> Iterator[Callable[[], str] | N
     BaseImages().provide_all()
     with ThreadPoolExecutor(1) as background:
         # Dumps of earlier rehearsals are no business of this one.
-        deploy = background.submit(run, "make", "deploy", "TARGET=rehearsal", "RESTORE=none")
+        words = ["url"] if STATE.exists() else ["deploy", "RESTORE=none"]
+        deploy = background.submit(run, "make", "--silent", "TARGET=rehearsal", *words)
 
         def printed() -> str:
             done = deploy.result()
@@ -99,7 +101,7 @@ def deployment(
     """The rehearsed deployment, with an answer in its log."""
     printed = _deploying()
     trust_the_authority(tmp_path_factory.mktemp("authority"))
-    made = Deployment(printed, url_in(printed))
+    made = Deployment(printed, url_in(printed) if "| " in printed else printed.split()[-1])
     record(made)
     return made
 

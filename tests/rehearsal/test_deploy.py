@@ -46,6 +46,8 @@ def test_deploy_shows_what_it_does_and_ends_with_the_url(
     # And ends with all that a person wants to know, and the next verbs as they must be typed.
     box = first_deploy[first_deploy.rindex("The digit recogniser is on") :]
     assert f"URL      {deployment.url} " in box
+    until = r"valid until 20\S+ \S+ UTC, renewed from 20\S+"
+    assert re.search(rf"^\|   HTTPS    {until} on +\|$", box, re.MULTILINE)
     assert re.search(r"Droplet  \d+\.\d+\.\d+\.\d+ ", box)
     assert deployment.ip != deployment.site_address
     assert "Cost     $6 a month" in box
