@@ -77,6 +77,14 @@ def _docker_fix() -> str:
     return "sudo apt-get install docker.io"
 
 
+def need_docker_plugins() -> None:
+    """Need Docker's compose and buildx, which are fetched on Debian 12."""
+    fetch = ("scripts/in", "rehearsal", "-m", "rehearsal.offline", "plugins")
+    done = subprocess.run(fetch, cwd=ROOT, capture_output=True, check=False)
+    packages = "docker-compose docker-buildx (on Ubuntu: docker-compose-v2 docker-buildx)"
+    need(done.returncode == 0, "Docker's compose and buildx", f"sudo apt-get install {packages}")
+
+
 def need_terraform() -> None:
     """Need Terraform."""
     page = "see https://developer.hashicorp.com/terraform/install"

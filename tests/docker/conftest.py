@@ -8,13 +8,14 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from rehearsal.offline import build
-from tests.needs import need_docker
+from tests.needs import need_docker, need_docker_plugins
 
 
 @pytest.fixture(scope="session", autouse=True)
 def engine_answers() -> None:
     """Skip all of these where there is no engine."""
     need_docker()
+    need_docker_plugins()
 
 
 @pytest.fixture

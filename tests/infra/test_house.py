@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ops.settings import Settings
 from ops.verbs import settings as listed
@@ -112,3 +113,19 @@ def test_a_skip_names_its_fix() -> None:
     skips = re.compile(r"pytest\.(skip\(|importorskip|mark\.skip)")
     found = {named(file) for file in tracked("tests/*.py") if skips.search(file.read_text())}
     assert found == {"tests/needs.py", "tests/test_needs.py"}
+
+
+def test_a_release_waits_for_make_test_and_the_image_and_not_for_the_rehearsal() -> None:
+    def workflow(name: str) -> str:
+        return (ROOT / f".github/workflows/{name}.yml").read_text()
+
+    jobs = yaml.safe_load(workflow("deploy"))["jobs"]
+    assert sorted(jobs["release"]["needs"]) == ["image", "test"]
+    assert "needs" not in jobs["image"], "it is built meanwhile"
+    assert "uses: ./.github/workflows/test.yml" in workflow("deploy")
+    assert re.findall(r"\.ci/run (\S+)", workflow("test")) == ["test"]
+    assert re.findall(r"\.ci/run (\S+)", workflow("rehearsal")) == ["test-rehearsal"]
+    # "on" is a truth value for YAML; nothing keeps the rehearsal from a push to main.
+    started_by = yaml.safe_load(workflow("rehearsal"))[True]
+    assert {"pull_request", "push"} <= set(started_by)
+    assert started_by["push"] is None
