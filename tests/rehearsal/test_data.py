@@ -17,7 +17,7 @@ from tests.crowd import visiting
 from tests.rehearsal.deployment import ROOT, Deployment, run
 from tests.rehearsal.load import under_load
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 DUMPS = ROOT / "backups/rehearsal/digits"
 
 

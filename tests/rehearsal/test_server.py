@@ -18,7 +18,7 @@ from tests.pen import drawing
 from tests.rehearsal.deployment import Deployment, run
 from tests.rehearsal.load import under_load
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_the_containers_may_do_no_more_than_they_need(deployment: Deployment) -> None:
