@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.rehearsal.deployment import ROOT, Deployment, run
-from tests.rehearsal.releases import image_that_serves
+from tests.rehearsal.releases import image_that_serves, put
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -68,10 +68,20 @@ def blocks() -> dict[str, str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def _released_twice(deployment: Deployment) -> None:
+    """There is a version to go back to: the app, too."""
+    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    deployment.variant("before")
+    for image in ("digits:before", serves):
+        assert "In service" in put(deployment, image)
+
+
 def test_no_block_is_left_out_that_is_not_there() -> None:
     assert set(blocks()) >= ELSEWHERE
 
 
+@pytest.mark.usefixtures("_released_twice")
 @pytest.mark.parametrize("first", sorted(set(blocks()) - ELSEWHERE))
 def test_a_block_of_commands_works(deployment: Deployment, first: str, tmp_path: Path) -> None:
     text = blocks()[first]
