@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from werkzeug.serving import BaseWSGIServer, make_server
 
+from rehearsal.api.clock import LOG
+from rehearsal.api.cloud import Cloud
+from rehearsal.api.fake_driver import FakeDriver
+from rehearsal.api.fake_engines import FakeEngines
+from rehearsal.api.server import make_app
+from rehearsal.api.store import Store
+from tests.infra import verbs
 from tests.needs import need_terraform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 TERRAFORM = ROOT / "infra/terraform"
@@ -31,49 +40,78 @@ def environment(name: str) -> Path:
     return ROOT / ".venv" / name / "bin/python"
 
 
-@dataclass
-class Api:
-    """A running stand-in for the DigitalOcean API, with no machines behind it."""
+class Server:
+    """An HTTP server of this process, at one address; behind it is the API of one test."""
 
-    folder: Path
-    python: Path
-    url: str = ""
-    process: subprocess.Popen[str] | None = None
-    started: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.app: Callable[..., Any] | None = None
+        self._server: BaseWSGIServer | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """Where it answers, or would."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def _answer(self, environ: Any, start_response: Any) -> Any:
+        assert self.app is not None
+        return self.app(environ, start_response)
 
     def start(self) -> None:
-        """Start it, on a free port, and wait until it is ready."""
-        (self.folder / "token").write_text(TOKEN)
-        self.process = subprocess.Popen(
-            [
-                self.python, "-m", "rehearsal.api", "--driver", "fake",
-                "--state-dir", self.folder, "--token-file", self.folder / "token",
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "log").open("a"),
-            text=True,
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        ready = self.process.stdout.readline()
-        assert "stand-in" in ready, (self.folder / "log").read_text()
-        self.started.append(ready)
-        self.url = ready.split("ready: ")[1].strip()
+        """Listen: on a free port the first time, later on the same one again."""
+        if self._server is not None:
+            return
+        self._server = make_server("127.0.0.1", self._port, self._answer, threaded=True)
+        self._port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def stop(self) -> int:
-        """End it as a service manager would; its exit status."""
-        assert self.process is not None
-        assert self.process.stdout is not None
-        self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(timeout=60)
-        self.process.stdout.close()
-        self.process = None
-        return status
+    def stop(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+@dataclass
+class Api:
+    """The stand-in for the DigitalOcean API, in this process and with no machines behind it."""
+
+    folder: Path
+    server: Server
+    cloud: Cloud | None = None
+
+    def start(self) -> None:
+        """Answer, with the state that is in the folder."""
+        self.cloud = Cloud(Store(self.folder / "state.json"), FakeDriver(0.05), FakeEngines())
+        self.server.app = make_app(self.cloud, TOKEN, self.journal)
+        self.server.start()
+
+    def stop(self) -> None:
+        """Answer no more; what is under way is finished."""
+        self.server.stop()
+        self.end()
+
+    def end(self) -> None:
+        """Finish what is under way."""
+        if self.cloud is not None:
+            self.cloud.close()
+            self.cloud = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self.server.url
 
     @property
     def journal(self) -> Path:
         """Where it writes down what it was asked."""
         return self.folder / "requests.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Where it logs what goes on behind it."""
+        return self.folder / "log"
 
     def call(self, method: str, path: str, body: Any = None, token: str = TOKEN) -> Any:
         """One request; the answer as requests has it."""
@@ -87,19 +125,29 @@ class Api:
 
 
 @pytest.fixture(scope="session")
-def api_python() -> Path:
-    return environment("rehearsal")
+def api_server() -> Iterator[Server]:
+    """The address of every test's API, so that the stand-in provider knows it beforehand."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # one line a request
+    server = Server()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
-def api(tmp_path: Path, api_python: Path) -> Iterator[Api]:
+def api(tmp_path: Path, api_server: Server) -> Iterator[Api]:
     folder = tmp_path / "api"
     folder.mkdir()
-    server = Api(folder, api_python)
-    server.start()
-    yield server
-    if server.process is not None:
-        server.stop()
+    api = Api(folder, api_server)
+    handler = logging.FileHandler(api.log)
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    api.start()
+    yield api
+    api.end()
+    LOG.removeHandler(handler)
+    handler.close()
 
 
 @dataclass
@@ -114,7 +162,7 @@ class Terraform:
         return subprocess.run(
             ["terraform", *arguments],
             cwd=self.folder,
-            env={**self.settings, **settings},
+            env=with_fitting_provider({**self.settings, **settings}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -161,16 +209,57 @@ def prepared(
     return terraform
 
 
+# What the provider takes from its environment, besides the API's address.
+PROVIDER_SETTINGS = {"DIGITALOCEAN_TOKEN": TOKEN, "DIGITALOCEAN_HTTP_RETRY_MAX": "0"}
+REATTACH = "TF_REATTACH_PROVIDERS"
+
+
+def with_fitting_provider(settings: dict[str, str]) -> dict[str, str]:
+    """The settings, without the running stand-in where they ask for another environment of it."""
+    fits = all(
+        settings.get(name) == value for name, value in PROVIDER_SETTINGS.items()
+    ) and not any(name.startswith("SPACES_") for name in settings)
+    return settings if fits else {k: v for k, v in settings.items() if k != REATTACH}
+
+
+@pytest.fixture(scope="session")
+def provider(
+    terraform_settings: dict[str, str], api_server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The stand-in provider, started once: Terraform starts the real one several times a command.
+
+    Nothing, where the real one is used.
+    """
+    if "TF_CLI_CONFIG_FILE" not in terraform_settings:
+        yield {}
+        return
+    cache = tmp_path_factory.mktemp("stand-in")
+    process = subprocess.Popen(
+        [environment("stand-in"), "-m", "rehearsal.offline.provider", cache, "--dev"],
+        cwd=ROOT,
+        env={**os.environ, **PROVIDER_SETTINGS, "DIGITALOCEAN_API_URL": api_server.url},
+        stdout=subprocess.PIPE,
+        stderr=(cache / "log").open("w"),
+        text=True,
+    )
+    assert process.stdout is not None
+    printed = next(line for line in process.stdout if REATTACH in line)
+    yield {REATTACH: printed.partition("'")[2].rstrip().rstrip("'")}
+    process.terminate()
+    process.wait()
+    process.stdout.close()
+
+
 @pytest.fixture
-def terraform(prepared: Terraform, api: Api, tmp_path: Path) -> Terraform:
+def terraform(prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: Path) -> Terraform:
     """Terraform pointed at an empty API, with an empty state of its own."""
     folder = tmp_path / "terraform"
     shutil.copytree(prepared.folder, folder, symlinks=True)
     settings = {
         **prepared.settings,
+        **provider,
+        **PROVIDER_SETTINGS,
         "DIGITALOCEAN_API_URL": api.url,
-        "DIGITALOCEAN_TOKEN": TOKEN,
-        "DIGITALOCEAN_HTTP_RETRY_MAX": "0",
         "TF_VAR_ssh_public_key_path": "tests/fixtures/key.pub",
     }
     return Terraform(folder, settings)
@@ -195,9 +284,7 @@ class Project:
 
     def run(self, *command: str | Path, **settings: str | None) -> subprocess.CompletedProcess[str]:
         """One command; a setting of None is taken away. What it prints is one text."""
-        env = {
-            name: value for name, value in (self.settings | settings).items() if value is not None
-        }
+        env = self._environment(settings)
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -208,18 +295,29 @@ class Project:
             text=True,
             check=False,
         )
+        return self._read(done, env)
+
+    def verb(
+        self, name: str, *arguments: str, **settings: str | None
+    ) -> subprocess.CompletedProcess[str]:
+        """One verb of ops, as the Makefile runs it, but in this process."""
+        env = self._environment(settings)
+        return self._read(verbs.run(self.folder, [name, *arguments], env, self.stdin), env)
+
+    def _environment(self, settings: dict[str, str | None]) -> dict[str, str]:
+        given = (self.settings | settings).items()
+        return with_fitting_provider({name: value for name, value in given if value is not None})
+
+    def _read(
+        self, done: subprocess.CompletedProcess[str], env: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Check what holds for every command of ours."""
         print(done.stdout)
         assert "Traceback" not in done.stdout
         # Whoever rehearses must never be told the verb that costs money.
         plain = [line for line in done.stdout.splitlines() if PLAIN_VERB.search(line)]
         assert plain == [] or env.get("VERB_SUFFIX") != SUFFIX
         return done
-
-    def verb(
-        self, name: str, *arguments: str, **settings: str | None
-    ) -> subprocess.CompletedProcess[str]:
-        """One verb of ops, as the Makefile runs it."""
-        return self.run(PYTHON, "-m", "ops", name, *arguments, **settings)
 
     def command(self, name: str, script: str) -> None:
         """Put a program of this name before the machine's own."""
@@ -262,7 +360,7 @@ NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed ou
 
 
 @pytest.fixture
-def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
+def project(prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: Path) -> Project:
     environment("ops")
     folder = tmp_path / "project"
     left_out = shutil.ignore_patterns("known_hosts*", "deploy_key*", "roles")
@@ -285,11 +383,11 @@ def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
         folder,
         {
             **kept,
+            **provider,
+            **PROVIDER_SETTINGS,
             "PATH": f"{folder / 'bin'}:{kept['PATH']}",
             "TMPDIR": str(folder / "tmp"),
             "DIGITALOCEAN_API_URL": api.url,
-            "DIGITALOCEAN_TOKEN": TOKEN,
-            "DIGITALOCEAN_HTTP_RETRY_MAX": "0",
             "TF_VAR_ssh_public_key_path": f"{key}.pub",
             "ANSIBLE_PRIVATE_KEY_FILE": str(key),
             "SSH_KNOWN_HOSTS": str(folder / "known_hosts"),

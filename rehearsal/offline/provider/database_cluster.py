@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .client import ApiError
+from .client import SECONDS_BETWEEN_LOOKS, ApiError
 from .fields import State, computed, is_set, not_empty, one_of, optional, required
 from .resource import SdkResource
 
 #: The real provider looks every 15 s.
-_SECONDS_BETWEEN_LOOKS = 1.0
 _LONGEST_WAIT = 30 * 60.0
 
 
@@ -100,4 +99,4 @@ class DatabaseCluster(SdkResource):
                     f"timeout while waiting for database cluster {key} to be online. What went "
                     "wrong is in the log of the rehearsal's API.",
                 )
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
