@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     )
     lines = [skipped(count, reason) for reason, count in reasons.most_common()]
     parts = Counter(str(message) for message, _ in left_out).most_common()
-    lines += [f"a part of {skipped(count, message)}" for message, count in parts]
+    lines += [f"{tests_of(count)} ran without a part, which {message}" for message, count in parts]
     if lines:
         terminalreporter.section("what could not run")
     for line in lines:
@@ -76,10 +76,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def skipped(count: int, reason: str) -> str:
     """The line for tests that were skipped for the same reason."""
-    tests, needs, were = ("test", "needs", "was") if count == 1 else ("tests", "need", "were")
+    needs, were = ("needs", "was") if count == 1 else ("need", "were")
     if reason.startswith("needs "):
-        return f"{count} {tests} {needs} {reason.removeprefix('needs ')}"
-    return f"{count} {tests} {were} skipped: {reason}"
+        return f"{tests_of(count)} {needs} {reason.removeprefix('needs ')}"
+    return f"{tests_of(count)} {were} skipped: {reason}"
+
+
+def tests_of(count: int) -> str:
+    """A count of tests."""
+    return f"{count} test{'' if count == 1 else 's'}"
 
 
 def launch(browser_type: BrowserType, home: Path | None = None) -> Browser:

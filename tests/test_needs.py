@@ -39,6 +39,8 @@ def run(folder: Path, *arguments: str, **settings: str) -> str:
     (folder / "test_these.py").write_text(TESTS)
     command = (sys.executable, "-m", "pytest", "-p", "tests.conftest", "-rfE", *arguments)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    # In the folder of this run it would take permissions away that other tests' PostgreSQL needs.
+    settings["PYTEST_DEBUG_TEMPROOT"] = str(folder)
     done = subprocess.run(
         [*command, "--rootdir", folder, folder / "test_these.py"],
         cwd=ROOT, env={**kept, "CI": "", **settings}, capture_output=True, text=True, check=False,
@@ -53,7 +55,7 @@ def test_the_summary_has_one_line_for_each_reason(tmp_path: Path) -> None:
     assert listed.splitlines() == [
         "3 tests need an engine: get one",
         "1 test was skipped: no reason",
-        "a part of 2 tests need a description: fetch it",
+        "2 tests ran without a part, which needs a description: fetch it",
     ]
 
 
