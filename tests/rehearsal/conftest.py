@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from rehearsal.offline.base_images import BaseImages
 from tests.needs import need, need_docker
 from tests.rehearsal.deployment import (
     ROOT,
@@ -28,8 +30,13 @@ from tests.rehearsal.log import record
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests for which the deployment has to be gone come last: the others would need a new one."""
-    items.sort(key=lambda item: "destroyed" in getattr(item, "fixturenames", ()))
+    """What needs no deployment comes first, while it is made; what needs it gone comes last."""
+
+    def turn(item: pytest.Item) -> int:
+        needs = getattr(item, "fixturenames", ())
+        return 2 if "destroyed" in needs else int("deployment" in needs)
+
+    items.sort(key=turn)
 
 
 @pytest.fixture
@@ -56,29 +63,47 @@ def volumes_before() -> set[str]:
     return volumes()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _deploying(request: pytest.FixtureRequest) -> Iterator[Callable[[], str] | None]:
+    """One `make deploy TARGET=rehearsal`, in the background; who waits for it gets what it printed.
+
+    It is cleared away at the end. One that stands (STANDING_REHEARSAL=yes) is taken as it is, and
+    left.
+    """
+    if not any("deployment" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        yield None
+        return
+    request.getfixturevalue("volumes_before")
+    # Once, and not by the tests in the foreground as well.
+    BaseImages().provide_all()
+    with ThreadPoolExecutor(1) as background:
+        # Dumps of earlier rehearsals are no business of this one.
+        words = ["url"] if STATE.exists() else ["deploy", "RESTORE=none"]
+        deploy = background.submit(run, "make", "--silent", "TARGET=rehearsal", *words)
+
+        def printed() -> str:
+            done = deploy.result()
+            assert done.returncode == 0, done.stdout[-3000:]
+            return done.stdout
+
+        try:
+            yield printed
+        finally:
+            deploy.result()
+            if STATE.exists() and not os.environ.get("STANDING_REHEARSAL"):
+                run("scripts/in", "rehearsal", "-m", "rehearsal", "down")
+
+
 @pytest.fixture(scope="session")
 def deployment(
-    volumes_before: set[str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Deployment]:
-    """One `make deploy TARGET=rehearsal`, from nothing unless one stands; cleared away at the end.
-
-    What the deploy from nothing printed is kept beside the rehearsal, for the tests of it.
-    """
-    del volumes_before
-    first = not STATE.exists()
-    try:
-        # Dumps of earlier rehearsals are no business of this one.
-        done = run("make", "deploy", "TARGET=rehearsal", "RESTORE=none")
-        assert done.returncode == 0, done.stdout[-3000:]
-        if first:
-            (STATE / "first-deploy").write_text(done.stdout)
-        trust_the_authority(tmp_path_factory.mktemp("authority"))
-        made = Deployment(done.stdout, url_in(done.stdout))
-        record(made)
-        yield made
-    finally:
-        if STATE.exists() and not os.environ.get("STANDING_REHEARSAL"):
-            run("scripts/in", "rehearsal", "-m", "rehearsal", "down")
+    _deploying: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> Deployment:
+    """The rehearsed deployment, with an answer in its log."""
+    printed = _deploying()
+    trust_the_authority(tmp_path_factory.mktemp("authority"))
+    made = Deployment(printed, url_in(printed) if "| " in printed else printed.split()[-1])
+    record(made)
+    return made
 
 
 @pytest.fixture

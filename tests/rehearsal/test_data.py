@@ -16,8 +16,9 @@ from rehearsal.offline import base_images
 from tests.crowd import visiting
 from tests.rehearsal.deployment import ROOT, Deployment, run
 from tests.rehearsal.load import under_load
+from tests.rehearsal.releases import put
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 DUMPS = ROOT / "backups/rehearsal/digits"
 
 
@@ -204,7 +205,14 @@ def test_two_backups_within_a_second(deployment: Deployment) -> None:
 
 def test_a_dump_is_made_every_night_and_before_every_release(deployment: Deployment) -> None:
     assert "digits-backup.timer" in deployment.ssh("systemctl list-timers --no-legend")
-    deployment.ssh("systemctl start digits-backup.service")
+    deployment.ssh(
+        "systemctl start digits-backup.service; rm -f /var/backups/digits/*-release.dump"
+    )
+    # One that fails is begun as any.
+    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    recipe = shlex.quote(f'FROM {serves}\nCMD ["false"]\n')
+    deployment.ssh(f"printf %s {recipe} | docker build --quiet --tag digits:ends -")
+    assert "failed" in put(deployment, "digits:ends")
     kept = deployment.ssh("ls /var/backups/digits")
     assert "-nightly.dump" in kept
     assert "-release.dump" in kept

@@ -15,7 +15,7 @@ from rehearsal import places
 from tests.browser.page import DigitsPage
 from tests.needs import need, need_program
 from tests.pen import drawing
-from tests.rehearsal.deployment import ROOT, STATE, Deployment, run, url_in
+from tests.rehearsal.deployment import ROOT, Deployment, run, url_in
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -23,14 +23,9 @@ pytestmark = pytest.mark.timeout(1500)
 @pytest.fixture(scope="module")
 def first_deploy(deployment: Deployment) -> str:
     """What the deploy from nothing printed."""
-    del deployment
-    printed = STATE / "first-deploy"
-    need(
-        printed.exists(),
-        "a rehearsal that these tests made",
-        "make destroy TARGET=rehearsal",
-    )
-    return printed.read_text()
+    first = "Resources: 7 added" in deployment.output
+    need(first, "a deploy from nothing", "make destroy TARGET=rehearsal")
+    return deployment.output
 
 
 def test_deploy_shows_what_it_does_and_ends_with_the_url(
@@ -51,6 +46,8 @@ def test_deploy_shows_what_it_does_and_ends_with_the_url(
     # And ends with all that a person wants to know, and the next verbs as they must be typed.
     box = first_deploy[first_deploy.rindex("The digit recogniser is on") :]
     assert f"URL      {deployment.url} " in box
+    until = r"valid until 20\S+ \S+ UTC, renewed from 20\S+"
+    assert re.search(rf"^\|   HTTPS    {until} on +\|$", box, re.MULTILINE)
     assert re.search(r"Droplet  \d+\.\d+\.\d+\.\d+ ", box)
     assert deployment.ip != deployment.site_address
     assert "Cost     $6 a month" in box
@@ -122,14 +119,12 @@ def test_nothing_but_22_80_and_443_answers_from_outside(deployment: Deployment) 
         assert open_ports(address, options=("-6",)) == [["22", "80", "443"]]
 
 
-def test_the_database_password_is_known_to_the_droplet_only(
-    deployment: Deployment, first_deploy: str
-) -> None:
+def test_the_database_password_is_known_to_the_droplet_only(deployment: Deployment) -> None:
     mode, owner = deployment.ssh("stat --format '%a %U' /opt/digits/secrets").split()
     assert (mode, owner) == ("700", "root")
     password = deployment.ssh("cat /opt/digits/secrets/postgres_password").strip()
     assert len(password) == 48
-    assert password not in deployment.output + first_deploy
+    assert password not in deployment.output
     # Neither what describes a container, nor a process list, nor an image shows it.
     assert password not in deployment.ssh("docker inspect $(docker ps --quiet)")
     assert password not in deployment.ssh("ps -e -o args")

@@ -222,14 +222,6 @@ def test_a_reboot_keeps_address_files_host_key_and_firewall(docker_inside: Serve
     wait_until(lambda: answers(server.address, 8080), 30, "the published port")
 
 
-def test_a_reboot_from_inside_comes_back(server: Server) -> None:
-    server.run("touch /run/before")  # is in memory, and gone with it
-    server.ssh("systemd-run --on-active=1 systemctl reboot")
-    wait_until(
-        lambda: server.ssh("test ! -e /run/before", timeout=20).returncode == 0, 90, "the reboot"
-    )
-
-
 def test_it_answers_at_its_reserved_ip_after_a_reboot_too(server: Server) -> None:
     driver, droplet_id = server.driver, server.droplet_id
     first = driver.reserved_ip(set())

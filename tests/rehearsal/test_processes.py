@@ -26,9 +26,15 @@ ONE_BY_ONE = {"PROCESS_MB": "99999999"}
 
 @pytest.fixture(scope="module", autouse=True)
 def _two_processors(deployment: Deployment) -> Iterator[None]:
-    """A larger size, and nothing else is set; at the end the droplet is as it was."""
-    done = run("make", "deploy", "TARGET=rehearsal", TF_VAR_size="s-2vcpu-4gb")
+    """A larger size, and no number of processes is set; at the end the droplet is as it was.
+
+    A domain is set, too, to see what a deploy says of one that does not lead here yet.
+    """
+    settings = {"TF_VAR_size": "s-2vcpu-4gb", "TF_VAR_domain": "digits.example.org"}
+    done = run("make", "deploy", "TARGET=rehearsal", **settings)
     assert done.returncode == 0, done.stdout[-3000:]
+    assert "digits.example.org leads to no address" in done.stdout
+    assert deployment.url in done.stdout
     assert "$24 a month; the app gets 2 processes" in done.stdout
     assert "Starting 2 of 2 processes beside what serves, on ports 8" in done.stdout
     yield
