@@ -131,10 +131,10 @@ def without_chmod(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     own = Path.stat
 
     def stat(path: Path, **words: bool) -> os.stat_result:
-        found = list(own(path, **words))
+        mode, *others = own(path, **words)
         if path.is_relative_to(folder):
-            found[0] |= 0o777
-        return os.stat_result(found)
+            mode = int(mode) | 0o777
+        return os.stat_result([mode, *others])
 
     monkeypatch.setattr(Path, "stat", stat)
 

@@ -242,7 +242,8 @@ def running_provider(terraform: dict[str, str], **own: str) -> Iterator[dict[str
         yield {}
         return
     with TemporaryDirectory() as cache, Path(cache, "log").open("w") as log:
-        command = [environment("stand-in"), "-m", "rehearsal.offline.provider", cache, "--dev"]
+        python = str(environment("stand-in"))
+        command = [python, "-m", "rehearsal.offline.provider", cache, "--dev"]
         with subprocess.Popen(
             command,
             cwd=ROOT,

@@ -27,8 +27,8 @@ NOT_CHECKED = "has a passphrase, and no ssh-agent holds it"
 
 def lock(project: Project) -> None:
     """Give the project's key a passphrase."""
-    change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a secret", "-f", project.folder / "key"]
-    subprocess.run(change, check=True)
+    change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a secret", "-f"]
+    subprocess.run([*change, str(project.folder / "key")], check=True)
 
 
 @pytest.fixture

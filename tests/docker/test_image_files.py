@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import need
-from tests.infra.conftest import ROOT
+from tests.needs import ROOT, need_docker, need_docker_plugins
 
 
 def modes(context: Path, archive: Path) -> dict[str, int]:
@@ -20,9 +19,9 @@ def modes(context: Path, archive: Path) -> dict[str, int]:
     recipe = (ROOT / "app/Dockerfile").read_text()
     copies = re.findall(r"^COPY (?!--from).*$", recipe, re.MULTILINE)
     (context / "copies").write_text("\n".join(["FROM scratch", "WORKDIR /app", *copies]) + "\n")
-    command = ["docker", "build", "--quiet", "--file", context / "copies"]
+    command = ["docker", "build", "--quiet", "--file", str(context / "copies")]
     subprocess.run(
-        [*command, "--output", f"type=tar,dest={archive}", context],
+        [*command, "--output", f"type=tar,dest={archive}", str(context)],
         env=os.environ | {"DOCKER_BUILDKIT": "1"},
         check=True,
         capture_output=True,
@@ -31,16 +30,10 @@ def modes(context: Path, archive: Path) -> dict[str, int]:
         return {member.name.rstrip("/"): member.mode & 0o777 for member in built}
 
 
-def engine_answers() -> bool:
-    """Whether there is a Docker engine to build with."""
-    if not shutil.which("docker"):
-        return False
-    return subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
-
-
 @pytest.mark.parametrize("closed", [0o027, 0o077])
 def test_a_clone_made_with_another_umask(tmp_path: Path, closed: int) -> None:
-    need(engine_answers(), "no Docker engine answers", "sudo systemctl start docker")
+    need_docker()
+    need_docker_plugins()
     context = tmp_path / "app"
     shutil.copytree(ROOT / "app", context, ignore=shutil.ignore_patterns("__pycache__"))
     for path in [context, *context.rglob("*")]:
