@@ -122,6 +122,11 @@ def _explain(error: Exception) -> CloudError:
             "Wait a few minutes, then run the same command again.",
             status=429,
         )
+    return _explain_network(error, text)
+
+
+def _explain_network(error: Exception, text: str) -> CloudError:
+    """The same for what is not an answer of DigitalOcean's."""
     if isinstance(error, requests.exceptions.SSLError):
         return CloudError(
             "What answers in place of the DigitalOcean API shows a certificate that this machine "

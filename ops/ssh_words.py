@@ -11,7 +11,14 @@ from ops.programs import output_of
 from ops.settings import Settings
 
 # How ssh's lines begin that say how it works and how much it has sent.
-_DEBUG_WORDS = ("debug1:", "OpenSSH_", "Authenticated to", "Transferred:", "Bytes per second:")
+_DEBUG_WORDS = (
+    "debug1:",
+    "OpenSSH_",
+    "Authenticated to",
+    "Transferred:",
+    "Bytes per second:",
+    "Warning: Permanently added",
+)
 
 
 class Unreachable(Failed):

@@ -190,6 +190,12 @@ def _read_along(process: subprocess.Popen[str], printed: list[str]) -> None:
     process.wait()
 
 
+# Where Terraform found the value of a variable: in the environment, by default, or in a file.
+_NAMED_IN = re.compile(
+    r'value for var\.(\w+)|^variables\.tf variable "(\w+)"|^\S+\.tfvars\S* (\w+) *='
+)
+
+
 def refused_variables(settings: Settings) -> dict[str, str]:
     """The variables whose values Terraform would refuse, and why; it asks nobody for that.
 
@@ -217,9 +223,9 @@ def refused_variables(settings: Settings) -> dict[str, str]:
         with suppress(ValueError, LookupError, TypeError):
             found = json.loads(line)["diagnostic"]
             about = f"{found['range']['filename']} {(found.get('snippet') or {}).get('code', '')}"
-            name = re.search(r'value for var\.(\w+)|^variables\.tf variable "(\w+)"', about)
-            if found["severity"] == "error" and name:
-                refused[name[1] or name[2]] = found["detail"].partition("\n\n")[0]
+            name = _NAMED_IN.search(about)
+            if found["severity"] == "error" and name and name.lastindex:
+                refused[name[name.lastindex]] = found["detail"].partition("\n\n")[0]
     return refused
 
 

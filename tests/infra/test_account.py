@@ -65,7 +65,8 @@ def balancer(api: Api) -> dict[str, Any]:
 
 def open_files(folder: Path) -> list[str]:
     """The files of a state that others on this machine may read."""
-    return [str(file) for file in folder.rglob("*.tfstate*") if file.stat().st_mode & 0o077]
+    states = (found for found in folder.rglob("*.tfstate*") if found.is_file())
+    return [str(file) for file in states if file.stat().st_mode & 0o077]
 
 
 def test_nobody_else_reads_terraforms_state(project: Project) -> None:

@@ -118,13 +118,13 @@ def test_one_that_ends_soon_is_a_failure_with_its_fix(
         with pytest.raises(Failed, match="Its certificate ends soon") as caught:
             page.look(trusting, f"https://{address}")
         assert caught.value.then[-1] == "See why: make status TARGET=rehearsal"
-        monkeypatch.setattr(site, "url", lambda _address: f"https://{address}")
+        monkeypatch.setattr(site, "url", lambda *_: f"https://{address}")
         with pytest.raises(Failed, match="It should have been renewed"):
             examined.certificate(patient)
         patient.settings = Settings(droplet_ip="127.0.0.1")
         with pytest.raises(Failed, match="A browser refuses the certificate"):
             examined.certificate(patient)
-        monkeypatch.setattr(site, "url", lambda _address: f"http://{address}")
+        monkeypatch.setattr(site, "url", lambda *_: f"http://{address}")
         with pytest.raises(Skipped, match="needs ssh"):
             examined.certificate(patient)
 
