@@ -78,7 +78,7 @@ def test_every_setting_is_in_the_list() -> None:
     known |= {name for names, *_ in listed.OTHERS for name in names.split(", ")}
     # What other programs give us, or are given by us.
     known |= {"PATH", "HOME", "DATABASE_PASSWORD_FILE", "SSH_IS_IN", "STAND_IN", "STAND_IN_CACHE"}
-    known |= {"no_proxy", "NO_PROXY", "LC_ALL"}
+    known |= {"no_proxy", "NO_PROXY", "LC_ALL", "SSH_AUTH_SOCK"}
     asked = re.compile(
         r"""environ(?:\.get\(|\.pop\(|\[)\s*["'](\w+)["'](?!\]\s*=)|getenv\(["'](\w+)["']"""
     )
