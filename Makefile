@@ -90,9 +90,9 @@ pictures: ## take README's screenshots and draw its diagram anew
 	@scripts/in test -m tests.browser.screenshots && scripts/in test -m tests.browser.diagram
 lock: ## pin every package that every requirements.in needs
 	@scripts/in lint -m ops.lock
-test: lint ## the linters, every test without a droplet (7 minutes)
+test: lint ## the linters, and every test without a droplet
 	@scripts/test
-test-rehearsal: ## the tests on rehearsed droplets (25 minutes)
+test-rehearsal: ## the tests on rehearsed droplets
 	@scripts/test rehearsal
 lint: ## every linter alone
 	@scripts/lint
