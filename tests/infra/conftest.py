@@ -243,7 +243,7 @@ def running_provider(terraform: dict[str, str], **own: str) -> Iterator[dict[str
         return
     with TemporaryDirectory() as cache, Path(cache, "log").open("w") as log:
         python = str(environment("stand-in"))
-        command = [python, "-m", "rehearsal.offline.provider", cache, "--dev"]
+        command = [python, "-u", "-m", "rehearsal.offline.provider", cache, "--dev"]
         with subprocess.Popen(
             command,
             cwd=ROOT,
