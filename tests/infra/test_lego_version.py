@@ -18,12 +18,12 @@ BACKPORTS += "NotAutomatic: yes\nButAutomaticUpgrades: yes\n"
 DEBIAN = "Origin: Debian\nSuite: stable\nCodename: trixie\n"
 
 
-def archive(folder: Path, release: str, versions: list[str]) -> None:
+def archive(folder: Path, release: str, versions: list[str], other: str) -> None:
     """A package archive with lego in these versions, and another package."""
     folder.mkdir(parents=True)
     (folder / "Release").write_text(release)
     entry = "Package: {}\nVersion: {}\nArchitecture: all\nMaintainer: x\nFilename: ./{}.deb\nSize: 1\n"
-    packages = [("lego", version) for version in versions] + [("other", f"{len(versions)}.5")]
+    packages = [("lego", version) for version in versions] + [("other", other)]
     text = [entry.format(name, version, name) for name, version in packages]
     (folder / "Packages").write_text("\n".join(text))
 
@@ -49,8 +49,8 @@ def test_only_version_4_is_installed(
     tmp_path: Path, installed: str, stable: list[str], backports: list[str], candidate: str
 ) -> None:
     need(shutil.which("apt-cache"), "There is no apt here", "run it on Debian or Ubuntu")
-    archive(tmp_path / "stable", DEBIAN, stable)
-    archive(tmp_path / "backports", BACKPORTS, backports)
+    archive(tmp_path / "stable", DEBIAN, stable, "1.5")
+    archive(tmp_path / "backports", BACKPORTS, backports, "2.5")
     for folder in ("lists/partial", "cache/archives/partial", "preferences.d"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "preferences.d/digits-lego").write_text(preferences())
