@@ -56,7 +56,10 @@ class DropletData:
     def __post_init__(self) -> None:
         for place in ("bin", "told", *(place.lstrip("/") for place in PLACES)):
             (self.root / place).mkdir(parents=True)
-        for file in (*(ROLES / "app/files/bin").iterdir(), ROLES / "copies/files/bin/digits-copies"):
+        for file in (
+            *(ROLES / "app/files/bin").iterdir(),
+            ROLES / "copies/files/bin/digits-copies",
+        ):
             self.program(file.name, self._moved(file.read_text()))
         socket = extensions.parse_dsn(self.server.url)["host"]
         text = DOCKER.replace("ROOT", str(self.root)).replace("SOCKET", socket)
@@ -88,7 +91,9 @@ class DropletData:
     def environment(self) -> dict[str, str]:
         return {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", "HOME": str(self.root)}
 
-    def run(self, *command: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, stdin: bytes = b"", **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run one of its commands."""
         done = subprocess.run(
             [self.root / "bin" / command[0], *command[1:]],

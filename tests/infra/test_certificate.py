@@ -119,7 +119,9 @@ def droplet(tmp_path: Path) -> Droplet:
     for name in ("digits-http.conf", "digits-https.conf"):
         shutil.copy(FILES / name, tmp_path / "etc/nginx")
     trouble = (ROOT / "infra/ansible/roles/app/files/bin/digits-trouble").read_text()
-    (tmp_path / "bin/digits-trouble").write_text(trouble.replace("/var/lib/digits", f"{tmp_path}/noted"))
+    (tmp_path / "bin/digits-trouble").write_text(
+        trouble.replace("/var/lib/digits", f"{tmp_path}/noted")
+    )
     (tmp_path / "bin/digits-trouble").chmod(0o755)
     (tmp_path / "noted").mkdir()
     for name, script in PROGRAMS.items():
@@ -339,11 +341,24 @@ def test_a_renewal_that_keeps_failing_is_told_days_before_the_end(droplet: Dropl
     key = droplet.state / "lego/certificates" / f"{ADDRESS}.key"
     for days, noted in (("3 days", False), ("2 days", True)):
         crt = key.with_suffix(".crt")
-        request = ["openssl", "x509", "-x509toreq", "-in", crt, "-signkey", key, "-copy_extensions", "copy"]
+        request = [
+            "openssl",
+            "x509",
+            "-x509toreq",
+            "-in",
+            crt,
+            "-signkey",
+            key,
+            "-copy_extensions",
+            "copy",
+        ]
         asked = subprocess.run(request, check=True, capture_output=True).stdout
         begin, end = (
             subprocess.run(
-                ["date", "-u", "-d", when, "+%Y%m%d%H%M%SZ"], check=True, capture_output=True, text=True
+                ["date", "-u", "-d", when, "+%Y%m%d%H%M%SZ"],
+                check=True,
+                capture_output=True,
+                text=True,
             ).stdout.strip()
             for when in (f"{days} - 6 days", days)
         )
@@ -352,8 +367,30 @@ def test_a_renewal_that_keeps_failing_is_told_days_before_the_end(droplet: Dropl
             "[ca]\ndefault_ca=a\n[a]\ndatabase=index.txt\nrand_serial=yes\npolicy=p\nnew_certs_dir=.\n"
             f"unique_subject=no\ndefault_md=sha256\nx509_extensions=x\n[p]\n[x]\nsubjectAltName=IP:{ADDRESS}\n"
         )
-        sign = ["openssl", "ca", "-batch", "-config", "ca.conf", "-cert", "ca.pem", "-keyfile", "ca.key"]
-        sign += ["-startdate", begin, "-enddate", end, "-subj", "/O=x", "-in", "-", "-out", crt, "-notext"]
+        sign = [
+            "openssl",
+            "ca",
+            "-batch",
+            "-config",
+            "ca.conf",
+            "-cert",
+            "ca.pem",
+            "-keyfile",
+            "ca.key",
+        ]
+        sign += [
+            "-startdate",
+            begin,
+            "-enddate",
+            end,
+            "-subj",
+            "/O=x",
+            "-in",
+            "-",
+            "-out",
+            crt,
+            "-notext",
+        ]
         subprocess.run(sign, cwd=droplet.root, input=asked, check=True, capture_output=True)
         droplet.run()
         assert served.read_text() == crt.read_text() + key.read_text()

@@ -112,6 +112,11 @@ def copies(tmp_path: Path, server: Database) -> Copies:
     need(new_enough, "restic is older than Debian 13's", "install restic 0.18 from Debian 13")
     made = Copies(DropletData(tmp_path / "droplet", server))
     made.place.parent.mkdir()
+    # All copies of a test are of one hour, of which the retention keeps the last two: it is left out.
+    made.data.program(
+        "restic",
+        f'#!/bin/bash\n[[ " $* " != *" --keep-hourly "* ]] || exit 0\nexec {shutil.which("restic")} "$@"\n',
+    )
     made.data.sql("DROP TABLE IF EXISTS predictions")
     made.point_to(made.place)
     for _ in range(3):
@@ -179,7 +184,9 @@ def test_a_full_disk_costs_no_copy(copies: Copies, where: str) -> None:
     kept = copies.ids()
     with mounted(copies.data.root / where, "size=60m"):
         said = copies.bad("test")
-    assert re.search(r"NOT TESTED: .* only \d+ MB are free on the disk, and the test needs 100", said)
+    assert re.search(
+        r"NOT TESTED: .* only \d+ MB are free on the disk, and the test needs 100", said
+    )
     copies.all_is_well(kept)
 
 
@@ -226,7 +233,16 @@ def test_only_a_person_removes_a_copy(copies: Copies) -> None:
 def lock(copies: Copies) -> subprocess.Popen[bytes]:
     """A restic that holds the repository for itself, on this host."""
     locker = subprocess.Popen(
-        ["restic", "-r", copies.place, "--no-cache", "check", "--read-data", "--limit-download", "1"],
+        [
+            "restic",
+            "-r",
+            copies.place,
+            "--no-cache",
+            "check",
+            "--read-data",
+            "--limit-download",
+            "1",
+        ],
         env=os.environ | {"RESTIC_PASSWORD": "a-password"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -394,6 +410,7 @@ def test_a_place_that_does_not_answer(copies: Copies) -> None:
     """A restic that hangs stands for a connection that does: it is ended, and that is all."""
     kept = copies.ids()
     hanging = copies.data.root / "bin/restic"
+    kept_restic = hanging.rename(hanging.with_name("restic.kept"))
     hanging.write_text("#!/bin/sh\nexec sleep 600\n")
     hanging.chmod(0o755)
     timeout = copies.data.root / "bin/timeout"
@@ -401,7 +418,7 @@ def test_a_place_that_does_not_answer(copies: Copies) -> None:
     timeout.chmod(0o755)
     copies.data.add()
     assert "did not answer within two minutes" in copies.bad("hourly")
-    hanging.unlink()
+    kept_restic.rename(hanging)
     timeout.unlink()
     copies.all_is_well(kept)
 

@@ -22,7 +22,9 @@ def archive(folder: Path, release: str, versions: list[str], other: str) -> None
     """A package archive with lego in these versions, and another package."""
     folder.mkdir(parents=True)
     (folder / "Release").write_text(release)
-    entry = "Package: {}\nVersion: {}\nArchitecture: all\nMaintainer: x\nFilename: ./{}.deb\nSize: 1\n"
+    entry = (
+        "Package: {}\nVersion: {}\nArchitecture: all\nMaintainer: x\nFilename: ./{}.deb\nSize: 1\n"
+    )
     packages = [("lego", version) for version in versions] + [("other", other)]
     text = [entry.format(name, version, name) for name, version in packages]
     (folder / "Packages").write_text("\n".join(text))
@@ -55,7 +57,9 @@ def test_only_version_4_is_installed(
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "preferences.d/digits-lego").write_text(preferences())
     (tmp_path / "sources.list").write_text(
-        "".join(f"deb [trusted=yes] file:{tmp_path}/{name} ./\n" for name in ("stable", "backports"))
+        "".join(
+            f"deb [trusted=yes] file:{tmp_path}/{name} ./\n" for name in ("stable", "backports")
+        )
     )
     here = f"Package: lego\nStatus: install ok installed\nVersion: {installed}\nArchitecture: all\n"
     (tmp_path / "status").write_text(f"{here}Maintainer: x\nDescription: x\n" if installed else "")
@@ -65,7 +69,9 @@ def test_only_version_4_is_installed(
         "Dir::Etc::Preferences": "nothing", "Dir::Etc::PreferencesParts": "preferences.d",
     }  # fmt: skip
     words = [word for name, path in options.items() for word in ("-o", f"{name}={tmp_path}/{path}")]
-    update = subprocess.run(["apt-get", *words, "update"], capture_output=True, text=True, check=False)
+    update = subprocess.run(
+        ["apt-get", *words, "update"], capture_output=True, text=True, check=False
+    )
     assert update.returncode == 0, update.stderr
     shown = subprocess.run(
         ["apt-cache", *words, "policy", "lego", "other"], capture_output=True, text=True, check=True
