@@ -312,7 +312,7 @@ def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_p
         f'*"cat /root/.ssh/authorized_keys"*) cat {let_in} ;;\nesac'
     )
     key = tmp_path / "deploy_key"
-    settings = {"DEPLOY_KEY_FILE": str(key), "TF_VAR_name": "numbers"}
+    settings = {"DEPLOY_KEY_FILE": str(key), "TF_VAR_name": "numbers", "GH_REPO": gh.NAME}
     hint = "another droplet than the pipeline knows"
     project.without("ops/verbs/release.py")
     assert hint not in project.verb("deploy", **settings).stdout
@@ -322,15 +322,15 @@ def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_p
     project.command("gh", "exit 1")
     printed = project.verb("pipeline", **settings)
     assert printed.returncode == 0
-    assert "gh variable set DEPLOYMENT_NAME --body 'numbers'" in printed.stdout
+    assert f"gh variable set DEPLOYMENT_NAME --repo {gh.NAME} --body 'numbers'" in printed.stdout
     kept = project.folder / "github.json"
     project.command("gh", gh.script(kept, Repository()))
-    assert project.verb("pipeline", **settings).returncode == 0
+    assert project.verb("pipeline", **settings, CONFIRM=gh.NAME).returncode == 0
     repository = Repository.read(kept)
     assert repository.variables["DEPLOYMENT_NAME"] == "numbers"
     assert repository.branches == ["main"]
     assert set(repository.environment or ()) == {"DEPLOY_KEY", "DIGITALOCEAN_TOKEN"}
-    assert repository.calls[-1].startswith("variable set DROPLET_HOST_KEY --body ")
+    assert repository.calls[-1].startswith(f"variable set DROPLET_HOST_KEY --repo {gh.NAME} ")
     assert hint not in project.verb("deploy", **settings).stdout
     let_in.write_text("")  # the new one's
     more = {"TF_VAR_region": "ams3", "REPLACE": "yes", "BACKUP": "no"}
@@ -348,10 +348,10 @@ def test_the_usual_name_is_not_told_and_takes_another_ones_place(
     ip = address(another(api))
     (project.folder / "known_hosts").write_text(f"{ip} {(project.folder / 'key.pub').read_text()}")
     project.ssh_says("exit 0")
-    settings = {"DEPLOY_KEY_FILE": str(tmp_path / "deploy_key")}
+    settings = {"DEPLOY_KEY_FILE": str(tmp_path / "deploy_key"), "GH_REPO": gh.NAME}
     project.command("gh", "exit 1")
     assert "DEPLOYMENT_NAME" not in project.verb("pipeline", **settings).stdout
     kept = project.folder / "github.json"
     project.command("gh", gh.script(kept, Repository(variables={"DEPLOYMENT_NAME": "numbers"})))
-    assert project.verb("pipeline", **settings).returncode == 0
+    assert project.verb("pipeline", **settings, CONFIRM=gh.NAME).returncode == 0
     assert list(Repository.read(kept).variables) == ["DROPLET_HOST_KEY"]
