@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import need
+from tests.needs import need
 from tests.infra.droplet_data import DropletData, with_role
 from tests.postgres import Database
 
@@ -80,19 +80,25 @@ class Copies:
         """The copies that there are, as restic sees them, the newest first."""
         return [line.split("\t")[0] for line in self.good("list").splitlines()]
 
+    def no_retention(self) -> None:
+        """All copies of a test are of one hour, of which the retention keeps the last two."""
+        restic = shutil.which("restic")
+        text = f'[[ " $* " != *" --keep-hourly "* ]] || exit 0\nexec {restic} "$@"\n'
+        self.data.program("restic", f"#!/bin/bash\n{text}")
+
     def restic(self, *words: str) -> subprocess.CompletedProcess[str]:
         """restic, as a person runs it."""
         password = self.data.root / "etc/digits/copies/password"
         command = ["restic", "-r", self.place, "--password-file", password, "--no-cache", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        # A dump is no text.
+        return subprocess.run(command, capture_output=True, errors="replace", check=False)
 
     def all_is_well(self, kept: list[str]) -> None:
         """The copies are there and whole, the next one is made, and a restore brings it back."""
         assert set(kept) <= set(self.ids())
         self.copy()
         assert len(set(self.ids()) - set(kept)) >= 1
-        for one in kept:
-            assert self.restic("dump", "--no-lock", one, "/digits.dump").returncode == 0
+        assert self.restic("check", "--no-lock", "--read-data").returncode == 0
         rows = self.data.rows()
         self.data.add(2)
         said = self.good("restore")
@@ -101,26 +107,36 @@ class Copies:
         assert not (self.state / "failed").exists()
 
 
-@pytest.fixture
-def copies(tmp_path: Path, server: Database) -> Copies:
-    """A droplet with three copies of its log."""
-    need(shutil.which("restic"), "restic is not installed", "sudo apt-get install restic")
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory, server: Database) -> Copies:
+    """A droplet with three copies of its log; restic takes a second for each command."""
+    need(shutil.which("restic"), "restic", "sudo apt-get install restic")
     version = subprocess.run(["restic", "version"], capture_output=True, text=True, check=True)
     found = re.search(r"restic (\d+)\.(\d+)", version.stdout)
     assert found
     new_enough = (int(found[1]), int(found[2])) >= (0, 17)
-    need(new_enough, "restic is older than Debian 13's", "install restic 0.18 from Debian 13")
-    made = Copies(DropletData(tmp_path / "droplet", server))
+    need(new_enough, "restic 0.17 or newer", "install Debian 13's restic package")
+    made = Copies(DropletData(tmp_path_factory.mktemp("copied") / "droplet", server))
     made.place.parent.mkdir()
-    # All copies of a test are of one hour, of which the retention keeps the last two: it is left out.
-    made.data.program(
-        "restic",
-        f'#!/bin/bash\n[[ " $* " != *" --keep-hourly "* ]] || exit 0\nexec {shutil.which("restic")} "$@"\n',
-    )
-    made.data.sql("DROP TABLE IF EXISTS predictions")
+    made.no_retention()
     made.point_to(made.place)
     for _ in range(3):
         made.copy(200)
+    made.data.sql("CREATE DATABASE copied TEMPLATE digits", "other")
+    return made
+
+
+@pytest.fixture
+def copies(tmp_path: Path, copied: Copies) -> Copies:
+    """The same, for one test."""
+    made = Copies(DropletData(tmp_path / "droplet", copied.data.server))
+    shutil.copytree(copied.place, made.place)
+    shutil.copytree(copied.state, made.state)
+    (made.state / "place").write_text(f"{made.place}\n")
+    made.no_retention()
+    made.point_to(made.place)
+    made.data.sql("DROP DATABASE digits WITH (FORCE)", "other")
+    made.data.sql("CREATE DATABASE digits TEMPLATE copied", "other")
     return made
 
 
@@ -207,7 +223,20 @@ def test_a_damaged_copy_is_named_and_a_whole_one_made_beside_it(copies: Copies, 
     assert set(kept) < set(copies.ids())
     for one in kept[1:]:
         assert copies.restic("dump", one, "/digits.dump").returncode == 0
-    assert "ok: the copy of" in copies.data.run("digits-copies", "test").stdout
+    # The retention would keep the damaged one and remove the good one of the same hour.
+    (copies.data.root / "bin/restic").unlink()
+    copies.data.add()
+    copies.good("hourly")
+    assert set(kept) < set(copies.ids())
+    said = copies.good("test")
+    assert "ok: the copy of" in said
+    for damaged in re.findall(r"digits-copies remove (\w+)", said):
+        assert damaged not in kept[1:]
+        copies.good("remove", damaged)
+    copies.no_retention()
+    said = copies.good("test")
+    assert "ok: the copy of" in said
+    assert "damaged" not in said
     copies.all_is_well(kept[1:])
 
 

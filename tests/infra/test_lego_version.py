@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import need
+from tests.needs import need
 from tests.infra.conftest import ROOT
 
 TASKS = ROOT / "infra/ansible/roles/web/tasks/lego.yml"
