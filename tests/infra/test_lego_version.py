@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.needs import need
 from tests.infra.conftest import ROOT
+from tests.needs import need
 
 TASKS = ROOT / "infra/ansible/roles/web/tasks/lego.yml"
 BACKPORTS = "Origin: Debian Backports\nSuite: trixie-backports\nCodename: trixie-backports\n"
@@ -50,7 +50,7 @@ def preferences() -> str:
 def test_only_version_4_is_installed(
     tmp_path: Path, installed: str, stable: list[str], backports: list[str], candidate: str
 ) -> None:
-    need(shutil.which("apt-cache"), "There is no apt here", "run it on Debian or Ubuntu")
+    need(shutil.which("apt-cache"), "apt", "run it on Debian or Ubuntu")
     archive(tmp_path / "stable", DEBIAN, stable, "1.5")
     archive(tmp_path / "backports", BACKPORTS, backports, "2.5")
     for folder in ("lists/partial", "cache/archives/partial", "preferences.d"):

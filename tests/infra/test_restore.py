@@ -1,4 +1,4 @@
-"""A restore takes answers and nothing else: digits-restore with a real PostgreSQL, crafted dumps."""
+"""A restore takes answers and nothing else: digits-restore, a real PostgreSQL, crafted dumps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from digits import prediction_log
 from tests.infra.droplet_data import DropletData, with_role
 from tests.postgres import Database
 
-# The log's columns as text, so that a row of the dump can be overwritten by bytes of the same length.
+# The log's columns as text: a row of the dump can be overwritten by bytes of the same length.
 TEXT_LOG = (
     "CREATE TABLE predictions (predicted_at text, predicted_digit text, true_label text);"
     "INSERT INTO predictions VALUES ('2026-11-01 00:00:00+00', '1', '2'), ({}, '1', '2')"
@@ -42,7 +42,7 @@ def data(tmp_path: Path, server: Database) -> DropletData:
 @pytest.fixture
 def proof() -> Iterator[Path]:
     """A file that a command from a dump would make; its name is short."""
-    folder = Path(tempfile.mkdtemp(prefix="d", dir="/tmp"))  # noqa: S108 - it must be short
+    folder = Path(tempfile.mkdtemp(prefix="d", dir="/tmp"))
     folder.chmod(0o777)
     yield folder / "x"
     shutil.rmtree(folder)
@@ -62,7 +62,7 @@ def with_hole(data: DropletData, content: bytes) -> bytes:
 
 
 def after_an_end(end: bytes, proof: Path) -> bytes:
-    """What makes psql run a command, and lose the log, if it takes `end` for the end of the rows."""
+    """What makes psql run a command and lose the log, if it takes `end` for the rows' end."""
     bad = f"\\! touch {proof}\nDROP TABLE predictions; COMMIT;\n\\! touch {proof}\n"
     return ROW + end + bad.encode() + ROW.rstrip(b"\n")
 
@@ -196,9 +196,9 @@ def test_a_restore_that_fails_says_why_in_a_sentence(data: DropletData) -> None:
     done = data.run("digits-restore", stdin=dump)
     assert done.returncode == 1
     assert data.rows() == rows
+    why = 'new row for relation "predictions" violates check constraint'
     assert done.stderr.splitlines() == [
-        'The restore failed: new row for relation "predictions" violates check constraint'
-        ' "predictions_true_label_check".',  # noqa: ISC004 - one line of two
+        f'The restore failed: {why} "predictions_true_label_check".',
         "Nothing was changed.",
     ]
 
