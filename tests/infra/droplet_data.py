@@ -129,10 +129,10 @@ class DropletData:
         """So many answers more."""
         self.sql(
             "CREATE TABLE IF NOT EXISTS predictions (predicted_at timestamptz NOT NULL, "
-            "predicted_digit smallint NOT NULL, true_label smallint NOT NULL); "
-            "INSERT INTO predictions SELECT clock_timestamp(), n % 10, (n * 7) % 10 "
-            f"FROM generate_series(1, {count}) n"
+            "predicted_digit smallint NOT NULL, true_label smallint NOT NULL)"
         )
+        answers = f"clock_timestamp(), n % 10, (n * 7) % 10 FROM generate_series(1, {count}) n"
+        self.sql(f"INSERT INTO predictions SELECT {answers}")
 
     def rows(self) -> list[str]:
         """What is logged."""

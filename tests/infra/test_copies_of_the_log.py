@@ -30,7 +30,7 @@ PASSWORD = "a-password"
 
 @cache
 def restic_program() -> Path:
-    """Need a restic that the droplet's script can use; Debian 13's where this machine's is older."""
+    """Need a restic that digits-copies can use; Debian 13's where this machine's is older."""
     if own := shutil.which("restic"):
         said = subprocess.run([own, "version"], capture_output=True, text=True, check=True).stdout
         found = re.search(r"restic (\d+)\.(\d+)", said)
@@ -277,6 +277,11 @@ def test_only_a_person_removes_a_copy(copies: Copies) -> None:
 # --- A.4: locks ------------------------------------------------------------------------------
 
 
+def locks(copies: Copies) -> list[Path]:
+    """Its locks; a file that a killed restic had not written to its end is none."""
+    return [file for file in copies.place.glob("locks/*") if "-tmp-" not in file.name]
+
+
 def lock(copies: Copies) -> subprocess.Popen[bytes]:
     """A restic that holds the repository for itself, on this host."""
     locker = subprocess.Popen(
@@ -295,7 +300,7 @@ def lock(copies: Copies) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
-    while not list(copies.place.glob("locks/*")):
+    while not locks(copies):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return locker
@@ -306,14 +311,14 @@ def test_a_stale_lock_stops_nothing(copies: Copies) -> None:
     locker = lock(copies)
     locker.kill()
     locker.wait()
-    assert list(copies.place.glob("locks/*"))
+    assert locks(copies)
     assert copies.ids() == kept
     assert "ok: the copy of" in copies.good("test")
     locker = lock(copies)
     locker.kill()
     locker.wait()
     copies.all_is_well(kept)
-    assert not list(copies.place.glob("locks/*"))
+    assert not locks(copies)
 
 
 def test_a_live_lock_is_named_and_nothing_waits_to_read(copies: Copies) -> None:
