@@ -325,7 +325,7 @@ def test_a_domain(droplet: Droplet) -> None:
 
 def troubles(droplet: Droplet) -> str:
     """What whoever watches the page is told."""
-    command = ["bash", droplet.root / "bin/digits-trouble", "words"]
+    command = ["bash", str(droplet.root / "bin/digits-trouble"), "words"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -388,7 +388,7 @@ def test_a_renewal_that_keeps_failing_is_told_days_before_the_end(droplet: Dropl
             "-in",
             "-",
             "-out",
-            crt,
+            str(crt),
             "-notext",
         ]
         subprocess.run(sign, cwd=droplet.root, input=asked, check=True, capture_output=True)
@@ -406,7 +406,7 @@ def test_a_full_disk_is_said_and_is_no_success(droplet: Droplet) -> None:
     folder = droplet.root / "etc/nginx"
     kept = droplet.root / "kept"
     shutil.copytree(folder, kept)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
     mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
     need(mounted, "to mount a disk", "run it outside a container")
     try:

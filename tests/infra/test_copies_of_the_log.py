@@ -74,7 +74,7 @@ class Copies:
         )
 
     def run(self, *words: str, **env: str) -> tuple[int, str]:
-        done = self.data.run("digits-copies", *words, **env)
+        done = self.data.run("digits-copies", *words, stdin=b"", **env)
         return done.returncode, done.stdout + done.stderr
 
     def good(self, *words: str) -> str:
@@ -106,11 +106,11 @@ class Copies:
         """restic, as a person runs it."""
         password = self.data.root / "etc/digits/copies/password"
         command = [
-            restic_program(),
+            str(restic_program()),
             "-r",
-            self.place,
+            str(self.place),
             "--password-file",
-            password,
+            str(password),
             "--no-cache",
             *words,
         ]
@@ -398,7 +398,7 @@ class mounted:  # noqa: N801 - it is used like a function
         self.folder, self.options = folder, options
 
     def __enter__(self) -> None:
-        command = ["mount", "-t", "tmpfs", "-o", self.options, "tmpfs", self.folder]
+        command = ["mount", "-t", "tmpfs", "-o", self.options, "tmpfs", str(self.folder)]
         done = subprocess.run(command, check=False, capture_output=True)
         need(done.returncode == 0, "to mount a disk", "run it outside a container")
 
@@ -445,7 +445,7 @@ def test_a_place_that_can_only_be_read(copies: Copies) -> None:
     locker = lock(copies)
     locker.kill()
     locker.wait()
-    bind = ["mount", "--bind", copies.place, copies.place]
+    bind = ["mount", "--bind", str(copies.place), str(copies.place)]
     done = subprocess.run(bind, check=False)
     need(done.returncode == 0, "to mount a disk", "run it outside a container")
     subprocess.run(["mount", "-o", "remount,bind,ro", copies.place], check=True)
