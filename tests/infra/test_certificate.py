@@ -346,9 +346,9 @@ def test_a_renewal_that_keeps_failing_is_told_days_before_the_end(droplet: Dropl
             "x509",
             "-x509toreq",
             "-in",
-            crt,
+            str(crt),
             "-signkey",
-            key,
+            str(key),
             "-copy_extensions",
             "copy",
         ]
