@@ -303,6 +303,7 @@ def lock(copies: Copies) -> subprocess.Popen[bytes]:
     while not locks(copies):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    locker.send_signal(signal.SIGSTOP)  # else it may end too early
     return locker
 
 
