@@ -39,6 +39,7 @@ class Visitor:
         self.digit: int | None = None
         self.hint = ""
         self.message = ""
+        self.shown = ""  # what a browser keeps for the page, in a hidden input
 
     async def __aenter__(self) -> Self:
         """Open the page and wait until it is complete."""
@@ -80,6 +81,7 @@ class Visitor:
         back = BackMsg()
         back.CopyFrom(self._drawn)
         widgets = back.rerun_script.widget_states.widgets
+        widgets.add(id=self.widgets["shown"], string_value=self.shown)
         if digit == self.digit:
             widgets.add(id=self.widgets["correct"], trigger_value=True)
         else:
@@ -110,6 +112,8 @@ class Visitor:
             identity = getattr(element, kind).id
             name = identity.rsplit("-", 2 if kind == "bidi_component" else 1)
             self.widgets[name[1]] = identity
+            if name[1] == "shown":
+                self.shown = element.text_input.value
         elif kind == "html":
             body = element.html.body
             if 'data-testid="digit"' in body:
