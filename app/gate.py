@@ -28,6 +28,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from streamlit.proto.WidgetStates_pb2 import WidgetState
     from websockets.frames import Frame
 
 PAGES = 400  # open at once; each takes about 0.1 MB, and 0.5 MB in bad hands
@@ -258,26 +259,31 @@ def cleaned(frame: bytes) -> bytes:
             if named := NAMED.fullmatch(widget.id):
                 _note_unknown(named[1])
             continue
-        if kind == "json_value":
-            picture = PICTURE.search(widget.json_value)
-            if picture is None:  # nothing drawn
-                continue
-            # Too large a picture becomes one that cannot be read, and the page says so.
-            data = picture[1] if len(picture[1]) <= PICTURE_CHARS else ""
-            widget.json_value = f'{{"drawing": {{"data": "data:image/png;base64,{data}"}}}}'
-        elif widget.id.endswith("-shown"):
+        if widget.id.endswith("-shown"):
             # The page needs it before it knows the names of its widgets.
             if SHOWN.fullmatch(widget.string_value):
                 query["shown"] = widget.string_value
-            continue
-        elif kind == "string_value":
-            widget.string_value = widget.string_value[:LABEL_CHARS]
-        elif kind == "trigger_value":
+        elif _bounded(widget):
+            kept.rerun_script.widget_states.widgets.append(widget)
+        if kind == "trigger_value":
             query["pressed"] = "yes"
-        kept.rerun_script.widget_states.widgets.append(widget)
     kept.rerun_script.query_string = urlencode(query)
     result: bytes = kept.SerializeToString()
     return result
+
+
+def _bounded(widget: WidgetState) -> bool:
+    """Cut the value of a widget down to what the page may get; return whether it has any."""
+    if widget.WhichOneof("value") == "string_value":
+        widget.string_value = widget.string_value[:LABEL_CHARS]
+    elif widget.WhichOneof("value") == "json_value":
+        picture = PICTURE.search(widget.json_value)
+        if picture is None:  # nothing drawn
+            return False
+        # Too large a picture becomes one that cannot be read, and the page says so.
+        data = picture[1] if len(picture[1]) <= PICTURE_CHARS else ""
+        widget.json_value = f'{{"drawing": {{"data": "data:image/png;base64,{data}"}}}}'
+    return True
 
 
 _unknown: set[str] = set()

@@ -47,6 +47,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A prediction that the browser remembers from another session may be so old.
 REMEMBERED = timedelta(days=1)
 
+
 @dataclass(frozen=True)
 class Prediction:
     """What was made of the picture on the canvas, and when."""
@@ -219,7 +220,7 @@ def _store(prediction: Prediction | None, seen: Shown | None, label: str) -> boo
     answer = prediction.answer if prediction else None
     if seen and seen.drawing != state.drawing:
         return False
-    if seen is None or not isinstance(answer, Recognition) or answer.digit != seen.digit:
+    if not (prediction and seen and isinstance(answer, Recognition) and answer.digit == seen.digit):
         state.message = CHANGED
         return False
     if label == "correct":
@@ -232,7 +233,6 @@ def _store(prediction: Prediction | None, seen: Shown | None, label: str) -> boo
     else:
         state.message = NOT_A_DIGIT
         return False
-    assert prediction is not None
     try:
         prediction_log.default().record(prediction.made_at, answer.digit, true_label)
     except prediction_log.LogUnavailable as error:
