@@ -47,10 +47,23 @@
   // something disabled. So it gets one mouse, and what that mouse does is decided here.
   const guide = (shadowRoot) => {
     let owner = null; // the pointer that draws, and the canvas it draws on
-    const tell = (type, { clientX, clientY, shiftKey }, target) =>
-      target.dispatchEvent(
-        new MouseEvent(type, { clientX, clientY, shiftKey, bubbles: true, composed: true, view: window }),
-      );
+    let held = null; // what Fabric.js hears a moment later, if it is busy
+    const tell = (type, { clientX, clientY }, target) => {
+      const place = { clientX, clientY, bubbles: true, composed: true, view: window };
+      const send = () => target.dispatchEvent(new MouseEvent(type, place));
+      if (held) held.push(send);
+      else send();
+    };
+    // Take the last stroke away, which is drawn again from what is left.
+    const undo = () => {
+      held = [];
+      queueMicrotask(() => shadowRoot.querySelector('[aria-label="Undo"]')?.click());
+      setTimeout(() => {
+        const late = held;
+        held = null;
+        for (const send of late) send();
+      }, 100);
+    };
     const end = (event) => {
       const { canvas } = owner;
       owner = null;
@@ -67,8 +80,8 @@
       if (owner && !owner.canvas.isConnected) owner = null; // its canvas was cleared
       const pen = event.pointerType === "pen";
       if (owner && pen && owner.type === "touch") {
-        end(event); // a palm came before the pen: take its stroke away
-        queueMicrotask(() => shadowRoot.querySelector('[aria-label="Undo"]')?.click());
+        end(event); // a palm came before the pen
+        undo();
       }
       if (owner || event.button !== 0) return;
       owner = { id: event.pointerId, type: event.pointerType, canvas: event.target };

@@ -82,10 +82,16 @@ def _page() -> str:
     """Return Streamlit's HTML with page.css in it: it counts even if no connection comes."""
     html = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
     style = Path(__file__).with_name("page.css").read_text()
-    title = "<title>Streamlit</title>"
-    if title not in html:
-        raise RuntimeError(f"Streamlit's index.html has no {title}: see app/gate.py")
-    return html.replace(title, f"<title>Draw a digit</title>\n<style>{style}</style>")
+    # At the end of the body: of two rules that fit as well, the later one counts.
+    changes = {
+        "<title>Streamlit</title>": "<title>Draw a digit</title>",
+        "</body>": f"<style>{style}</style></body>",
+    }
+    for before, after in changes.items():
+        if html.count(before) != 1:
+            raise RuntimeError(f"Streamlit's index.html has no {before}: see app/gate.py")
+        html = html.replace(before, after)
+    return html
 
 
 PAGE = _page()

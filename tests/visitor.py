@@ -39,10 +39,17 @@ class Visitor:
         self.digit: int | None = None
         self.hint = ""
         self.message = ""
+        self._drawn = BackMsg()
         self.shown = ""  # what a browser keeps for the page, in a hidden input
 
     async def __aenter__(self) -> Self:
         """Open the page and wait until it is complete."""
+        await self.connect()
+        await self.run(BackMsg())
+        return self
+
+    async def connect(self) -> None:
+        """Connect, and ask for nothing yet."""
         self.page = await connect(
             self.url.replace("http", "ws", 1) + "/_stcore/stream",
             origin=Origin(self.url),
@@ -50,8 +57,11 @@ class Visitor:
             max_size=None,
             close_timeout=1,  # it may leave with much of the page unread
         )
-        await self.run(BackMsg())
-        return self
+
+    def take_over(self, page: Visitor, shown: str) -> None:
+        """Go on with an open page whose session is gone; it remembers `shown`."""
+        self.widgets = {**page.widgets}
+        self.digit, self.shown, self._drawn = page.digit, shown, page._drawn
 
     async def __aexit__(
         self,
@@ -118,7 +128,8 @@ class Visitor:
             body = element.html.body
             if 'data-testid="digit"' in body:
                 self.digit = int(body.split('data-testid="digit">')[1][0])
+                self.hint = ""
             elif 'class="hint"' in body:
-                self.hint = body.split('class="hint">')[1].split("<")[0]
+                self.digit, self.hint = None, body.split('class="hint">')[1].split("<")[0]
             elif 'role="alert"' in body:
                 self.message = body.split(">", 1)[1].split("<")[0]
