@@ -158,6 +158,11 @@
     setTimeout(dress, 300);
   });
   changes.observe(page, { childList: true, subtree: true });
+  // Streamlit's dialog about a lost connection would keep the page from being used; page.css says
+  // the same in a sentence.
+  new MutationObserver(() =>
+    document.querySelector('[data-testid="stDialog"] button[aria-label="Close"]')?.click(),
+  ).observe(document.body, { childList: true });
   addEventListener("resize", dress); // another zoom, or a window moved to another display
   dress();
 })();

@@ -149,12 +149,51 @@ def test_only_our_own_words_are_shown_without_a_server(
 ) -> None:
     with served(empty_log.url) as first:
         page.open(first.url)
-    # Streamlit's dialog comes after some attempts.
-    page.page.locator("[data-testid=stDialog]").wait_for(state="attached", timeout=120_000)
-    words = page.page.evaluate("document.body.innerText")
-    assert "Streamlit" not in words
-    assert "Connection error" not in words
+        # Streamlit's dialog comes after some attempts. What can be read then?
+        page.page.evaluate(
+            """() => new MutationObserver(() => {
+                if (document.querySelector("[data-testid=stDialog]"))
+                    window.words = document.body.innerText;
+            }).observe(document.body, { childList: true })"""
+        )
+    page.page.wait_for_function("window.words", timeout=120_000)
+    words = page.page.evaluate("window.words + document.body.innerText")
+    for word in ("Streamlit", "streamlit", "Connection error", "internet"):
+        assert word not in words
+    expect(page.page.locator("[data-testid=stDialog]")).to_have_count(0)
     notice = "getComputedStyle(document.querySelector('[data-testid=stApp]'), '::after')"
     assert "connection is lost" in page.page.evaluate(f"{notice}.content")
     page.draw(pen_digits[3][1])  # nothing lies over the page
     assert not page.canvas_is_empty()
+
+
+def test_only_our_own_words_are_shown_before_the_first_connection(
+    page: DigitsPage, empty_log: Database
+) -> None:
+    page.page.route_web_socket("**/_stcore/stream", lambda socket: socket.close())
+    page.page.route("**/_stcore/health", lambda route: route.abort())
+    with served(empty_log.url) as app:
+        page.page.goto(app.url)
+        dialog = page.page.locator("[data-testid=stDialog]")
+        dialog.wait_for(state="attached", timeout=120_000)
+        assert not dialog.is_visible()
+        notice = "getComputedStyle(document.querySelector('[data-testid=stApp]'), '::after')"
+        assert "connection is lost" in page.page.evaluate(f"{notice}.content")
+
+
+def test_an_error_is_one_sentence_of_ours(page: DigitsPage, empty_log: Database) -> None:
+    breaks = (
+        "import runpy; from digits import recogniser\n"
+        "def broken(rgba): raise ValueError('a secret')\n"
+        "recogniser.recognise = broken\n"
+        "runpy.run_path('serve.py', run_name='__main__')"
+    )
+    with served(empty_log.url, command=(sys.executable, "-c", breaks)) as app:
+        page.open(app.url)
+        page.draw([[[0.2, 0.2], [0.8, 0.8]]])
+        error = page.page.locator("[data-testid=stException]")
+        expect(error).to_have_count(1, timeout=60_000)
+        assert "went wrong" in error.evaluate("e => getComputedStyle(e, '::after').content")
+        words = page.page.evaluate("document.body.innerText")
+        for word in ("Ask", "Google", "ChatGPT", "Error", "secret", "Traceback"):
+            assert word not in words
