@@ -17,9 +17,12 @@ with-stand-ins := scripts/in rehearsal -m rehearsal.offline with
 # How a verb has to be typed, for messages that name the next one.
 export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
+# With a CDPATH, cd in a script goes elsewhere and prints where.
+unexport CDPATH
+
 .DEFAULT_GOAL := help
 .PHONY: help run up down doctor deploy release rollback url look pipeline releases status logs ssh psql backup restore patch \
-  upgrade-database destroy adopt drift settings train evaluate bench pictures lock test lint
+  upgrade-database destroy adopt drift settings train evaluate bench pictures lock test test-rehearsal lint
 
 help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
@@ -87,7 +90,9 @@ pictures: ## take README's screenshots and draw its diagram anew
 	@scripts/in test -m tests.browser.screenshots && scripts/in test -m tests.browser.diagram
 lock: ## pin every package that every requirements.in needs
 	@scripts/in lint -m ops.lock
-test: lint ## every linter, every test but the long ones (an hour)
+test: lint ## the linters, every test without a droplet (7 minutes)
 	@scripts/test
+test-rehearsal: ## the tests on rehearsed droplets (25 minutes)
+	@scripts/test rehearsal
 lint: ## every linter alone
 	@scripts/lint

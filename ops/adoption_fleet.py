@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ops import prices
+from typing import Any
+
+from ops import dns, prices
 from ops.adoption import Adoption
 from ops.belongings import Belonging
 from ops.cloud import Cloud
@@ -41,9 +43,53 @@ def fleet(settings: Settings, there: list[Belonging]) -> list[Adoption]:
         for one in others
     ]
     found += [Adoption("digitalocean_loadbalancer.app[0]", one) for one in balancers]
+    if others or balancers:
+        found += _https(settings, balancers)
     for one in databases:
         found += [Adoption(_CLUSTER, one), *_inside(settings, one)]
     return found
+
+
+def _https(settings: Settings, balancers: list[Belonging]) -> list[Adoption]:
+    """The certificate that the balancer shows, and the A record that leads to it.
+
+    Raises Failed if the domain that they are for is not set here, and CloudError.
+    """
+    cloud = Cloud(settings)
+    shown = [_of_balancer(cloud, one) for one in balancers]
+    numbers = {
+        rule.get("certificate_id") for one in shown for rule in one.get("forwarding_rules") or []
+    }
+    listed = cloud.listed("certificates", "certificates") if settings.domain or any(numbers) else []
+    for one in listed:
+        if one["id"] in numbers and settings.domain not in one["dns_names"]:
+            raise Failed(
+                f"The load balancer's certificate is for {', '.join(one['dns_names'])}, and "
+                "TF_VAR_domain does not name it, so nothing was taken in.",
+                f"export TF_VAR_domain={one['dns_names'][0]}, then run this again.",
+            )
+    zone = dns.zone_of(cloud, settings.domain)
+    if zone is None:
+        return []
+    name = dns.certificate_name(settings.name, settings.domain)
+    found = [
+        Adoption(dns.CERTIFICATE, Belonging("certificate", name, name))
+        for one in listed
+        if one["name"] == name
+    ]
+    ours = {one["ip"] for one in shown}
+    records = [one for one in zone.records if one["type"] == "A" and one["data"] in ours]
+    found += [
+        Adoption(dns.RECORD, Belonging("record", f"{zone.name},{one['id']}", settings.domain))
+        for one in records[:1]
+    ]
+    return found
+
+
+def _of_balancer(cloud: Cloud, balancer: Belonging) -> dict[str, Any]:
+    """All that the API says of it."""
+    answer: dict[str, Any] = cloud.get(f"load_balancers/{balancer.key}")["load_balancer"]
+    return answer
 
 
 def _inside(settings: Settings, database: Belonging) -> list[Adoption]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops import deployment, moving, processes, say
+from ops import deployment, inherited, moving, processes, say
 from ops.cloud import Droplet
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
@@ -54,6 +54,28 @@ def patch(settings: Settings, notice: int) -> bool:
     told = ["--extra-vars", json.dumps({"patch_notice": notice})]
     command: list[str | Path] = ["ansible-playbook", *told, FOLDER / "patch.yml"]
     return subprocess.run(command, env=environment(settings), check=False).returncode == 0
+
+
+def version(settings: Settings) -> str:
+    """Its version. Raises Failed if it does not start."""
+    done = subprocess.run(
+        ["ansible-playbook", "--version"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env=environment(settings),
+    )
+    if done.returncode == 0:
+        return done.stdout.partition("[")[2].partition("]")[0]
+    printed = done.stderr.strip().splitlines() or ["it prints nothing"]
+    raise Failed(
+        f"Ansible does not start here: {printed[-1]}",
+        "Make its Python environment again: rm -r .venv/ops"
+        if inherited.is_utf_8()
+        else "Make a UTF-8 locale: sudo localedef -i en_US -f UTF-8 en_US.UTF-8",
+    )
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -110,10 +132,16 @@ def inventory(settings: Settings) -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError and StateError."""
     found = deployment.find(settings)
     there = _that_are_on(deployment.members(settings, found)) if found else []
-    hosts = {one.name: {"ansible_host": one.ip} for one in there if one.ip}
+    hosts: dict[str, dict[str, object]] = {
+        one.name: {"ansible_host": one.ip or ""} for one in there if one.ip
+    }
     count = processes.wanted(settings, found.processors, found.memory_mb) if found else 1
     # No authority certifies the address of a balancer.
     balanced: dict[str, object] = {"web_balanced": True, "web_acme": "off"}
+    if found and found.name in hosts and settings.old_address_open == "true":
+        # It keeps its certificate as long as visitors come to its own address, too.
+        old = {"web_acme": settings.acme, "site_address": deployment.own_site(settings, found)}
+        hosts[found.name] |= old
     return {
         "droplet": {
             "hosts": list(hosts),

@@ -1,7 +1,8 @@
 """From one droplet to several without a moment in which no address of the site answers.
 
-The balancer is made before everything else, and is waited for until visitors reach the first
-droplet through it. Only then the plan goes on, which closes that droplet to everybody else.
+The balancer is made before everything else, and its address is printed. When visitors reach the
+first droplet through it, everything else is made; that droplet stays open at its own address until
+the new version is live on all of them. Only then it is closed to all but the balancer.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ def make(settings: Settings, terraform: Terraform) -> None:
             "The load balancer was made, and DigitalOcean does not name its address yet.",
             f"Run it again in a minute: {settings.verb('deploy')} goes on where it stopped.",
         )
+    say.line(
+        f"The page's new address: {_url(balancer)}   (the old one stays open until all is done)"
+    )
     deadline = time.monotonic() + SECONDS
     with say.waiting(f"Waiting for the page at {balancer.ip}"):
         while trouble := _trouble(balancer):
@@ -64,14 +68,21 @@ def make(settings: Settings, terraform: Terraform) -> None:
     say.line(f"The page answers at {balancer.ip}, too.")
 
 
+def _url(balancer: engines.Balancer) -> str:
+    return f"{'https' if balancer.is_secure else 'http'}://{balancer.ip}"
+
+
 def _trouble(balancer: engines.Balancer) -> str:
     """Why nobody reaches a droplet through it; nothing if that is not so."""
     # Its certificate is for the domain, and this asks by the address.
     trust = ssl.create_default_context()
     trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
-    url = f"{'https' if balancer.is_secure else 'http'}://{balancer.ip}/ready"
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT, context=trust):  # noqa: S310
+        with urllib.request.urlopen(  # noqa: S310
+            f"{_url(balancer)}/ready",
+            timeout=_TIMEOUT,
+            context=trust,
+        ):
             return ""
     except urllib.error.HTTPError as error:
         return f"{error.code} {error.reason}"

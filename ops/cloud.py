@@ -12,10 +12,16 @@ from typing import Any, cast
 
 import digitalocean
 import requests
+import truststore
 
+from ops import github
 from ops.errors import Failed
 from ops.settings import Settings
 
+HOW_TO_TRUST = (
+    "let the system trust your company's authority (Debian and Ubuntu: put its .crt file into "
+    "/usr/local/share/ca-certificates, then sudo update-ca-certificates)"
+)
 CONTROL_PANEL = "https://cloud.digitalocean.com"
 TOKEN_HELP = (
     f"Make one at {CONTROL_PANEL}/account/api/tokens and then:\n"
@@ -82,6 +88,14 @@ class Size:
     regions: frozenset[str]
 
 
+def _deepest(error: BaseException) -> str:
+    """The cause at the bottom, which requests wraps in several others."""
+    inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
+    if isinstance(inner, BaseException):
+        return _deepest(inner)
+    return str(getattr(error, "verify_message", "") or error)
+
+
 def _explain(error: Exception) -> CloudError:
     """Say what an error of the library or the network means for the person who sees it."""
     text = str(error).strip() or type(error).__name__
@@ -107,6 +121,22 @@ def _explain(error: Exception) -> CloudError:
             "DigitalOcean asks to slow down (429): too many API requests in the last hour.",
             "Wait a few minutes, then run the same command again.",
             status=429,
+        )
+    return _explain_network(error, text)
+
+
+def _explain_network(error: Exception, text: str) -> CloudError:
+    """The same for what is not an answer of DigitalOcean's."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return CloudError(
+            "What answers in place of the DigitalOcean API shows a certificate that this machine "
+            f"does not trust ({_deepest(error)}).",
+            f"Behind a company's proxy: {HOW_TO_TRUST}. Anywhere else: use another network.",
+        )
+    if isinstance(error, requests.exceptions.ProxyError):
+        return CloudError(
+            f"The proxy of HTTPS_PROXY does not lead to the DigitalOcean API ({_deepest(error)}).",
+            "Correct HTTPS_PROXY, or unset it if this network needs none.",
         )
     if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
         what = "The DigitalOcean API does not answer: no network, or it is down."
@@ -147,13 +177,18 @@ class Cloud:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        # The library knows only Mozilla's authorities; a company's own is in the system's store.
+        truststore.inject_into_ssl()
         # The library reads both from the environment, each time it makes an object.
         os.environ["DIGITALOCEAN_END_POINT"] = f"{settings.api_url.rstrip('/')}/v2/"
         os.environ["PYTHON_DIGITALOCEAN_REQUEST_TIMEOUT_SEC"] = _SECONDS
 
     def _manager(self) -> digitalocean.Manager:
-        if token := self._settings.token.strip():
+        if token := self._settings.token:
             return digitalocean.Manager(token=token)
+        if self._settings.on_github == "true":
+            why = github.no_secret(self._settings, "DIGITALOCEAN_TOKEN")
+            raise CloudError(why.what, *why.then)
         raise CloudError(
             "DIGITALOCEAN_TOKEN is not set, so DigitalOcean cannot be asked for a server.",
             TOKEN_HELP,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ops import backup_folder, prices, say
+from ops import backup_folder, deployment, prices, say
 from ops.errors import Failed
 from ops.settings import Settings
 from ops.ssh import Droplet
@@ -170,7 +170,7 @@ def _restore(settings: Settings, droplet: Droplet, chosen: Source, sources: list
             with source.file.open("rb") as content:
                 status = droplet.run("digits-restore", stdin=content).status
         if status == 0:
-            _say_what_came_back(droplet, source)
+            _say_what_came_back(settings, droplet, source)
             return
         say.line("That one could not be restored; why is above.")
     raise Failed(
@@ -181,18 +181,23 @@ def _restore(settings: Settings, droplet: Droplet, chosen: Source, sources: list
     )
 
 
-def _say_what_came_back(droplet: Droplet, source: Source) -> None:
+def _say_what_came_back(settings: Settings, droplet: Droplet, source: Source) -> None:
     counted = re.fullmatch(r"(\d+)\|(\d+)", droplet.must(_COUNT).strip())
     count, last_day = map(int, counted.groups() if counted else (0, 0))
-    lost = "Lost is what was logged after that copy was made"
+    lost = "What was logged after that copy was made is not in it"
     if source.at:
         age = datetime.now(UTC) - source.at
         pace = round(last_day * age.total_seconds() / 86400)
         lost = (
-            f"Lost is at most what was logged after {source.at:%F %H:%M} UTC, "
-            f"{backup_folder.in_words(age)} ago: {_counted(pace)} at the pace of the last day"
+            f"What was logged after {source.at:%F %H:%M} UTC, {backup_folder.in_words(age)} ago, "
+            f"is not in it: about {_counted(pace)} at the pace of the last day"
         )
     say.done(f"{_counted(count)} came back. {lost}.")
+    # A dump comes to whatever clone asks, so this one's need not be the newest.
+    say.line(
+        f"If another clone or laptop looks after {deployment.name(settings)}, too, see whether its "
+        f"backups are newer. To put one back: {settings.verb('restore FILE=...')}"
+    )
 
 
 def _counted(number: int | str) -> str:

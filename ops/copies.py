@@ -154,7 +154,7 @@ def _set(settings: Settings) -> Place | None:
 
 def _ssh_key(settings: Settings) -> str:
     """The text of the key that opens the sftp host. Raises Failed."""
-    file = Path(settings.copies_ssh_key).expanduser()
+    file = Path(settings.copies_ssh_key)
     make = f"ssh-keygen -t ed25519 -N '' -f {file if settings.copies_ssh_key else '~/.ssh/copies'}"
     if not settings.copies_ssh_key or not (ROOT / file).is_file():
         raise Failed(

@@ -77,6 +77,34 @@ def members(settings: Settings, first: Droplet | None = None) -> list[Droplet]:
     return [first, *sorted(others, key=lambda one: number_of(one.name, made_as))]
 
 
+def strangers(settings: Settings) -> list[Droplet]:
+    """The droplets with the deployment's tag that are none of it, where Terraform made it here.
+
+    Without its state nobody can tell. Raises CloudError.
+    """
+    found = resources(settings)
+    made = {one.key for one in found if one.kind == DROPLET}
+    if not made or settings.droplet_ip:
+        return []
+    made_as = deployed_name(found)
+    return [
+        one
+        for one in Cloud(settings).droplets(made_as)
+        if one.key not in made and not number_of(one.name, made_as)
+    ]
+
+
+def about(settings: Settings, others: list[Droplet]) -> tuple[str, str]:
+    """What strangers are and mean, and the one thing to do."""
+    listed = "; ".join(f"{one}, ${one.dollars_a_month:g} a month" for one in others)
+    what = f"The tag {name(settings)} is also on a droplet that was not made from here: {listed}."
+    place = f"{CONTROL_PANEL}/droplets/{others[0].key}"
+    return (
+        f"{what} It gets no releases, and destroy does not remove it.",
+        f"Remove it, or take the tag off it: {place}",
+    )
+
+
 def number_of(droplet: str, deployment: str) -> int:
     """Which one of several it is, by its name: digits-2 is the second; 0 if it is none of them."""
     number = droplet.removeprefix(f"{deployment}-")
@@ -113,7 +141,8 @@ def _named(settings: Settings) -> str:
     names = ", ".join(one.name for one in there) or "none yet"
     raise Failed(
         f"No droplet of this deployment is called {settings.droplet}. There is: {names}.",
-        f"Name one of them, or none: then it is the first. {settings.verb('ssh DROPLET=...')}",
+        "Run the same command without DROPLET"
+        + (f", or with DROPLET={there[0].name}" if there else ""),
     )
 
 
@@ -159,6 +188,11 @@ def site_of(settings: Settings, droplet: Droplet) -> str:
     """
     if before := balancer(settings, droplet):
         return before.ip
+    return own_site(settings, droplet)
+
+
+def own_site(settings: Settings, droplet: Droplet) -> str:
+    """The droplet's reserved IP, whatever stands before it; else its own. Raises CloudError."""
     for reserved in Cloud(settings).reserved_ips():
         if reserved.droplet == droplet.key:
             return reserved.ip

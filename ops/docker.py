@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 import re
 import subprocess
 import sys
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops import say
+from ops.distribution import how_to_get, is_windows_linux
 from ops.errors import Failed
 from ops.programs import need, output_of
 from ops.settings import ROOT, Settings
@@ -21,14 +25,72 @@ COMPOSE = ("docker", "compose", "--project-directory", str(ROOT))
 
 def need_engine() -> str:
     """The version of the engine. Raises Failed if there is none that answers."""
-    need("docker")
+    if is_from_snap(need("docker")):
+        raise Failed(
+            "Docker is installed from snap, and that one sees neither /tmp nor hidden folders, "
+            "which a build needs.",
+            "Take the other one; what snap's Docker keeps is lost: sudo snap remove docker, then "
+            f"{how_to_get('docker', 'buildx', 'compose')}",
+        )
     if version := output_of("docker", "version", "--format", "{{.Server.Version}}"):
         return version
-    raise Failed(
-        "Docker is installed, but its engine does not answer.",
-        "Start it (sudo systemctl start docker), or let yourself use it: "
-        "sudo usermod -aG docker $USER, then log in again.",
+    raise _why_no_engine()
+
+
+def is_from_snap(program: str) -> bool:
+    """Whether snap installed the program at this path."""
+    return program.startswith("/snap/") or Path(program).resolve().name == "snap"
+
+
+def _why_no_engine() -> Failed:
+    """Why the engine does not answer, from its socket and this user's groups."""
+    asked = output_of("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+    host = asked or "unix:///var/run/docker.sock"
+    if not host.startswith("unix://"):
+        return Failed(
+            f"Docker is told to use the engine at {host}, which does not answer.",
+            "See that it runs. For the engine of this machine: unset DOCKER_HOST; "
+            "docker context use default",
+        )
+    socket = Path(host.removeprefix("unix://"))
+    if socket.exists() and not os.access(socket, os.W_OK):
+        return _why_not_let_in(socket)
+    return Failed("Docker is installed, but its engine does not answer.", f"Start it: {_start()}")
+
+
+def _why_not_let_in(socket: Path) -> Failed:
+    """Why this user may not write to the engine's socket."""
+    group, user = grp.getgrgid(socket.stat().st_gid), user_name()
+    if user in group.gr_mem:
+        return Failed(
+            f"You are in the group {group.gr_name}, which may use Docker, but were not when you "
+            "logged in.",
+            f"Log out and in again; for this terminal alone: newgrp {group.gr_name}",
+        )
+    name, first, last = group.gr_name, "", ""
+    if group.gr_gid == 0:  # the engine found no group docker when it started
+        name, first, last = "docker", "sudo groupadd docker; ", "; sudo systemctl restart docker"
+    return Failed(
+        f"You may not use Docker's engine: its socket is for the group {group.gr_name}.",
+        f"Let yourself use it: {first}sudo usermod -aG {name} {user}{last}. Then log in again.",
     )
+
+
+def user_name() -> str:
+    """Who runs this."""
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _start() -> str:
+    """The command that starts the engine on this machine."""
+    if sys.platform == "darwin":
+        return "open -a Docker"
+    if Path("/run/systemd/system").exists():
+        return "sudo systemctl start docker"
+    here = "sudo service docker start"
+    if is_windows_linux():
+        return f"Docker Desktop on Windows, with its WSL integration for this Linux; or {here}"
+    return here
 
 
 def need_compose() -> str:
@@ -36,10 +98,32 @@ def need_compose() -> str:
     if version := output_of("docker", "compose", "version", "--short"):
         return version
     raise Failed(
-        "Docker's compose plugin is missing.",
-        "Get it: sudo apt-get install docker-compose (Debian 13) or docker-compose-v2 (Ubuntu); "
-        "elsewhere https://docs.docker.com/compose/install/linux/",
+        "Docker's compose plugin is missing (a program named docker-compose is not it).",
+        f"Get it: {how_to_get('compose')}",
     )
+
+
+def need_buildx() -> str:
+    """What builds an image. Raises Failed if that is missing."""
+    if version := output_of("docker", "buildx", "version"):
+        return version.split()[1] if len(version.split()) > 1 else version
+    client = output_of("docker", "version", "--format", "{{.Client.Version}}") or ""
+    major = client.partition(".")[0]
+    if major.isdecimal() and int(major) < 23:
+        return f"in Docker {client} itself"
+    raise Failed(
+        "Docker's buildx plugin is missing, and the image is built with it.",
+        f"Get it: {how_to_get('buildx')}",
+    )
+
+
+def need_recipe(settings: Settings) -> None:
+    """The files that a build is told to use are there. Raises Failed."""
+    recipe = ROOT / settings.app_folder / "Dockerfile"
+    if not settings.image and not recipe.is_file():
+        raise Failed(f"APP_FOLDER={settings.app_folder} holds no Dockerfile.", "unset APP_FOLDER")
+    if settings.pip_conf and not Path(settings.pip_conf).is_file():
+        raise Failed(f"PIP_CONF={settings.pip_conf} is no file.", "Correct it, or: unset PIP_CONF")
 
 
 def has_image(name: str) -> bool:

@@ -53,6 +53,13 @@ def members(settings: Settings) -> list[Member]:
     return found or [Member("", "", Droplet(settings, deployment.address(settings)))]
 
 
+def note_strangers(settings: Settings) -> None:
+    """Name the droplets that carry the tag and are none of the deployment's: they get nothing."""
+    if others := deployment.strangers(settings):
+        for line in deployment.about(settings, others):
+            say.note(line)
+
+
 def chosen(settings: Settings) -> Droplet:
     """The droplet of a verb that is for one: DROPLET's, else the first; of several it is said."""
     if not (settings.droplet or settings.droplet_ip):
@@ -155,6 +162,16 @@ def each(there: list[Member], ask: Callable[[Member], None]) -> None:
         raise SaidAlready
 
 
+def different_versions(served: dict[str, str]) -> str:
+    """Which droplet serves what, where they do not serve the same; else nothing.
+
+    `served` has the id of each one's image, empty where nothing is in service yet.
+    """
+    if len(set(served.values())) < 2:
+        return ""
+    return ", ".join(f"{name} {image[7:19] or 'nothing'}" for name, image in served.items())
+
+
 def drain(settings: Settings, names: list[str]) -> None:
     """Let the balancer send nobody more to these of several, before they go. Raises Failed.
 
@@ -166,7 +183,7 @@ def drain(settings: Settings, names: list[str]) -> None:
     if not before or not going:
         return
     for one in going:
-        with suppress(Failed):
+        with suppress(Unreachable):
             Droplet(settings, one.ip or "").ask(_OUT)
     say.line(
         f"No more visitors for {', '.join(one.name for one in going)}: waiting "

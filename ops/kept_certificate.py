@@ -7,9 +7,9 @@ travels through this process's memory: its key is on no disk but the droplets'.
 from __future__ import annotations
 
 from ops import say
-from ops.errors import Failed
 from ops.settings import Settings
 from ops.ssh import Droplet
+from ops.ssh_words import Unreachable
 
 _PACK = (
     "[ ! -d /var/lib/digits/certificate ] ||"
@@ -23,7 +23,7 @@ def of(settings: Settings, ip: str | None) -> str:
         return ""
     try:
         return Droplet(settings, ip).ask(_PACK).strip()
-    except Failed as error:
+    except Unreachable as error:
         say.note(
             f"The certificate is not taken along: {error.what}. The next droplet gets another."
         )

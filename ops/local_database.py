@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -18,7 +19,9 @@ def url(settings: Settings) -> str:
 
     The embedded one is started, and stops when this process ends.
     """
-    return _named(settings.database_url) if settings.database_url else _embedded(_data(settings))
+    return (
+        _named(settings.database_url) if settings.database_url else _embedded(data_folder(settings))
+    )
 
 
 def _named(address: str) -> str:
@@ -45,14 +48,25 @@ def _named(address: str) -> str:
     return address
 
 
-def _data(settings: Settings) -> Path:
+def data_folder(settings: Settings) -> Path:
     """Where the embedded database keeps its data."""
     folder = ROOT / settings.run_data
-    # PostgreSQL's own start script takes no path with a space.
-    if " " in str(folder):
-        folder = Path.home() / ".local/share/digits/postgres"
-        say.line(f"The answers are kept in {folder}, since PostgreSQL needs a path without spaces.")
+    if " " in str(folder):  # PostgreSQL's own start script takes no such path
+        needs = "a path without spaces"
+    elif not _can_be_private(folder.parent):
+        needs = "a file system with permissions, which a Windows drive lacks"
+    else:
+        return folder
+    folder = Path.home() / ".local/share/digits/postgres"
+    say.line(f"The answers are kept in {folder}, since PostgreSQL needs {needs}.")
     return folder
+
+
+def _can_be_private(folder: Path) -> bool:
+    """Whether the file system can keep others out of a folder, as PostgreSQL insists."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as probe:  # made for this user alone
+        return Path(probe).stat().st_mode & 0o077 == 0
 
 
 def own_runtime_folder() -> None:
@@ -61,12 +75,26 @@ def own_runtime_folder() -> None:
     Without one the embedded PostgreSQL takes a lock file in /tmp that belongs to whoever came
     first.
     """
-    folder = os.environ.get("XDG_RUNTIME_DIR")
-    if not folder:
-        folder = f"{tempfile.gettempdir()}/digits-{os.getuid()}"
-        os.environ["XDG_RUNTIME_DIR"] = folder
-    for private in (Path(folder), Path(folder) / "python_PostgresServer"):
-        private.mkdir(mode=0o700, exist_ok=True)
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or "/")
+    if not (_is_own(folder) and folder.stat().st_mode & 0o777 == 0o700):  # with less Python warns
+        folder = Path(f"{tempfile.gettempdir()}/digits-{os.getuid()}")
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        if _is_own(folder):
+            folder.chmod(0o700)
+        else:  # anybody may be first in /tmp
+            folder = Path(tempfile.mkdtemp(prefix="digits-"))
+        os.environ["XDG_RUNTIME_DIR"] = str(folder)
+    (folder / "python_PostgresServer").mkdir(mode=0o700, exist_ok=True)
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether there is a folder, no link to one, and it is this user's."""
+    try:
+        there = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(there.st_mode) and there.st_uid == os.getuid()
 
 
 def _embedded(data: Path) -> str:

@@ -6,6 +6,7 @@ import ipaddress
 import json
 from typing import Any
 
+from ops import say
 from ops.errors import Failed
 from ops.settings import Settings
 from ops.ssh import Droplet
@@ -73,7 +74,7 @@ def lets_in(sources: list[str], address: str) -> bool:
 
 
 def my_address(droplet: Droplet) -> str | None:
-    """The address that the droplet sees us come from; None if there is no way to ask."""
+    """The address that the droplet sees us come from; None if the droplet does not answer."""
     try:
         said = droplet.ask("echo ${SSH_CONNECTION%% *}").split()
         seen = ipaddress.ip_address(said[-1])
@@ -84,13 +85,22 @@ def my_address(droplet: Droplet) -> str | None:
 
 
 def refuse(settings: Settings, plan: dict[str, Any]) -> None:
-    """Raises Failed if the plan would lock us out; nothing can be closed before the first one."""
+    """Raises Failed if the plan would lock us out, or if your key kept it from being checked.
+
+    Nothing can be closed before the first one.
+    """
     there = the_droplet(plan)
     sources = ssh_sources(plan, there) if there else None
     if there is None or sources is None or not there.get("ipv4_address"):
         return
     mine = my_address(Droplet(settings, there["ipv4_address"]))
-    if not mine or lets_in(sources, mine):
+    if not mine:
+        say.note(
+            "Whether this plan locks you out of ssh was not checked: the droplet did not say which "
+            f"address you come from. It lets in: {', '.join(sources) or 'nobody'}."
+        )
+        return
+    if lets_in(sources, mine):
         return
     single = ipaddress.ip_network(mine)  # as CIDR, which Terraform wants
     raise Failed(

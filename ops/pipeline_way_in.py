@@ -56,8 +56,8 @@ def renew(settings: Settings, droplets: list[Droplet]) -> None:
         say.line()
         say.line("This is another droplet than the pipeline knows.")
         let_in(droplet, public)
-    told = None if github.why_not_asked() else github.variable("DROPLET_HOST_KEY")
-    if told is None:
+    repository, told = _what_github_knows(settings)
+    if repository is None or told is None:
         if others:
             say.line(f"GitHub has to know its host key: {settings.verb('pipeline')}")
         return
@@ -66,12 +66,23 @@ def renew(settings: Settings, droplets: list[Droplet]) -> None:
     if not told or all(known & pinned_keys(one.ip, settings.pins) for one in droplets):
         return
     try:
-        github.set_variable("DROPLET_HOST_KEY", all_pinned_lines(settings, droplets))
+        repository.set_variable("DROPLET_HOST_KEY", all_pinned_lines(settings, droplets))
     except Failed as error:
         say.failure(error)
         say.line(f"GitHub does not know its host key yet: {settings.verb('pipeline')}")
         return
     say.line("GitHub knows its host key now: the next push goes through.")
+
+
+def _what_github_knows(settings: Settings) -> tuple[github.Repository | None, str | None]:
+    """The repository, and the host keys that it knows; None where that cannot be asked."""
+    if github.why_not_asked():
+        return None, None
+    try:
+        repository = github.repository(settings.repository)
+    except Failed:
+        return None, None
+    return repository, repository.variable("DROPLET_HOST_KEY")
 
 
 def _keys(told: str) -> set[str]:

@@ -9,7 +9,9 @@ import json
 from typing import Any
 
 from ops.cloud import Cloud, CloudError
-from ops.state import DATABASE, DROPLET, FIRST, RESERVED_IP
+from ops.errors import Failed
+from ops.settings import Settings
+from ops.state import BUCKET, DATABASE, DROPLET, FIRST, RESERVED_IP
 
 # Terraform's words for why, where no attribute forces it.
 REASONS = {
@@ -32,6 +34,54 @@ def losses(plan: dict[str, Any]) -> list[dict[str, Any]]:
         if "delete" in change["change"]["actions"]
         and (change["address"] == FIRST or change["type"] == DATABASE)
     ]
+
+
+# What stays in its region, and what it is called.
+_BOUND = {"digitalocean_loadbalancer": "a load balancer", DATABASE: "a managed database"}
+
+
+def refuse_another_region(settings: Settings, plan: dict[str, Any]) -> None:
+    """Raise Failed for a plan that moves what cannot move to another region.
+
+    Terraform would go half-way: the balancer's name is taken, the database's network is elsewhere,
+    and by then droplets are gone. A Space would be made again, empty.
+    """
+    changes = plan.get("resource_changes") or []
+    wanted = next(
+        (one["change"]["after"]["region"] for one in changes if _is_after(one, FIRST)), None
+    )
+    bound = {
+        one["type"]: str(one["change"]["before"]["region"])
+        for one in changes
+        if one["type"] in _BOUND and one["change"].get("before")
+    }
+    stay = {kind: region for kind, region in bound.items() if wanted and region != wanted}
+    if stay:
+        here = next(iter(stay.values()))
+        bound_things = " and ".join(text for kind, text in _BOUND.items() if kind in stay)
+        alone = settings.verb("deploy TF_VAR_droplets=1 TF_VAR_managed_database=false")
+        raise Failed(
+            f"Refused: the deployment is in {here}, with {bound_things}, which cannot move to "
+            f"{wanted}. Nothing was changed.",
+            f"To stay: export TF_VAR_region={here}. To move: first go back to one droplet with its "
+            f"own database ({alone}), then change the region, then take several again",
+        )
+    for one in changes:
+        before = one["change"].get("before") or {}
+        again = {"delete", "create"} <= {*one["change"]["actions"]}
+        if one["type"] == BUCKET and again and settings.drop_copies != "yes":
+            where = before.get("region")
+            raise Failed(
+                f"Refused: the Space {before.get('name')} with the backups is in {where}, and this "
+                "plan would make it again elsewhere, empty. Nothing was changed.",
+                f"To keep it where it is: export TF_VAR_backup_bucket_region={where}. If you mean "
+                "it: the same command with DROP_COPIES=yes",
+            )
+
+
+def _is_after(change: dict[str, Any], address: str) -> bool:
+    """Whether the change is of this resource, and it is there afterwards."""
+    return bool(change["address"] == address and change["change"].get("after"))
 
 
 def lost(losses: list[dict[str, Any]]) -> str:

@@ -6,23 +6,15 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
+from ops.distribution import how_to_get
 from ops.errors import Failed
-
-GET = {
-    "terraform": "https://developer.hashicorp.com/terraform/install",
-    "ssh": "sudo apt-get install openssh-client",
-    "ssh-keygen": "sudo apt-get install openssh-client",
-    "git": "sudo apt-get install git",
-    "npm": "sudo apt-get install npm",
-    "docker": "sudo apt-get install docker.io, or https://docs.docker.com/engine/install/",
-}
 
 
 def need(name: str) -> str:
     """Where a program is. Raises Failed if it is not installed."""
     if path := shutil.which(name):
         return path
-    raise Failed(f"{name} is not installed, and this needs it.", f"Get it: {GET[name]}")
+    raise Failed(f"{name} is not installed, and this needs it.", f"Get it: {how_to_get(name)}")
 
 
 def output_of(
@@ -35,6 +27,7 @@ def output_of(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
             timeout=seconds,
             env=env,
@@ -48,5 +41,6 @@ def who_releases(given: str) -> str:
     """The name that goes into the list of releases: the given one, else git's or this user's."""
     if given:
         return given
-    name = output_of("git", "config", "user.name") or output_of("id", "--user", "--name")
-    return f"{name}@{output_of('hostname')}"
+    name = output_of("git", "config", "user.name") or output_of("id", "--user", "--name") or ""
+    # The list has tabs between its fields, and a line for each release.
+    return f"{' '.join(name.split())}@{output_of('hostname')}"

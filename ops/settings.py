@@ -6,19 +6,30 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
+import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ops import inherited
 from ops.errors import Failed
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _setting(name: str, means: str, default: str = "", *, secret: bool = False) -> str:
-    """A field that is read from the environment variable `name`."""
-    about = {"name": name, "means": means, "secret": secret}
+def _setting(
+    name: str, means: str, default: str = "", *, secret: bool = False, kind: str = ""
+) -> str:
+    """A field that is read from the environment variable `name`.
+
+    kind: what it is cleaned as: "path", "token", "domain", "networks", "number", several "lines",
+    or "options" of a program, which stay as they are; else one line of text.
+    """
+    about = {"name": name, "means": means, "secret": secret, "kind": kind}
     return dataclasses.field(default=default, metadata=about)
 
 
@@ -27,7 +38,7 @@ class Settings:
     """What was set, as text; an empty text is the same as none."""
 
     # DigitalOcean and the deployment
-    token: str = _setting("DIGITALOCEAN_TOKEN", "the API token", secret=True)
+    token: str = _setting("DIGITALOCEAN_TOKEN", "the API token", secret=True, kind="token")
     api_url: str = _setting(
         "DIGITALOCEAN_API_URL", "another API than this", "https://api.digitalocean.com"
     )
@@ -43,10 +54,12 @@ class Settings:
         "DROPLET_ID", "adopt: the number of the droplet, where several carry the tag"
     )
     terraform_folder: str = _setting(
-        "TERRAFORM_DIR", "where Terraform's files are", "infra/terraform"
+        "TERRAFORM_DIR", "where Terraform's files are", "infra/terraform", kind="path"
     )
     replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
-    confirm: str = _setting("CONFIRM", "the answer to the question of destroy, restore or patch")
+    confirm: str = _setting(
+        "CONFIRM", "the answer to the question of destroy, restore, patch or pipeline"
+    )
     droplet_backups: str = _setting(
         "TF_VAR_backups", "weekly or daily: DigitalOcean's own backups of the droplet", "off"
     )
@@ -55,7 +68,10 @@ class Settings:
     )
     backup: str = _setting("BACKUP", "no: go on without a last backup")
     backup_folder: str = _setting(
-        "BACKUP_FOLDER", "where dumps are kept, in a folder of the deployment's name", "backups"
+        "BACKUP_FOLDER",
+        "where dumps are kept, in a folder of the deployment's name",
+        "backups",
+        kind="path",
     )
     bring_backup: str = _setting(
         "BRING_BACKUP", "no: do not bring the droplet's newest dump here along with other verbs"
@@ -81,14 +97,19 @@ class Settings:
     copies_secret_key: str = _setting(
         "COPIES_SECRET_ACCESS_KEY", "the secret half of it", secret=True
     )
-    copies_ssh_key: str = _setting("COPIES_SSH_KEY", "the private key of that sftp host")
+    copies_ssh_key: str = _setting(
+        "COPIES_SSH_KEY", "the private key of that sftp host", kind="path"
+    )
     copies_password_file: str = _setting(
         "COPIES_PASSWORD_FILE",
         "the password that opens the copies",
         "infra/ansible/copies_password",
+        kind="path",
     )
     restore: str = _setting(
-        "RESTORE", "deploy, for a new droplet: newest, none or a dump, instead of asking"
+        "RESTORE",
+        "deploy, for a new droplet: newest, none or a dump, instead of asking",
+        kind="path",
     )
 
     # Larger than one droplet (docs/growing.md)
@@ -99,6 +120,12 @@ class Settings:
     managed_database: str = _setting(
         "TF_VAR_managed_database", "true: DigitalOcean's managed PostgreSQL", "false"
     )
+    old_address_open: str = _setting(
+        "TF_VAR_old_address_open",
+        "true: the first droplet's address stays open beside the load balancer's; deploy sets it "
+        "while one droplet becomes several",
+        "false",
+    )
     database_size: str = _setting("TF_VAR_database_size", "its size", "db-s-1vcpu-1gb")
     database_nodes: str = _setting("TF_VAR_database_nodes", "how many machines it has", "1")
 
@@ -107,7 +134,9 @@ class Settings:
     )
 
     # How the site is reached
-    domain: str = _setting("TF_VAR_domain", "a name that leads to the site's address, beside it")
+    domain: str = _setting(
+        "TF_VAR_domain", "a name that leads to the site's address, beside it", kind="domain"
+    )
     acme: str = _setting("ACME", "off: deploy without a certificate, over HTTP", "on")
     acme_server: str = _setting(
         "ACME_SERVER",
@@ -115,7 +144,9 @@ class Settings:
         "https://acme-v02.api.letsencrypt.org/directory",
     )
     acme_root: str = _setting(
-        "ACME_ROOT", "the file with its root certificate, where browsers do not know it"
+        "ACME_ROOT",
+        "the file with its root certificate, where browsers do not know it",
+        kind="path",
     )
 
     app_processes: str = _setting(
@@ -124,39 +155,48 @@ class Settings:
     )
 
     # ssh
+    ssh_addresses: str = _setting(
+        "TF_VAR_allowed_ssh_addresses",
+        "who may use ssh: addresses or networks, with commas; else everybody",
+        kind="networks",
+    )
     private_key: str = _setting(
-        "ANSIBLE_PRIVATE_KEY_FILE", "the private key that opens the droplet; no other is offered"
+        "ANSIBLE_PRIVATE_KEY_FILE",
+        "the private key that opens the droplet; no other is offered",
+        kind="path",
     )
     known_hosts: str = _setting(
-        "SSH_KNOWN_HOSTS", "the file of pinned host keys", "infra/ansible/known_hosts"
+        "SSH_KNOWN_HOSTS", "the file of pinned host keys", "infra/ansible/known_hosts", kind="path"
     )
     accept_new: str = _setting(
         "SSH_ACCEPT_NEW", "no: a host key has to be pinned beforehand, as in the pipeline", "yes"
     )
-    ssh_options: str = _setting("SSH_OPTIONS", "more options for ssh, as words")
+    ssh_options: str = _setting("SSH_OPTIONS", "more options for ssh, as words", kind="options")
 
     # The image and its release
     image: str = _setting("IMAGE", "release this image instead of building one")
     commit: str = _setting("COMMIT", "the commit that IMAGE was built from; else git's")
     no_pull: str = _setting("NO_PULL", "yes: IMAGE is on the droplet already")
-    app_folder: str = _setting("APP_FOLDER", "build the image from this folder", "app")
+    app_folder: str = _setting("APP_FOLDER", "build the image from this folder", "app", kind="path")
     torch_index: str = _setting(
         "TORCH_INDEX", "the index of PyTorch's CPU builds", "https://download.pytorch.org/whl/cpu"
     )
     pip_conf: str = _setting(
-        "PIP_CONF", "a pip.conf for the build, where pip needs one to reach packages"
+        "PIP_CONF", "a pip.conf for the build, where pip needs one to reach packages", kind="path"
     )
     registry_port: str = _setting(
-        "REGISTRY_PORT", "the droplet's port that it pulls the image through", "5050"
+        "REGISTRY_PORT", "the droplet's port that it pulls the image through", "5050", kind="number"
     )
     registry_user: str = _setting("REGISTRY_USER", "who may pull an IMAGE that is not public")
     registry_password: str = _setting(
         "REGISTRY_PASSWORD", "their password; the droplet keeps neither", secret=True
     )
     healthy_within: str = _setting(
-        "HEALTHY_WITHIN", "seconds that a new version has to get healthy in", "120"
+        "HEALTHY_WITHIN", "seconds that a new version has to get healthy in", "120", kind="number"
     )
-    wait: str = _setting("WAIT", "seconds to wait for another release that is under way", "0")
+    wait: str = _setting(
+        "WAIT", "seconds to wait for another release that is under way", "0", kind="number"
+    )
     pushed_at: str = _setting(
         "PUSHED_AT", "seconds since 1970: no release if somebody has gone back since then"
     )
@@ -164,10 +204,12 @@ class Settings:
     released_by: str = _setting("RELEASED_BY", "the name in the list of releases; else git's")
 
     # Looking after it
-    file: str = _setting("FILE", "restore: the dump to put back")
+    file: str = _setting("FILE", "restore: the dump to put back", kind="path")
     url: str = _setting("URL", "look: this address, and ask no API for the droplet's")
     lines_back: str = _setting("LINES_BACK", "logs: how many lines from before", "100")
-    follow: str = _setting("FOLLOW", "logs: empty for no more than there is", "--follow")
+    follow: str = _setting(
+        "FOLLOW", "logs: empty for no more than there is", "--follow", kind="options"
+    )
 
     postgres_version: str = _setting(
         "VERSION", "upgrade-database: this PostgreSQL (18, 18.1); else the newest minor version"
@@ -176,16 +218,31 @@ class Settings:
 
     # The pipeline
     deploy_key_file: str = _setting(
-        "DEPLOY_KEY_FILE", "the pipeline's private key on this laptop", "infra/ansible/deploy_key"
+        "DEPLOY_KEY_FILE",
+        "the pipeline's private key on this laptop",
+        "infra/ansible/deploy_key",
+        kind="path",
     )
     pipeline_token: str = _setting(
         "PIPELINE_TOKEN",
         "pipeline: an API token that may only read droplets and reserved IPs",
         secret=True,
+        kind="token",
     )
-    deploy_key: str = _setting("DEPLOY_KEY", "in the pipeline: its private key", secret=True)
-    droplet_host_key: str = _setting("DROPLET_HOST_KEY", "in the pipeline: the droplet's host key")
-    summary: str = _setting("GITHUB_STEP_SUMMARY", "in the pipeline: GitHub's file for a summary")
+    deploy_key: str = _setting(
+        "DEPLOY_KEY", "in the pipeline: its private key", secret=True, kind="lines"
+    )
+    droplet_host_key: str = _setting(
+        "DROPLET_HOST_KEY", "in the pipeline: the droplet's host key", kind="lines"
+    )
+    on_github: str = _setting("GITHUB_ACTIONS", "in the pipeline: true, set by GitHub")
+    github_actor: str = _setting("GITHUB_ACTOR", "in the pipeline: who started the run")
+    summary: str = _setting(
+        "GITHUB_STEP_SUMMARY", "in the pipeline: GitHub's file for a summary", kind="path"
+    )
+    repository: str = _setting(
+        "GH_REPO", "pipeline: owner/name on GitHub; else where the git remote origin is"
+    )
 
     # On this machine
     port: str = _setting("PORT", "run: where the page listens", "8501")
@@ -193,19 +250,28 @@ class Settings:
     database_url: str = _setting(
         "DATABASE_URL", "run: another database than the embedded PostgreSQL", secret=True
     )
-    run_data: str = _setting("RUN_DATA", "run: where that one keeps its data", ".run/postgres")
+    run_data: str = _setting(
+        "RUN_DATA", "run: where that one keeps its data", ".run/postgres", kind="path"
+    )
 
     # How a verb has to be typed
-    verb_suffix: str = _setting("VERB_SUFFIX", "what the Makefile wants behind a verb it names")
+    verb_suffix: str = _setting(
+        "VERB_SUFFIX", "what the Makefile wants behind a verb it names", kind="options"
+    )
 
     @classmethod
     def read(cls) -> Settings:
-        """The settings of this process's environment."""
+        """The settings of this process's environment, which is cleaned. Raises Failed."""
+        inherited.clean()
         given = {}
         for field in dataclasses.fields(cls):
+            name = field.metadata["name"]
+            if name not in os.environ:
+                continue
+            # The programs that a verb starts read some of them, too.
+            value = os.environ[name] = _cleaned(field.metadata, os.environ[name])
             # What may be empty on purpose is taken as it is; else an empty one is none.
-            value = os.environ.get(field.metadata["name"])
-            if value or (value is not None and field.name == "follow"):
+            if value or field.name == "follow":
                 given[field.name] = value
         return cls(**given)
 
@@ -234,7 +300,7 @@ class Settings:
     @property
     def key(self) -> Path | None:
         """The private key that was named, if one was."""
-        return Path(self.private_key).expanduser() if self.private_key else None
+        return Path(self.private_key) if self.private_key else None
 
     @property
     def pins(self) -> Path:
@@ -258,3 +324,61 @@ class Settings:
                 f"variables.tf has no default for {name}", f"Name it: export TF_VAR_{name}=..."
             )
         return default[1]
+
+
+def _cleaned(about: Mapping[str, Any], given: str) -> str:
+    """What was meant with the text of a setting. Raises Failed if no program could use it."""
+    name, kind = about["name"], about["kind"]
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise Failed(
+            f"{name} is not UTF-8 text: it was set in another encoding.",
+            f"Type it again: export {name}=...",
+        ) from None
+    if kind == "options":
+        return given
+    value = given.replace("\r\n", "\n").strip()  # as a file from Windows or a copy has it
+    if kind == "lines":
+        return value
+    for character in value:
+        if not character.isprintable() or (kind == "token" and not character.isascii()):
+            raise Failed(
+                f"{name} holds the character {character!a}, which does not belong there.",
+                f"Copy it again, without what stands around it: export {name}=...",
+            )
+    if value.startswith("-") and not about["secret"]:
+        raise Failed(
+            f"{name}={value} begins with a dash, so a program would take it for an option.",
+            f"Give a value without the dash: {name}=...",
+        )
+    if kind == "number" and value and not (value.isascii() and value.isdecimal()):
+        raise Failed(f"{name}={value} is no whole number.", f"Give one: {name}=120")
+    if kind == "path" and value.startswith("~"):
+        return _expanded(name, value)
+    if kind == "domain":
+        return value.lower().removesuffix(".")
+    return _networks(value) if value and kind == "networks" else value
+
+
+def _expanded(name: str, path: str) -> str:
+    """A path that begins with ~, as a shell would write it. Raises Failed."""
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise Failed(
+            f"{name} begins with {Path(path).parts[0]}, and this machine knows no such folder.",
+            f"Give the whole path: export {name}=/...",
+        ) from None
+
+
+def _networks(text: str) -> str:
+    """The list that Terraform wants, from addresses and networks in any list's form."""
+    return json.dumps([_network(word) for word in re.findall(r"[^\s,;\"'\[\]]+", text)])
+
+
+def _network(word: str) -> str:
+    try:
+        return str(ipaddress.ip_network(ipaddress.ip_address(word)))
+    except ValueError:
+        return word  # a network; if it is neither, Terraform refuses it

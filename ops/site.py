@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import certifi
+import truststore
 
+from ops import prices
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
 
@@ -43,8 +45,8 @@ class Certificate:
 
 def trust(settings: Settings) -> ssl.SSLContext:
     """What a certificate is judged by. Raises Failed if ACME_ROOT is no certificate."""
-    context = ssl.create_default_context()
-    # Some Pythons, such as python.org's for macOS, know no authority of themselves.
+    context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Some systems, such as a small container, know no authority of themselves.
     context.load_verify_locations(certifi.where())
     if settings.acme_root:
         try:
@@ -57,17 +59,43 @@ def trust(settings: Settings) -> ssl.SSLContext:
     return context
 
 
-def url(address: str) -> str:
-    """Where the site is: what its port 80 leads to, or that itself."""
+def url(settings: Settings, address: str) -> str:
+    """Where the site is: what its port 80 leads to, or that itself.
+
+    Where nothing answers, it is what the deployment was set to.
+    """
     connection = http.client.HTTPConnection(address, timeout=SECONDS)
     try:
         connection.request("HEAD", "/")
-        leads_to = urlsplit(connection.getresponse().getheader("Location") or "")
+        answer = connection.getresponse()
+        leads_to = urlsplit(answer.getheader("Location") or "")
     except (OSError, http.client.HTTPException):
-        return f"http://{address}"
+        return f"{'https' if _should_be_secure(settings) else 'http'}://{address}"
     finally:
         connection.close()
-    return f"https://{leads_to.netloc}" if leads_to.scheme == "https" else f"http://{address}"
+    if leads_to.scheme == "https":
+        return f"https://{leads_to.netloc}"
+    # An error need not say where the site is: nginx refuses who asks too often.
+    secure = answer.status >= 400 and _listens(address, 443)
+    return f"{'https' if secure else 'http'}://{address}"
+
+
+def _listens(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _should_be_secure(settings: Settings) -> bool:
+    """Whether the site has a certificate, unless something is wrong.
+
+    A load balancer has one for a domain only.
+    """
+    if prices.number(settings.droplets) > 1:
+        return bool(settings.domain)
+    return settings.acme != "off"
 
 
 def certificate(settings: Settings, where: str) -> Certificate | None:

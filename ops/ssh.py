@@ -23,7 +23,7 @@ from ops import say
 from ops.errors import Failed, SaidAlready
 from ops.programs import need
 from ops.settings import Settings
-from ops.ssh_words import Unreachable, explain, ssh_quoted
+from ops.ssh_words import Unreachable, explain, not_asked, ssh_quoted, without_debug_words
 
 Made = TypeVar("Made")
 TRIES = 3
@@ -149,7 +149,7 @@ class Droplet:
     def ask(self, command: str) -> str:
         """What a command prints there, for a check: it pins nothing, asks nothing, gives up soon.
 
-        It may be run again. Raises Unreachable.
+        It may be run again. Raises Unreachable; and NotAsked, where the key would need a person.
         """
         return _patiently(lambda: self._ask_once(command))
 
@@ -174,13 +174,22 @@ class Droplet:
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
                     text=True,
+                    errors="replace",
                     check=False,
                     timeout=6 * _QUICK,
                 )
             except subprocess.TimeoutExpired:
                 raise explain(self.settings, self.ip, "timed out") from None
+        if done.returncode == ENDED_BY_SSH:
+            trouble = not_asked(self.settings, self.ip, done.stderr)
+            raise trouble or explain(self.settings, self.ip, done.stderr)
         if done.returncode != 0:
-            raise explain(self.settings, self.ip, done.stderr)
+            *_, last = ["it prints no reason", *without_debug_words(done.stderr)]
+            raise Unreachable(
+                f"{self.ip} lets you in, but a command fails there with status "
+                f"{done.returncode}: {last}",
+                f"See what is wrong there: {self.settings.verb('status')}",
+            )
         return done.stdout
 
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 from ops.errors import Failed
+from ops.programs import output_of
 from ops.settings import Settings
+
+# How ssh's lines begin that say how it works and how much it has sent.
+_DEBUG_WORDS = (
+    "debug1:",
+    "OpenSSH_",
+    "Authenticated to",
+    "Transferred:",
+    "Bytes per second:",
+    "Warning: Permanently added",
+)
 
 
 class Unreachable(Failed):
@@ -16,17 +29,83 @@ class Unreachable(Failed):
         self.passing = passing
 
 
+class NotAsked(Failed):
+    """Whether the droplet lets us in could not be asked: ssh would need a person for the key.
+
+    It is none of Unreachable, on purpose: nothing is given up, turned off or removed on the
+    strength of a question that was not asked.
+    """
+
+
 def ssh_quoted(path: Path) -> str:
     """A path as ssh's settings want it: a space begins another one there, a % a word of its own."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"'
 
 
+def not_asked(settings: Settings, ip: str, said: str) -> NotAsked | None:
+    """Whether a check's refusal says nothing, since the key has a passphrase that no agent knows.
+
+    A check asks nobody; what is run for a person does.
+    """
+    lower = said.lower()
+    refused = "agent refused operation" in lower
+    if not refused and "permission denied" not in lower:
+        return None
+    if not (locked := _locked_keys(settings, ip)) and not refused:
+        return None
+    key = str(locked[0]) if locked else "the key"
+    name = f" {key}" if locked else ""
+    why = "has a passphrase, and no ssh-agent holds it" if locked else "is refused by the ssh-agent"
+    return NotAsked(
+        f"Whether the droplet at {ip} lets you in could not be checked: {key} {why}.",
+        f"Give it to the agent, then run the same command again: ssh-add{name}",
+        *(() if os.environ.get("SSH_AUTH_SOCK") else ("No agent runs: eval $(ssh-agent) first.",)),
+    )
+
+
+def _locked_keys(settings: Settings, ip: str) -> list[Path]:
+    """The private keys that ssh would try, which have a passphrase, and are in no agent."""
+    if settings.key:
+        tried = [settings.key]
+    else:
+        told = (output_of("ssh", "-G", f"root@{ip}") or "").splitlines()
+        words = [line.partition(" ") for line in told]
+        tried = [Path(v).expanduser() for name, _, v in words if name == "identityfile"]
+    held = output_of("ssh-add", "-l") or ""
+    return [
+        key
+        for key in tried
+        if key.is_file() and _has_passphrase(key) and _fingerprint(key) not in held
+    ]
+
+
+def _has_passphrase(key: Path) -> bool:
+    done = subprocess.run(
+        ["ssh-keygen", "-y", "-P", "", "-f", key],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"LC_ALL": "C"},
+    )
+    return done.returncode != 0 and "passphrase" in done.stderr
+
+
+def _fingerprint(key: Path) -> str:
+    words = (output_of("ssh-keygen", "-l", "-f", str(key)) or "").split()
+    return words[1] if len(words) > 1 else "unknown"
+
+
+def without_debug_words(said: str) -> list[str]:
+    """The lines that an ssh of few words would print, and the server's own; none is empty."""
+    words = [line.strip() for line in said.splitlines() if line.strip()]
+    return [w for w in words if not w.startswith(_DEBUG_WORDS) or "banner line" in w]
+
+
 def explain(settings: Settings, ip: str, said: str) -> Unreachable:
     """Why a connection was not made. `said` is what ssh printed, its debug words included."""
-    # Of the many words, those that an ssh of few words would say, and the server's own.
-    words = [line.strip() for line in said.splitlines() if line.strip()]
-    words = [w for w in words if not w.startswith("debug1:") or "banner line" in w]
+    words = without_debug_words(said)
     lower = "\n".join(words).lower()
     return (
         _about_the_host(settings, ip, lower)

@@ -1,7 +1,8 @@
 """What Terraform remembers of this deployment: its state, wherever that is kept.
 
-Only reads. The state knows more than the environment: after a deployment under another name,
-TF_VAR_name may be gone, and the state still has it.
+It is read, and its files are closed to the machine's other users. The state knows more than the
+environment: after a deployment under another name, TF_VAR_name may be gone, and the state still
+has it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ops.distribution import how_to_get
 from ops.errors import Failed
-from ops.programs import GET
 from ops.settings import Settings
 
 DROPLET = "digitalocean_droplet"
@@ -23,7 +25,15 @@ FIRST = f"{DROPLET}.app"
 RESERVED_IP = "digitalocean_reserved_ip"
 BUCKET = "digitalocean_spaces_bucket"
 DATABASE = "digitalocean_database_cluster"
-_OF_THE_APP = ("digitalocean_database_db", "digitalocean_database_user")
+# These have names of their own.
+_NAMED_OTHERWISE = (
+    "digitalocean_database_db",
+    "digitalocean_database_user",
+    "digitalocean_certificate",
+    "digitalocean_record",
+    "digitalocean_spaces_key",
+    BUCKET,
+)
 
 
 class StateError(Failed):
@@ -60,8 +70,28 @@ def place(settings: Settings) -> Path:
     return folder / "terraform.tfstate"
 
 
+def close(settings: Settings) -> None:
+    """Let nobody but its owner read the state: it holds Space keys and database passwords.
+
+    Also the copies that Terraform keeps beside it, and the keys of a backend. What is another
+    user's stays as it is.
+    """
+    folder = settings.terraform_dir
+    found = [
+        *folder.glob("*.tfstate*"),
+        *folder.glob("terraform.tfstate.d/*/*.tfstate*"),
+        *_data(folder).glob("*.tfstate*"),
+    ]
+    for file in found:
+        with suppress(OSError):
+            mode = file.stat().st_mode
+            if file.is_file() and mode & 0o077:
+                file.chmod(mode & 0o700)
+
+
 def _text(settings: Settings) -> str:
     """The state as it is kept; "" if there is none. Raises StateError."""
+    close(settings)
     if (_data(settings.terraform_dir) / "terraform.tfstate").exists():  # names a backend: a bucket
         return _from_backend(settings)
     # Read without Terraform: every verb looks here, and the pipeline has none.
@@ -85,7 +115,7 @@ def _from_backend(settings: Settings) -> str:
     except OSError:
         raise StateError(
             "terraform is not installed, and its state is kept where only it can read it.",
-            f"Get it: {GET['terraform']}",
+            f"Get it: {how_to_get('terraform')}",
         ) from None
     if done.returncode == 0:
         return done.stdout
@@ -147,10 +177,9 @@ def _address(resource: dict[str, Any], instance: dict[str, Any]) -> str:
 def deployed_name(found: list[Resource]) -> str:
     """The name under which they were made: the droplet's, else any; "" if there is none."""
     for resource in sorted(found, key=lambda r: r.kind != DROPLET):
-        # An alert's is the deployment's and its own: "digits: down"; a second droplet's, too. What
-        # is in a database has the app's.
+        # An alert's is the deployment's and its own: "digits: down"; a second droplet's, too.
         another = resource.kind == DROPLET and resource.address not in ("", FIRST)
-        if another or resource.kind in _OF_THE_APP:
+        if another or resource.kind in _NAMED_OTHERWISE:
             continue
         if resource.name and ":" not in resource.name:
             return resource.name

@@ -1,33 +1,90 @@
-"""What all tests share: one rule for tests that cannot run here, and their surroundings."""
+"""What all tests share: their surroundings, a browser, and the summary of what was skipped."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserType, sync_playwright
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+from tests.needs import LEFT_OUT, need_chromium
 
 # Programs that tests start should keep their compiled modules, or each start
 # compiles some thousand files anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# Debian installs some programs, haproxy for one, where only root's PATH looks.
+os.environ["PATH"] = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
-def need(condition: object, reason: str, fix: str) -> None:
-    """Go on if `condition` holds; else skip on a laptop, and fail where CI is set.
+# Tests with containers, and tests with a browser: Chromium drops its connections when a network
+# interface comes or goes, as those of containers do.
+NEVER_AT_ONCE = ("tests/browser/", "tests/docker/")
 
-    A test that cannot run proves nothing, so it must not look green in CI.
-    `reason` says what is missing, `fix` is the command that mends it.
-    """
-    if condition:
-        return
-    message = f"{reason}. Mend it:  {fix}"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Each of xdist's processes takes a file at a time, or all of those that never run at once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "one" if nodeid.startswith(NEVER_AT_ONCE) else nodeid.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    """Use it."""
+    return ByFile(config, log)
+
+
+LEFT_OUT_PART = "left out a part"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note in the report, which xdist sends on, what the test left out."""
+    report = yield
+    report.user_properties += [(LEFT_OUT_PART, message) for message in LEFT_OUT]
+    LEFT_OUT.clear()
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print one line for each reason why tests were skipped, or ran without a part."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    # A test has up to three reports: each part that it left out counts once.
+    left_out = {
+        (message, report.nodeid)
+        for report in reports
+        if isinstance(report, pytest.TestReport)
+        for name, message in report.user_properties
+        if name == LEFT_OUT_PART
+    }
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    lines = [skipped(count, reason) for reason, count in reasons.most_common()]
+    parts = Counter(str(message) for message, _ in left_out).most_common()
+    lines += [f"{tests_of(count)} ran without a part, which {message}" for message, count in parts]
+    if lines:
+        terminalreporter.section("what could not run")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+def skipped(count: int, reason: str) -> str:
+    """The line for tests that were skipped for the same reason."""
+    needs, were = ("needs", "was") if count == 1 else ("need", "were")
+    if reason.startswith("needs "):
+        return f"{tests_of(count)} {needs} {reason.removeprefix('needs ')}"
+    return f"{tests_of(count)} {were} skipped: {reason}"
+
+
+def tests_of(count: int) -> str:
+    """A count of tests."""
+    return f"{count} test{'' if count == 1 else 's'}"
 
 
 def launch(browser_type: BrowserType, home: Path | None = None) -> Browser:
@@ -35,9 +92,7 @@ def launch(browser_type: BrowserType, home: Path | None = None) -> Browser:
 
     In `home` it finds the certificate authorities that it is to trust beside its own.
     """
-    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    program = os.environ.get("CHROMIUM") or next(filter(None, found), None)
-    need(program, "There is no Chromium here", "sudo apt-get install chromium libatomic1")
+    program = need_chromium()
     arguments = [
         "--disable-background-networking",
         "--disable-component-update",

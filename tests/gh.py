@@ -12,7 +12,8 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-PLACE = "repos/{owner}/{repo}/environments/production"
+NAME = "me/digits"
+PLACE = f"repos/{NAME}/environments/production"
 ONE_VARIABLE = re.compile(r'\.\[\] \| select\(\.name == "(\w+)"\) \| \.value')
 
 
@@ -48,8 +49,13 @@ def answer(repository: Repository, *words: str) -> str | None:
     match words:
         case ("auth", "status"):
             return ""
-        case ("api", *rest):
+        case ("api", "--hostname", "github.com", *rest):
             return _api(repository, *rest)
+    # All else names the repository: gh would choose the remote "upstream".
+    at = words.index("--repo") if "--repo" in words else len(words)
+    if words[at + 1 : at + 2] != (NAME,):
+        return None
+    match (*words[:at], *words[at + 2 :]):
         case ("secret", *rest) if repository.lists or rest[0] != "list":
             return _secret(repository, *rest)
         case ("variable", *rest) if repository.lists or rest[0] != "list":

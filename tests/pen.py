@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from functools import cache
 from pathlib import Path
 
 Strokes = list[list[tuple[float, float]]]
 
-# What people drew on a tablet; where it is not beside the project, OWN takes its place.
-PEN_DIGITS = Path(__file__).resolve().parents[2] / "shared/data/pen-digits/pendigits_train.json"
+# A file of what people drew on a tablet; where none is given, OWN takes its place.
+PEN_DIGITS = os.environ.get("PEN_DIGITS")
 
 
 def _arc(x: float, y: float, w: float, h: float, start: float, end: float) -> Strokes:
@@ -39,10 +40,10 @@ OWN: dict[int, Strokes] = {
 
 @cache
 def _people() -> dict[int, Strokes]:
-    """The first drawing of each label by the pen writers, if they are here."""
-    if not PEN_DIGITS.exists():
+    """The first drawing of each label by the pen writers, if they are given."""
+    if not PEN_DIGITS:
         return {}
-    samples = json.loads(PEN_DIGITS.read_text())
+    samples = json.loads(Path(PEN_DIGITS).read_text())
     return {n: next(s["strokes"] for s in samples if s["label"] == n) for n in range(10)}
 
 

@@ -1,7 +1,7 @@
 locals {
   everywhere = ["0.0.0.0/0", "::/0"]
   # Several droplets take visitors from their balancer only.
-  visitors = local.balanced ? [] : local.everywhere
+  visitors = local.balanced && !var.old_address_open ? [] : local.everywhere
 }
 
 # Stands in front of the droplet: what is not named here never reaches it,

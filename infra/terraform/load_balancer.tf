@@ -12,6 +12,14 @@ variable "balancer_nodes" {
   }
 }
 
+# While one droplet becomes several, its visitors come by the address that they know (ops/verbs/deploy.py).
+variable "old_address_open" {
+  description = "Whether the droplets take visitors at their own addresses, too, beside the load balancer's. Deploy sets it while one droplet becomes several."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 locals {
   balanced = var.droplets > 1
 
@@ -76,6 +84,9 @@ resource "digitalocean_loadbalancer" "app" {
   lifecycle {
     # On the way back to one droplet, its own ports are opened before this goes.
     create_before_destroy = true
+    # Where the first droplet is lost, its network is not known until it is made again, and another
+    # network would replace the balancer. The region's network stays the same.
+    ignore_changes = [vpc_uuid]
   }
 }
 

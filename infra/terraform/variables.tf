@@ -83,6 +83,6 @@ variable "allowed_ssh_addresses" {
 
   validation {
     condition     = alltrue([for network in var.allowed_ssh_addresses : can(cidrhost(network, 0))])
-    error_message = "Give every network as CIDR: an address, a slash and a length, such as \"203.0.113.7/32\" for one IPv4 address or \"2001:db8::/64\" for an IPv6 network."
+    error_message = "Give a list of networks, each an address, a slash and a length, such as [\"203.0.113.7/32\", \"2001:db8::/64\"]. The make verbs also take plain addresses with commas: TF_VAR_allowed_ssh_addresses=203.0.113.7,198.51.100.7"
   }
 }

@@ -28,9 +28,12 @@ def before_deploy(settings: Settings) -> None:
     """Check what `make deploy` needs before it begins. Raises Failed."""
     patient = Patient(settings)
     patient.check("terraform", machine.terraform)
+    patient.check("settings", machine.settings)
     patient.check("ssh", machine.ssh_client)
+    patient.check("ansible", machine.can_run_ansible)
     if not settings.image:  # an image that is made already needs no engine here
         patient.check("docker", machine.docker_engine)
+        patient.check("buildx", machine.buildx)
         patient.check("compose", machine.compose)
     patient.check("ssh key", machine.ssh_key)
     patient.check("token", account.token)
@@ -62,6 +65,7 @@ def before_adopt(settings: Settings) -> None:
     """Check what `make adopt` needs before it begins. Raises Failed."""
     patient = Patient(settings)
     patient.check("terraform", machine.terraform)
+    patient.check("settings", machine.settings)
     patient.check("ssh", machine.ssh_client)
     patient.check("ssh key", machine.ssh_key)
     patient.check("token", account.token)
@@ -79,9 +83,12 @@ def everything(settings: Settings) -> None:
     """Check it all. Raises SaidAlready if anything failed."""
     patient = Patient(settings)
     patient.check("terraform", machine.terraform)
+    patient.check("settings", machine.settings)
     patient.check("ssh", machine.ssh_client)
+    patient.check("ansible", machine.can_run_ansible)
     patient.check("git", machine.git)
     patient.check("docker", machine.docker_engine)
+    patient.check("buildx", machine.buildx)
     patient.check("compose", machine.compose)
     patient.check("ssh key", machine.ssh_key)
     patient.check("token", account.token)

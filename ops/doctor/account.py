@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ops import adoption, processes
+from ops import adoption, deployment, processes
 from ops.belongings import Belonging
 from ops.cloud import CONTROL_PANEL, CloudError, Size
-from ops.doctor.findings import Patient, Skipped
+from ops.doctor.findings import Patient, Skipped, Warned
 from ops.errors import Failed
 from ops.settings import Settings
 from ops.state import deployed_name, resources
@@ -103,6 +103,8 @@ def nothing_else(patient: Patient) -> str:
     name, state = settings.name, resources(settings)
     in_the_way = adoption.in_the_way(settings, name, state)
     if not in_the_way:
+        if others := deployment.strangers(settings):
+            raise Warned(*deployment.about(settings, others))
         return f"all there is of {name} in the account was made from here"
     raise Failed(
         f"Your account has this of {name} already, and Terraform here does not know it: "

@@ -107,10 +107,9 @@ def _why_not(words: str) -> str:
 def _serve_the_same(patient: Patient, there: list[Droplet]) -> str:
     """All serve the same version."""
     serve = {name: image for name, image in _asked(patient, there, fleet.SERVES).items() if image}
-    if len(set(serve.values())) > 1:
-        listed = ", ".join(f"{name} {image[7:19]}" for name, image in serve.items())
+    if different := fleet.different_versions(serve):
         raise Failed(
-            f"The droplets serve different versions: {listed}.",
+            f"The droplets serve different versions: {different}.",
             f"Release one to all: {patient.settings.verb('release')}",
         )
     if not serve:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops import moving, prices, processes
+from ops import dns, moving, prices, processes
 from ops.cloud import CONTROL_PANEL, CloudError
 from ops.doctor.findings import Patient, Skipped, Warned
 from ops.errors import Failed
@@ -99,9 +99,8 @@ def https(patient: Patient) -> str:
             "The balancer speaks HTTP: DigitalOcean certifies names on its DNS, and no address.",
             "With a domain of yours there: export TF_VAR_domain=digits.example.org",
         )
-    zones = [str(one["name"]) for one in patient.cloud.listed("domains", "domains")]
-    found = [zone for zone in zones if f".{settings.domain}".endswith(f".{zone}")]
-    if not found:
+    zone = dns.zone_of(patient.cloud, settings.domain)
+    if zone is None:
         parent = settings.domain.partition(".")[2]
         raise Warned(
             f"The balancer speaks HTTP: {settings.domain} is not on DigitalOcean's DNS.",
@@ -109,4 +108,5 @@ def https(patient: Patient) -> str:
             "ns1.digitalocean.com, ns2 and ns3 as its name servers where you bought it; then "
             f"{settings.verb('deploy')}",
         )
-    return f"{settings.domain} is on DigitalOcean's DNS, in {max(found, key=len)}"
+    dns.refuse_others(settings)
+    return f"{settings.domain} is on DigitalOcean's DNS, in {zone.name}"

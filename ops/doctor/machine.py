@@ -8,10 +8,12 @@ import re
 import shutil
 from pathlib import Path
 
-from ops import docker
+from ops import ansible, docker
+from ops.distribution import how_to_get
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
-from ops.programs import GET, need, output_of
+from ops.programs import need, output_of
+from ops.terraform import refused_variables
 
 _OPENING = re.compile(r"(ssh-|ecdsa-|sk-)\S+ +[A-Za-z0-9+/=]+")  # of a public key
 _NAME_IT = "export ANSIBLE_PRIVATE_KEY_FILE=..."
@@ -25,7 +27,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 def terraform(patient: Patient) -> str:
     """Terraform, as new as versions.tf asks for."""
     need("terraform")
-    get_it = f"Get it: {GET['terraform']}"
+    get_it = f"Get it: {how_to_get('terraform')}"
     try:
         printed = output_of("terraform", "version", "-json") or ""
         version = str(json.loads(printed)["terraform_version"])
@@ -58,6 +60,32 @@ def compose(_patient: Patient) -> str:
     if not shutil.which("docker"):
         raise Skipped("needs docker")
     return docker.need_compose()
+
+
+def buildx(_patient: Patient) -> str:
+    """Docker's buildx plugin."""
+    if not shutil.which("docker"):
+        raise Skipped("needs docker")
+    return docker.need_buildx()
+
+
+def can_run_ansible(patient: Patient) -> str:
+    """Ansible starts, which it does in no other locale than one of UTF-8."""
+    return ansible.version(patient.settings)
+
+
+def settings(patient: Patient) -> str:
+    """What is set will do, for Terraform, for Ansible and for the build."""
+    if not shutil.which("terraform"):
+        raise Skipped("needs terraform")
+    if refused := refused_variables(patient.settings):
+        raise Failed(
+            f"Terraform refuses {', '.join(f'TF_VAR_{name}' for name in refused)}.",
+            *(f"TF_VAR_{name}: {why}" for name, why in refused.items()),
+        )
+    ansible.site(patient.settings)
+    docker.need_recipe(patient.settings)
+    return "every one that is set will do"
 
 
 def ssh_key(patient: Patient) -> str:

@@ -9,15 +9,19 @@ from pathlib import Path
 from ops import github
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
-from ops.settings import ROOT
+from ops.settings import ROOT, Settings
 from ops.ssh import Droplet, pinned_keys
 
 WORKFLOWS = ROOT / ".github/workflows"
 
 
-def _need_github() -> None:
+def _need_github(settings: Settings) -> github.Repository:
     if reason := github.why_not_asked():
         raise Skipped(reason)
+    try:
+        return github.repository(settings.repository)
+    except Failed as failed:
+        raise Skipped(failed.what) from failed
 
 
 def secrets(patient: Patient) -> str:
@@ -28,10 +32,10 @@ def secrets(patient: Patient) -> str:
     needed -= {"GITHUB_TOKEN"}  # GitHub's own, always there
     if not needed:
         raise Skipped("no file in .github/workflows needs one")
-    _need_github()
-    set_there = github.secrets()
+    repository = _need_github(patient.settings)
+    set_there = repository.secrets()
     if set_there is None:
-        raise Skipped("GitHub does not list this repository's secrets to you")
+        raise Skipped(f"GitHub does not list the secrets of {repository} to you")
     there = needed & set_there
     if not there:
         raise Skipped(f"none is set, so no pipeline deploys this: {', '.join(sorted(needed))}")
@@ -48,10 +52,10 @@ def knows_the_droplet(patient: Patient) -> str:
     settings, ip = patient.settings, patient.need_droplet()
     if not patient.reached:
         raise Skipped("needs ssh")
-    _need_github()
-    told = github.variable("DROPLET_HOST_KEY")
+    repository = _need_github(patient.settings)
+    told = repository.variable("DROPLET_HOST_KEY")
     if told is None:
-        raise Skipped("GitHub does not list this repository's variables to you")
+        raise Skipped(f"GitHub does not list the variables of {repository} to you")
     if not told:
         raise Skipped("DROPLET_HOST_KEY is not set, so no pipeline deploys this")
     with tempfile.TemporaryDirectory() as folder:

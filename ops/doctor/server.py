@@ -123,7 +123,9 @@ def page(patient: Patient) -> str:
     """The app answers from outside."""
     patient.need_droplet()
     trust = site.trust(patient.settings)
-    address = f"{site.url(deployment.site_address(patient.settings))}/_stcore/health"
+    address = (
+        f"{site.url(patient.settings, deployment.site_address(patient.settings))}/_stcore/health"
+    )
     try:
         with urllib.request.urlopen(address, timeout=5, context=trust) as answer:  # noqa: S310
             said = answer.read(100).decode(errors="replace").strip()
@@ -139,7 +141,7 @@ def page(patient: Patient) -> str:
 def certificate(patient: Patient) -> str:
     """The certificate is one that a browser takes, and is renewed in time."""
     patient.need_droplet()
-    where = site.url(deployment.site_address(patient.settings))
+    where = site.url(patient.settings, deployment.site_address(patient.settings))
     see = f"See why: {patient.settings.verb('status')}"
     try:
         found = site.certificate(patient.settings, where)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from ops import (
     ansible,
+    apply,
     backups,
     balancer_first,
     comeback,
     copies,
     deployment,
+    dns,
     fleet,
     kept_certificate,
     lockout,
@@ -43,6 +45,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     made = _make(settings, terraform)
     if made.dump:
         settings = settings.but(restore=settings.restore or str(made.dump))
+    if made.closes_later:
+        settings = settings.but(old_address_open="true")
 
     say.phase("Ansible: the server")
     fleet.turn_on(settings)
@@ -62,18 +66,24 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         droplet.show("digits-copies hourly")
 
     say.phase("Look at it from outside")
-    url = site.url(deployment.site_address(settings))
+    url = site.url(settings, deployment.site_address(settings))
     page.look(settings, url)
+    if made.closes_later:
+        _close_the_old_address(settings.but(old_address_open="false"), terraform)
     _say_what_there_is(settings, url, made.ip)
     pipeline_way_in.renew(settings, [one.droplet for one in fleet.members(settings)])
 
 
 @dataclass(frozen=True)
 class Made:
-    """The droplet there is now, and what is kept of one that went: certificate, last dump."""
+    """The droplet there is now, and what is kept of one that went: certificate, last dump.
+
+    closes_later: its own address stays open until the page answers through the balancer.
+    """
 
     ip: str = ""
     is_new: bool = False
+    closes_later: bool = False
     certificate: str = ""
     dump: Path | None = None
 
@@ -85,6 +95,7 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
     copies.guard(settings, terraform)
     with terraform.plan() as plan:
         lockout.refuse(settings, plan.data)
+        plan_guard.refuse_another_region(settings, plan.data)
         made = _guard_the_droplet(settings, plan)
         is_new = plan_guard.makes_a_droplet(plan.data)
         if is_new and not made.dump and not moving.stays(plan.data):
@@ -92,27 +103,52 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
         if not moving.goes(plan.data):  # else they are drained by now
             fleet.drain(settings, plan_guard.leavers(plan.data))
         closes = balancer_first.is_needed(plan.data)
-        if not closes:
-            terraform.apply(plan)
+        record = dns.to_take_in(settings)
+        if not closes and not record:
+            apply.patiently(settings, terraform, plan)
     if closes:
-        _apply_after_the_balancer(settings, terraform)
+        _make_the_balancer(settings, terraform)
+    if closes or record:
+        _apply_the_rest(settings, terraform, record, old_address_open=closes)
     ip = terraform.output("droplet_ip")
     new = plan_guard.newcomers(plan.data)
     for droplet in deployment.members(settings) if new else ():
         if droplet.name in new:
             # Its address may have been another droplet's, with another host key.
             forget_host(settings, droplet.ip)
-    return replace(made, ip=ip, is_new=is_new)
+    return replace(made, ip=ip, is_new=is_new, closes_later=closes)
 
 
-def _apply_after_the_balancer(settings: Settings, terraform: Terraform) -> None:
-    """From one droplet to several: its visitors come in by the balancer before it is closed."""
+def _make_the_balancer(settings: Settings, terraform: Terraform) -> None:
+    """From one droplet to several: its visitors come in by the balancer, too, before all else."""
     # One that was set up by an older version of this does not answer a balancer yet.
     release.set_up_what_changed(settings, Droplet(settings, deployment.address(settings)))
     say.phase("Terraform: the load balancer, then all else")
     balancer_first.make(settings, terraform)
+
+
+def _apply_the_rest(
+    settings: Settings, terraform: Terraform, record: str, *, old_address_open: bool
+) -> None:
+    """What is left of a plan when the balancer is there, and the name's record is Terraform's."""
+    if record:
+        dns.take_in(settings, terraform, record)
+    variables = {"TF_VAR_old_address_open": "true"} if old_address_open else {}
+    with terraform.plan(**variables) as plan:
+        apply.patiently(settings, terraform, plan, **variables)
+
+
+def _close_the_old_address(settings: Settings, terraform: Terraform) -> None:
+    """The page is live on all droplets: none is reached but through the balancer from now on."""
+    say.phase("Terraform: close the old address")
     with terraform.plan() as plan:
-        terraform.apply(plan)
+        apply.patiently(settings, terraform, plan)
+    ansible.play(
+        settings,
+        "The page is live at its new address, but the first droplet still expects visitors at the "
+        "old one; what Ansible could not do is above.",
+        "Fix it, then run the same command again: it goes on where it stopped.",
+    )
 
 
 def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:

@@ -90,7 +90,7 @@ def _what_will_go(settings: Settings, terraform: Terraform) -> Going | None:
         [thing for thing in there if thing not in others],
     )
     _listed(f"DigitalOcean has of {name}, and Terraform does not know it, so it stays:", others)
-    _refuse_what_is_elsewhere(settings, name, state)
+    _refuse_what_is_elsewhere(settings, name, state, others)
     if state:
         say.line(f"Terraform made, and will remove, {len(state)}:")
         terraform.show_what_there_is()
@@ -102,17 +102,39 @@ def _what_will_go(settings: Settings, terraform: Terraform) -> Going | None:
     return None
 
 
-def _refuse_what_is_elsewhere(settings: Settings, name: str, state: list[Resource]) -> None:
-    """Raises Failed if what costs money was made from another clone, and Terraform here lacks it.
-
-    A stranger beside what Terraform here made is none of this: it stays.
-    """
+def _refuse_what_is_elsewhere(
+    settings: Settings, name: str, state: list[Resource], others: list[Belonging]
+) -> None:
+    """Raises Failed if Terraform here lacks what costs money: destroy would not remove it."""
     elsewhere = adoption.in_the_way(settings, name, state)
     if any(thing.billed for thing in elsewhere):
         raise Failed(
             "Terraform here does not know what costs money of the above, so it cannot remove it. "
             "Nothing was destroyed.",
             f"Take it in, then run this again: {settings.verb('adopt')}",
+        )
+    _refuse_what_would_be_forgotten(state, others)
+
+
+def _refuse_what_would_be_forgotten(state: list[Resource], others: list[Belonging]) -> None:
+    """Raises Failed if what stays could not be found afterwards, and costs money.
+
+    It is found by the deployment's tag, project or droplet, and these go. A snapshot is kept on
+    purpose, a reserved IP on no droplet is always listed, and a check is found by its name.
+    """
+    kept = ("snapshot", "reserved ip", "uptime check")
+    forgotten = [one for one in others if one.billed and one.kind not in kept]
+    if state and forgotten:
+        one = forgotten[0]
+        way = {
+            "droplet": "remove it, or take the tag off it",
+            "volume": "remove it, or detach it",
+        }.get(one.kind, "remove it, or move it to another project")
+        place = f"droplets/{one.key}" if one.kind == "droplet" else "projects"
+        raise Failed(
+            "Terraform here did not make what stays and costs money. Without the deployment's tag, "
+            "project and droplet nobody would find it again. Nothing was destroyed.",
+            f"The {one.kind} {one.name}: {way}, then run this again: {CONTROL_PANEL}/{place}",
         )
 
 

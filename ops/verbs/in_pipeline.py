@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops import say, site
+from ops import github, say, site
 from ops.errors import Failed
 from ops.settings import Settings
 
@@ -63,7 +63,7 @@ def _way_in(settings: Settings) -> Iterator[Settings]:
     }
     for name, value in given.items():
         if not value:
-            raise Failed(f"The pipeline has no {name}.", anew.replace(" anew", ""))
+            raise github.no_secret(settings, name)
     with tempfile.TemporaryDirectory(dir=os.environ.get("RUNNER_TEMP")) as folder:
         key = _file(Path(folder) / "key", settings.deploy_key)
         pins = _file(Path(folder) / "known_hosts", settings.droplet_host_key)

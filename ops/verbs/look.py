@@ -8,4 +8,4 @@ from ops.settings import Settings
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Look there. Raises Failed."""
-    page.look(settings, settings.url or site.url(deployment.site_address(settings)))
+    page.look(settings, settings.url or site.url(settings, deployment.site_address(settings)))

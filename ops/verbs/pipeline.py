@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 
 from ops import backups, deployment, fleet, github, pipeline_way_in, prices, say
+from ops.errors import Failed
+from ops.github import Repository
 from ops.programs import need
 from ops.settings import Settings
 
@@ -17,6 +19,9 @@ from ops.settings import Settings
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Make the key, let it in, tell GitHub. Raises Failed."""
     need("ssh-keygen")
+    # Before anything is made: whoever gets the key is root on the droplet.
+    why_not = github.why_not_asked()
+    repository = _by_hand_for(settings) if why_not else _agreed(settings)
     droplets = [one.droplet for one in fleet.members(settings)]
     name = deployment.name(settings)
 
@@ -28,12 +33,49 @@ def run(settings: Settings, _arguments: list[str]) -> None:
 
     say.phase("What the pipeline needs to know")
     host_key = pipeline_way_in.all_pinned_lines(settings, droplets)
-    if github.why_not_asked():
-        say.line(_by_hand(settings, name, host_key))
+    if why_not:
+        say.line(_by_hand(settings, repository, name, host_key))
         return
-    _tell_github(settings, name, host_key)
+    _tell_github(settings, repository, name, host_key)
     say.line()
-    say.done("A push to main is live when its tests have passed. Watch it: gh run watch")
+    say.done(
+        "A push to main is live when its tests have passed. Watch it: "
+        f"gh run watch --repo {repository}"
+    )
+
+
+def _agreed(settings: Settings) -> Repository:
+    """The repository that gets the secrets, shown and asked for. Raises Failed."""
+    repository = github.repository(settings.repository)
+    say.phase("Which repository")
+    others = [one for one in github.remotes() if str(one) != str(repository)]
+    say.line(
+        f"{repository}{f', the remote {repository.remote},' if repository.remote else ''} will get "
+        "a key that is root on the droplet, and a token to your account."
+    )
+    if others:
+        say.line(f"Not these: {github.described(others)}.")
+    answer = settings.confirm or say.ask(f"Type {repository} to go on: ")
+    if answer is None:
+        raise Failed(
+            "There is no terminal to ask on, so nothing was made.",
+            f"If it is the right one: {settings.verb(f'pipeline CONFIRM={repository}')}. "
+            "For another: export GH_REPO=owner/name",
+        )
+    if answer != str(repository):
+        raise Failed(
+            f'"{answer}" is not {repository}, so nothing was made.',
+            "For another repository: export GH_REPO=owner/name",
+        )
+    return repository
+
+
+def _by_hand_for(settings: Settings) -> Repository:
+    """The repository in the commands that are printed; where it is not known, words for it."""
+    try:
+        return github.repository(settings.repository)
+    except Failed:
+        return Repository("OWNER/NAME")
 
 
 def _key(key: Path) -> Path:
@@ -47,15 +89,15 @@ def _key(key: Path) -> Path:
     return key.with_name(f"{key.name}.pub")
 
 
-def _tell_github(settings: Settings, name: str, host_key: str) -> None:
+def _tell_github(settings: Settings, repository: Repository, name: str, host_key: str) -> None:
     # Its secrets are for main alone, whatever the workflows of another branch say.
-    if not github.make_environment():
+    if not repository.make_environment():
         say.line(
             "GitHub does not limit this environment to main (a private repository on a free "
             "plan): whoever may push a branch may deploy."
         )
-    github.set_secret("DEPLOY_KEY", settings.pipeline_key.read_text())
-    github.set_secret("DIGITALOCEAN_TOKEN", settings.pipeline_token or settings.token)
+    repository.set_secret("DEPLOY_KEY", settings.pipeline_key.read_text())
+    repository.set_secret("DIGITALOCEAN_TOKEN", settings.pipeline_token or settings.token)
     if not settings.pipeline_token:
         balancers = ", and load balancers," if prices.number(settings.droplets) > 1 else ""
         say.line(
@@ -65,22 +107,25 @@ def _tell_github(settings: Settings, name: str, host_key: str) -> None:
         )
     # The workflows look for this name, and for "digits" without one.
     if name == "digits":
-        github.delete_variable("DEPLOYMENT_NAME")  # another name's, from before
+        repository.delete_variable("DEPLOYMENT_NAME")  # another name's, from before
     else:
-        github.set_variable("DEPLOYMENT_NAME", name)
+        repository.set_variable("DEPLOYMENT_NAME", name)
     # Last: the pipeline deploys from the moment it is there.
-    github.set_variable("DROPLET_HOST_KEY", host_key)
+    repository.set_variable("DROPLET_HOST_KEY", host_key)
 
 
-def _by_hand(settings: Settings, name: str, host_key: str) -> str:
-    another = f"\n  gh variable set DEPLOYMENT_NAME --body '{name}'" if name != "digits" else ""
+def _by_hand(settings: Settings, repository: Repository, name: str, host_key: str) -> str:
+    to = f"--repo {repository}"
+    another = (
+        f"\n  gh variable set DEPLOYMENT_NAME {to} --body '{name}'" if name != "digits" else ""
+    )
     return f"""GitHub's tool gh is not here, or not logged in (https://cli.github.com, gh auth login).
 With it, run {settings.verb("pipeline")} again; or run these, on any machine that has it and these files:
 
-  {github.LIMIT_TO_MAIN}
-  gh secret set DEPLOY_KEY --env production < {settings.pipeline_key}
-  gh secret set DIGITALOCEAN_TOKEN --env production   # it asks; one that may read droplets and reserved IPs is enough{another}
-  gh variable set DROPLET_HOST_KEY --body '{host_key}'
+  {repository.by_hand}
+  gh secret set DEPLOY_KEY {to} --env production < {settings.pipeline_key}
+  gh secret set DIGITALOCEAN_TOKEN {to} --env production   # it asks; one that may read droplets and reserved IPs is enough{another}
+  gh variable set DROPLET_HOST_KEY {to} --body '{host_key}'
 
 Or by hand, on GitHub: Settings > Environments > New environment "production" (the two
 secrets), and Settings > Secrets and variables > Actions > Variables (what is a variable).

@@ -38,7 +38,9 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     """Bring the server up to date if it is not, build, and release. Raises Failed."""
     if not settings.image:
         docker.need_engine()
+        docker.need_buildx()
     there = fleet.need_all(settings, fleet.members(settings))
+    fleet.note_strangers(settings)
     for one in there:
         set_up_what_changed(settings, one.droplet)
     if settings.image:

@@ -55,6 +55,8 @@ def _dump(settings: Settings) -> Path:
     if file.is_dir():
         raise Failed(
             f"{file} is a folder, not a dump.",
-            f"Name a file in it: {_newest(file) or f'ls {_shown(settings)}'}",
+            f"Name a file in it: {settings.verb(f'restore FILE={newest}')}"
+            if (newest := _newest(file))
+            else f"It holds no dump. See what is in it: ls {file}",
         )
     return backup_folder.readable(settings, settings.file)

@@ -5,15 +5,15 @@ Runs in the app's own environment, not in that of the other verbs: scripts/in ap
 
 from __future__ import annotations
 
+import http
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import FrameType
 
 from ops import local_database, say
@@ -43,7 +43,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         _wait_until_ready(page, port)
         say.line(f"Draw a digit at  http://localhost:{port}   (Ctrl-C stops it)")
         page.wait()
-        raise Failed("The page stopped by itself; its message is above.")
+        raise _why_it_ended("stopped by itself", page.returncode)
     except Stop:
         say.line("\nStopping.")
     finally:
@@ -80,7 +80,7 @@ def _start_page(port: int, database_url: str) -> subprocess.Popen[bytes]:
         [sys.executable, "serve.py", "--address", "127.0.0.1", "--port", str(port)],
         cwd=ROOT / "app",
         env=os.environ | {"DATABASE_URL": database_url},
-        stdout=subprocess.DEVNULL,  # run() says when it is ready
+        stdout=sys.stderr,  # its log; what is printed here is when it is ready
         start_new_session=True,  # Ctrl-C is for this process, which then stops both
     )
 
@@ -90,12 +90,41 @@ def _wait_until_ready(page: subprocess.Popen[bytes], port: int) -> None:
     with say.waiting("Starting the page"):
         while time.monotonic() < deadline:
             if page.poll() is not None:
-                raise Failed("The page did not start; its message is above.")
-            with suppress(urllib.error.URLError, OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).close()
+                raise _why_it_ended("did not start", page.returncode)
+            if _is_healthy(port):
                 return
             time.sleep(0.1)
     raise Failed(f"The page did not answer within {READY_SECONDS} seconds.")
+
+
+def _is_healthy(port: int) -> bool:
+    """Whether the page answers, asked without a proxy."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    with closing(connection), suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/_stcore/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    return False
+
+
+def _why_it_ended(what: str, status: int) -> Failed:
+    """What the page's exit status means. A process that a signal ends prints nothing itself."""
+    if status >= 0:
+        return Failed(f"The page {what} (exit status {status}); its message is above.")
+    name = signal.Signals(-status).name
+    if name == "SIGKILL":
+        return Failed(
+            f"The page {what}: it was killed (SIGKILL), mostly because the memory is full."
+            " It needs 600 MB; see what takes them with:  free -m"
+        )
+    if name == "SIGILL":
+        return Failed(
+            f"The page {what}: this processor lacks an instruction that PyTorch uses (SIGILL)."
+            " Run it on a newer machine, or deploy it:  make deploy"
+        )
+    return Failed(
+        f"The page {what}: the signal {name} ended it, which is a fault in one of its libraries."
+        " Make their environment again:  rm -r .venv/app"
+    )
 
 
 def _end(page: subprocess.Popen[bytes]) -> None:

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ops import backups, deployment, fleet, outside, say, site
+from ops.errors import Failed, SaidAlready
+from ops.fleet import Member
 from ops.settings import Settings
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
-    """Ask the droplet. Raises Failed."""
-    say.line(f"{'URL':<12} {site.url(deployment.site_address(settings))}")
+    """Ask the droplet. Raises Failed, also where several serve different versions."""
+    say.line(f"{'URL':<12} {site.url(settings, deployment.site_address(settings))}")
     there = fleet.members(settings)
     droplet = fleet.asked_once(there)
     backups.bring_newest(settings, droplet)
-    fleet.each(there, lambda one: one.droplet.show("digits-status"))
+    trouble = _each(there)
     copy = outside.newest(settings, droplet.must)
     say.line(f"{'copy outside':<12} {copy or 'none'}")
     if warning := outside.warning(settings, copy):
         say.line("\n".join(["", f"WARNING: {warning[0]}", warning[1]]))
+    if different := _different_versions(there):
+        raise Failed(
+            f"The droplets serve different versions: {different}. A visitor gets one or the other.",
+            f"Release one to all: {settings.verb('release')}",
+        )
+    if trouble:
+        raise trouble
+
+
+def _each(there: list[Member]) -> Failed | None:
+    """Let each say how it is. What failed is returned: it must not hide what follows."""
+    try:
+        fleet.each(there, lambda one: one.droplet.show("digits-status"))
+    except SaidAlready as failed:
+        if len(there) == 1:
+            raise
+        return failed
+    return None
+
+
+def _different_versions(there: list[Member]) -> str:
+    """What fleet.different_versions says of those that answer."""
+    served = {}
+    for one in there if len(there) > 1 else ():
+        with suppress(Failed):
+            if not one.is_off:
+                served[one.name] = one.droplet.must(fleet.SERVES, stdin=b"").strip()
+    return fleet.different_versions(served)

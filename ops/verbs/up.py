@@ -28,6 +28,7 @@ _PSQL = (
 def run(settings: Settings, _arguments: list[str]) -> None:
     """See that there is a password, build, start both, see that they agree on it. Raises Failed."""
     docker.need_engine()
+    docker.need_buildx()
     docker.need_compose()
     made = _password()
     services = _compose_file()["services"]

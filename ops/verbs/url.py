@@ -8,4 +8,4 @@ from ops.settings import Settings
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Print it. Raises Failed."""
-    say.line(site.url(deployment.site_address(settings)))
+    say.line(site.url(settings, deployment.site_address(settings)))

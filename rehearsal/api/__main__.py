@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from waitress.server import create_server
 
+from .clock import LOG
 from .cloud import Cloud
 from .fake_driver import FakeDriver
 from .fake_engines import FakeEngines
@@ -90,7 +91,8 @@ def main() -> None:
         )
     token = _token(arguments.token_file)
     arguments.state_dir.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    LOG.setLevel(logging.INFO)
 
     store = Store(arguments.state_dir / "state.json")
     cloud = Cloud(store, _driver(arguments.driver), _engines(arguments.driver))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from datetime import UTC, datetime
 
 
@@ -11,7 +11,9 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+LOG = logging.getLogger("rehearsal.api")
+
+
 def log(message: str) -> None:
-    """Say what went on behind the API."""
-    # One write a line: several threads write at once.
-    sys.stderr.write(f"{now()} {message}\n")
+    """Log what went on behind the API."""
+    LOG.info("%s %s", now(), message)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from typing import Any
 
+from .clock import LOG
 from .driver import Addresses
 
 
@@ -44,15 +44,15 @@ class FakeDriver:
 
     def apply_firewall(self, droplet_id: int, inbound_rules: list[dict[str, Any]] | None) -> None:
         self.calls.append(("apply_firewall", droplet_id))
-        # Into the server's log, where tests in another process can see it.
-        print(f"rules {droplet_id} {json.dumps(inbound_rules)}", file=sys.stderr, flush=True)
+        # Into the server's log, where tests see it.
+        LOG.info("rules %s %s", droplet_id, json.dumps(inbound_rules))
 
     def reserved_ip(self, taken: set[str]) -> str:
         return next(ip for ip in (f"198.51.100.{n}" for n in range(1, 255)) if ip not in taken)
 
     def answer_at(self, droplet_id: int, address: str | None) -> None:
         self.calls.append(("answer_at", droplet_id))
-        print(f"reserved IP {droplet_id} {address}", file=sys.stderr, flush=True)
+        LOG.info("reserved IP %s %s", droplet_id, address)
 
     def power_off(self, droplet_id: int) -> None:
         self.calls.append(("power_off", droplet_id))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
+
+from .clock import LOG
 
 _CA = "-----BEGIN CERTIFICATE-----\nof no authority\n-----END CERTIFICATE-----\n"
 
@@ -38,5 +39,4 @@ class FakeEngines:
 
 def _note(*words: object) -> None:
     shown = (word if isinstance(word, str) else json.dumps(word) for word in words)
-    # One write a line: two threads write at once.
-    sys.stderr.write(" ".join(("engine", *shown)) + "\n")
+    LOG.info(" ".join(("engine", *shown)))

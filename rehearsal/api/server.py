@@ -19,6 +19,7 @@ from . import (
     databases,
     domains,
     droplets,
+    faults,
     firewalls,
     load_balancers,
     not_rehearsed,
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 ENDPOINTS = (
     account, actions, alert_policies, catalog, certificates, database_parts, databases, domains,
-    droplets, firewalls, load_balancers, not_rehearsed, projects, reserved_ips, spaces, tags,
-    uptime, vpcs,
+    droplets, faults, firewalls, load_balancers, not_rehearsed, projects, reserved_ips, spaces,
+    tags, uptime, vpcs,
 )  # fmt: skip
 
 
@@ -51,9 +52,6 @@ def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
     app.extensions["cloud"] = cloud
     # python-digitalocean asks for droplets/, Terraform for droplets.
     app.url_map.strict_slashes = False
-    for endpoints in ENDPOINTS:
-        app.register_blueprint(endpoints.routes)
-
     journal = Journal(journal_file)
     app.before_request(journal.begin)
 
@@ -62,6 +60,9 @@ def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise unauthorized()
+
+    for endpoints in ENDPOINTS:
+        app.register_blueprint(endpoints.routes)
 
     _add_error_handlers(app)
 

@@ -58,14 +58,24 @@ def settings(folder: Path) -> dict[str, str]:
 
 def install(folder: Path) -> None:
     """Install the stand-in, or, where Terraform's registry answers, take it away. Raises Failed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder = folder.resolve()
     if terraform_registry_answers():
         shutil.rmtree(folder / "mirror", ignore_errors=True)
         for name in ("stand-in", "terraformrc"):
             (folder / name).unlink(missing_ok=True)
         say.line("Terraform's registry answers: the real DigitalOcean provider is used.")
         return
+    install_stand_in(folder)
+    say.line(
+        "Terraform's registry does not answer: a STAND-IN for the DigitalOcean provider is used,\n"
+        "written for this rehearsal, with the same resources and attributes. It talks to nothing\n"
+        "but the rehearsal."
+    )
+
+
+def install_stand_in(folder: Path) -> None:
+    """Install the stand-in. Raises Failed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
     _make_environment()
     version = _version()
     package = folder / "mirror" / _SOURCE / version / f"linux_{_architecture()}"
@@ -74,11 +84,6 @@ def install(folder: Path) -> None:
     cache = folder / "stand-in-cache"
     _program(folder / "stand-in", _START.format(root=ROOT, cache=cache))
     (folder / "terraformrc").write_text(_SETTINGS.format(mirror=folder / "mirror", source=_SOURCE))
-    say.line(
-        "Terraform's registry does not answer: a STAND-IN for the DigitalOcean provider is used,\n"
-        "written for this rehearsal, with the same resources and attributes. It talks to nothing\n"
-        "but the rehearsal."
-    )
 
 
 def _make_environment() -> None:

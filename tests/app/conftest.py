@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from digits.strokes import CANVAS
-from tests.conftest import need
+from tests.needs import need_mnist
 from tests.postgres import Database
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def mnist_root() -> Path:
-    """Return the folder that has MNIST/raw, or skip (in CI: fail)."""
-    places = [os.environ.get("MNIST_ROOT"), ROOT / "data", ROOT.parent / "shared" / "data"]
-    for place in places:
-        if place and (Path(place) / "MNIST" / "raw").is_dir():
-            return Path(place)
-    need(False, "MNIST is not on this machine", "make train  (or set MNIST_ROOT)")
-    raise AssertionError("not reached")
 
 
 def _idx(name: str, header: int) -> NDArray[np.uint8]:
-    path = mnist_root() / "MNIST" / "raw" / name
+    path = need_mnist() / "MNIST" / "raw" / name
     packed = path.with_name(path.name + ".gz")
     content = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
     return np.frombuffer(content, dtype=np.uint8, offset=header)

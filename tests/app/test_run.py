@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,12 +16,21 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.app.conftest import ROOT
+from ops import local_database
+from ops.settings import Settings
+from tests.needs import ROOT
 from tests.postgres import Database
 
 # As make run does; the tests' own environment has the same packages.
 COMMAND = [sys.executable, "-m", "ops", "run"]
 PATIENCE = 120
+FIND_RUNTIME_FOLDER = """\
+import os, platformdirs
+from ops.local_database import own_runtime_folder
+own_runtime_folder()
+print(platformdirs.user_runtime_path("x"))
+print(oct(os.stat(os.environ["XDG_RUNTIME_DIR"]).st_mode))
+"""
 
 
 def free_port() -> int:
@@ -82,6 +92,103 @@ def test_users_of_one_machine_do_not_meet(tmp_path: Path) -> None:
         mine = tmp_path / f"digits-{os.getuid()}"
         assert mine.stat().st_mode & 0o077 == 0
         assert not (tmp_path / ".lockfile").exists()
+
+
+@pytest.mark.parametrize("found", ["open to all", "a link", "given, and open to all"])
+def test_a_runtime_folder_that_is_there_already(tmp_path: Path, found: str) -> None:
+    """Another program, another umask or another user may have made it."""
+    mine = tmp_path / f"digits-{os.getuid()}"
+    given = tmp_path / "given"
+    if found == "a link":
+        mine.symlink_to(tmp_path)
+    else:
+        (given if "given" in found else mine).mkdir()
+        (given if "given" in found else mine).chmod(0o777)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "error", "-c"),
+            FIND_RUNTIME_FOLDER,
+        ],
+        cwd=ROOT,
+        env=environment(
+            tmp_path,
+            TMPDIR=str(tmp_path),
+            XDG_RUNTIME_DIR=str(given) if "given" in found else "",
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    used, mode = done.stdout.splitlines()
+    assert mode == "0o40700"
+    assert Path(used).parent.parent == tmp_path
+    assert (Path(used).parent == mine) == (found != "a link")
+
+
+def without_chmod(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the folder be on a file system like a Windows drive's: everybody may do everything."""
+    own = Path.stat
+
+    def stat(path: Path, **words: bool) -> os.stat_result:
+        mode, *others = own(path, **words)
+        if path.is_relative_to(folder):
+            mode = int(mode) | 0o777
+        return os.stat_result([mode, *others])
+
+    monkeypatch.setattr(Path, "stat", stat)
+
+
+def test_data_on_a_windows_drive_are_kept_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    drive = tmp_path / "mnt/c"
+    assert local_database.data_folder(Settings(run_data=str(drive / "pg"))) == drive / "pg"
+    without_chmod(monkeypatch, drive)
+    data = local_database.data_folder(Settings(run_data=str(drive / "pg")))
+    assert data == tmp_path / "home/.local/share/digits/postgres"
+    assert "which a Windows drive lacks" in capsys.readouterr().out
+    assert list(drive.iterdir()) == []
+
+
+def test_a_company_s_proxy_is_not_asked_for_this_machine(tmp_path: Path) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with running(tmp_path, HTTP_PROXY=nobody, http_proxy=nobody, NO_PROXY="") as (_, port):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        assert opener.open(f"http://127.0.0.1:{port}", timeout=30).status == 200
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ("raise RuntimeError('no weights')", "did not start (exit status 1); its message is above"),
+        ("os.kill(os.getpid(), signal.SIGILL)", "this processor lacks an instruction"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "mostly because the memory is full"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "the signal SIGSEGV ended it"),
+    ],
+)
+def test_a_page_that_does_not_start_says_why(tmp_path: Path, ends: str, said: str) -> None:
+    """What it prints is shown, to whichever end it prints it; what ended it is named."""
+    clone = tmp_path / "clone"
+    (clone / "app").mkdir(parents=True)
+    shutil.copytree(ROOT / "ops", clone / "ops")
+    page = f"import os, signal\nprint('a word of the page', flush=True)\n{ends}\n"
+    (clone / "app/serve.py").write_text(page)
+    done = subprocess.run(
+        COMMAND,
+        cwd=clone,
+        env=environment(tmp_path, PORT=str(free_port())),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "a word of the page" in done.stderr
+    assert ("RuntimeError: no weights" in done.stderr) == ("RuntimeError" in ends)
+    assert "its message is above" not in done.stderr or "RuntimeError" in ends
 
 
 def test_a_path_with_a_space_will_do(tmp_path: Path) -> None:

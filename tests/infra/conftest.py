@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from werkzeug.serving import BaseWSGIServer, make_server
 
-from tests.conftest import need
+from rehearsal.api.clock import LOG
+from rehearsal.api.cloud import Cloud
+from rehearsal.api.fake_driver import FakeDriver
+from rehearsal.api.fake_engines import FakeEngines
+from rehearsal.api.server import make_app
+from rehearsal.api.store import Store
+from tests.infra import verbs
+from tests.needs import need_terraform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 TERRAFORM = ROOT / "infra/terraform"
@@ -31,49 +42,78 @@ def environment(name: str) -> Path:
     return ROOT / ".venv" / name / "bin/python"
 
 
-@dataclass
-class Api:
-    """A running stand-in for the DigitalOcean API, with no machines behind it."""
+class Server:
+    """An HTTP server of this process, at one address; behind it is the API of one test."""
 
-    folder: Path
-    python: Path
-    url: str = ""
-    process: subprocess.Popen[str] | None = None
-    started: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.app: Callable[..., Any] | None = None
+        self._server: BaseWSGIServer | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """Where it answers, or would."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def _answer(self, environ: Any, start_response: Any) -> Any:
+        assert self.app is not None
+        return self.app(environ, start_response)
 
     def start(self) -> None:
-        """Start it, on a free port, and wait until it is ready."""
-        (self.folder / "token").write_text(TOKEN)
-        self.process = subprocess.Popen(
-            [
-                self.python, "-m", "rehearsal.api", "--driver", "fake",
-                "--state-dir", self.folder, "--token-file", self.folder / "token",
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "log").open("a"),
-            text=True,
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        ready = self.process.stdout.readline()
-        assert "stand-in" in ready, (self.folder / "log").read_text()
-        self.started.append(ready)
-        self.url = ready.split("ready: ")[1].strip()
+        """Listen: on a free port the first time, later on the same one again."""
+        if self._server is not None:
+            return
+        self._server = make_server("127.0.0.1", self._port, self._answer, threaded=True)
+        self._port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def stop(self) -> int:
-        """End it as a service manager would; its exit status."""
-        assert self.process is not None
-        assert self.process.stdout is not None
-        self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(timeout=60)
-        self.process.stdout.close()
-        self.process = None
-        return status
+    def stop(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+@dataclass
+class Api:
+    """The stand-in for the DigitalOcean API, in this process and with no machines behind it."""
+
+    folder: Path
+    server: Server
+    cloud: Cloud | None = None
+
+    def start(self) -> None:
+        """Answer, with the state that is in the folder."""
+        self.cloud = Cloud(Store(self.folder / "state.json"), FakeDriver(0.05), FakeEngines())
+        self.server.app = make_app(self.cloud, TOKEN, self.journal)
+        self.server.start()
+
+    def stop(self) -> None:
+        """Answer no more; what is under way is finished."""
+        self.server.stop()
+        self.end()
+
+    def end(self) -> None:
+        """Finish what is under way."""
+        if self.cloud is not None:
+            self.cloud.close()
+            self.cloud = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self.server.url
 
     @property
     def journal(self) -> Path:
         """Where it writes down what it was asked."""
         return self.folder / "requests.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Where it logs what goes on behind it."""
+        return self.folder / "log"
 
     def call(self, method: str, path: str, body: Any = None, token: str = TOKEN) -> Any:
         """One request; the answer as requests has it."""
@@ -87,19 +127,29 @@ class Api:
 
 
 @pytest.fixture(scope="session")
-def api_python() -> Path:
-    return environment("rehearsal")
+def api_server() -> Iterator[Server]:
+    """The address of every test's API, so that the stand-in provider knows it beforehand."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # one line a request
+    server = Server()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
-def api(tmp_path: Path, api_python: Path) -> Iterator[Api]:
+def api(tmp_path: Path, api_server: Server) -> Iterator[Api]:
     folder = tmp_path / "api"
     folder.mkdir()
-    server = Api(folder, api_python)
-    server.start()
-    yield server
-    if server.process is not None:
-        server.stop()
+    api = Api(folder, api_server)
+    handler = logging.FileHandler(api.log)
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    api.start()
+    yield api
+    api.end()
+    LOG.removeHandler(handler)
+    handler.close()
 
 
 @dataclass
@@ -114,7 +164,7 @@ class Terraform:
         return subprocess.run(
             ["terraform", *arguments],
             cwd=self.folder,
-            env={**self.settings, **settings},
+            env=with_fitting_provider({**self.settings, **settings}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -132,11 +182,7 @@ class Terraform:
 @pytest.fixture(scope="session")
 def terraform_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment for Terraform: the real provider if the registry answers, else ours."""
-    need(
-        shutil.which("terraform"),
-        "Terraform is not installed",
-        "see https://developer.hashicorp.com/terraform/install",
-    )
+    need_terraform()
     folder = tmp_path_factory.mktemp("provider")
     command = [sys.executable, "-m", "rehearsal.offline", "provider", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True)
@@ -165,16 +211,73 @@ def prepared(
     return terraform
 
 
+REATTACH = "TF_REATTACH_PROVIDERS"
+PROVIDER_SETTINGS = {"DIGITALOCEAN_TOKEN": TOKEN, "DIGITALOCEAN_HTTP_RETRY_MAX": "0"}
+# What each running provider was started with, by the value of REATTACH that leads to it.
+STARTED_WITH: dict[str, dict[str, str]] = {}
+
+
+def of_the_provider(settings: dict[str, str]) -> dict[str, str]:
+    """What the provider takes from its environment."""
+    names = ("DIGITALOCEAN_", "SPACES_")
+    return {name: value for name, value in settings.items() if name.startswith(names)}
+
+
+def with_fitting_provider(settings: dict[str, str]) -> dict[str, str]:
+    """The settings, without the running provider if it was started with others."""
+    running = settings.get(REATTACH)
+    if running is None or STARTED_WITH[running] == of_the_provider(settings):
+        return settings
+    return {name: value for name, value in settings.items() if name != REATTACH}
+
+
+@contextmanager
+def running_provider(terraform: dict[str, str], **own: str) -> Iterator[dict[str, str]]:
+    """Start the stand-in provider with settings of its own; the setting by which it is used.
+
+    Terraform starts a provider several times a command, and Python takes long to start. Where the
+    real provider is used, there is no setting.
+    """
+    if "TF_CLI_CONFIG_FILE" not in terraform:
+        yield {}
+        return
+    with TemporaryDirectory() as cache, Path(cache, "log").open("w") as log:
+        python = str(environment("stand-in"))
+        command = [python, "-m", "rehearsal.offline.provider", cache, "--dev"]
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**terraform, **own},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            printed = next(line for line in process.stdout if REATTACH in line)
+            reattach = printed.partition("'")[2].rstrip().rstrip("'")
+            STARTED_WITH[reattach] = own
+            yield {REATTACH: reattach}
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def provider(terraform_settings: dict[str, str], api_server: Server) -> Iterator[dict[str, str]]:
+    """The stand-in provider for the API of this process."""
+    own = {**PROVIDER_SETTINGS, "DIGITALOCEAN_API_URL": api_server.url}
+    with running_provider(terraform_settings, **own) as running:
+        yield running
+
+
 @pytest.fixture
-def terraform(prepared: Terraform, api: Api, tmp_path: Path) -> Terraform:
+def terraform(prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: Path) -> Terraform:
     """Terraform pointed at an empty API, with an empty state of its own."""
     folder = tmp_path / "terraform"
     shutil.copytree(prepared.folder, folder, symlinks=True)
     settings = {
         **prepared.settings,
+        **provider,
+        **PROVIDER_SETTINGS,
         "DIGITALOCEAN_API_URL": api.url,
-        "DIGITALOCEAN_TOKEN": TOKEN,
-        "DIGITALOCEAN_HTTP_RETRY_MAX": "0",
         "TF_VAR_ssh_public_key_path": "tests/fixtures/key.pub",
     }
     return Terraform(folder, settings)
@@ -199,9 +302,7 @@ class Project:
 
     def run(self, *command: str | Path, **settings: str | None) -> subprocess.CompletedProcess[str]:
         """One command; a setting of None is taken away. What it prints is one text."""
-        env = {
-            name: value for name, value in (self.settings | settings).items() if value is not None
-        }
+        env = self._environment(settings)
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -212,18 +313,29 @@ class Project:
             text=True,
             check=False,
         )
+        return self._read(done, env)
+
+    def verb(
+        self, name: str, *arguments: str, **settings: str | None
+    ) -> subprocess.CompletedProcess[str]:
+        """One verb of ops, as the Makefile runs it, but in this process."""
+        env = self._environment(settings)
+        return self._read(verbs.run(self.folder, [name, *arguments], env, self.stdin), env)
+
+    def _environment(self, settings: dict[str, str | None]) -> dict[str, str]:
+        given = (self.settings | settings).items()
+        return with_fitting_provider({name: value for name, value in given if value is not None})
+
+    def _read(
+        self, done: subprocess.CompletedProcess[str], env: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Check what holds for every command of ours."""
         print(done.stdout)
         assert "Traceback" not in done.stdout
         # Whoever rehearses must never be told the verb that costs money.
         plain = [line for line in done.stdout.splitlines() if PLAIN_VERB.search(line)]
         assert plain == [] or env.get("VERB_SUFFIX") != SUFFIX
         return done
-
-    def verb(
-        self, name: str, *arguments: str, **settings: str | None
-    ) -> subprocess.CompletedProcess[str]:
-        """One verb of ops, as the Makefile runs it."""
-        return self.run(PYTHON, "-m", "ops", name, *arguments, **settings)
 
     def command(self, name: str, script: str) -> None:
         """Put a program of this name before the machine's own."""
@@ -266,7 +378,7 @@ NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed ou
 
 
 @pytest.fixture
-def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
+def project(prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: Path) -> Project:
     environment("ops")
     folder = tmp_path / "project"
     left_out = shutil.ignore_patterns("known_hosts*", "deploy_key*", "roles")
@@ -289,11 +401,11 @@ def project(prepared: Terraform, api: Api, tmp_path: Path) -> Project:
         folder,
         {
             **kept,
+            **provider,
+            **PROVIDER_SETTINGS,
             "PATH": f"{folder / 'bin'}:{kept['PATH']}",
             "TMPDIR": str(folder / "tmp"),
             "DIGITALOCEAN_API_URL": api.url,
-            "DIGITALOCEAN_TOKEN": TOKEN,
-            "DIGITALOCEAN_HTTP_RETRY_MAX": "0",
             "TF_VAR_ssh_public_key_path": f"{key}.pub",
             "ANSIBLE_PRIVATE_KEY_FILE": str(key),
             "SSH_KNOWN_HOSTS": str(folder / "known_hosts"),

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.infra import conformance
-from tests.infra.conftest import ROOT, Api, Project, Terraform, environment
+from tests.infra.conftest import (
+    PROVIDER_SETTINGS,
+    ROOT,
+    Api,
+    Project,
+    Terraform,
+    environment,
+    running_provider,
+)
 from tests.infra.test_adopt import NOTHING, clone, plan
 
 BUCKET = {"TF_VAR_backup_bucket": "my-copies"}
@@ -18,22 +26,27 @@ APPLY = ("apply", "-auto-approve", "-input=false")
 
 
 @pytest.fixture
-def spaces(api: Api, tmp_path: Path) -> Iterator[str]:
-    """What stands in for Spaces; where it is."""
+def spaces(
+    api: Api, terraform_settings: dict[str, str], tmp_path: Path
+) -> Iterator[dict[str, str]]:
+    """What stands in for Spaces: where it is, and a provider that knows it."""
     python = str(environment("spaces"))
     command = [python, "-m", "rehearsal.spaces", "127.0.0.1", str(api.folder / "state.json")]
     with (tmp_path / "spaces.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
-    yield process.stdout.readline().split("ready: ")[1].strip()
+    url = process.stdout.readline().split("ready: ")[1].strip()
+    own = {**PROVIDER_SETTINGS, "DIGITALOCEAN_API_URL": api.url, "SPACES_ENDPOINT_URL": url}
+    with running_provider(terraform_settings, **own) as running:
+        yield running | {"SPACES_ENDPOINT_URL": url}
     process.terminate()
     process.wait()
     process.stdout.close()
 
 
 @pytest.fixture
-def with_bucket(terraform: Terraform, spaces: str) -> Terraform:
-    terraform.settings |= BUCKET | {"SPACES_ENDPOINT_URL": spaces}
+def with_bucket(terraform: Terraform, spaces: dict[str, str]) -> Terraform:
+    terraform.settings |= BUCKET | spaces
     return terraform
 
 
@@ -75,14 +88,17 @@ def test_a_name_that_no_space_may_have(prepared: Terraform, name: str) -> None:
 
 
 def test_a_bucket_whose_name_is_not_set_any_more_is_not_removed(
-    project: Project, api: Api, spaces: str
+    project: Project, api: Api, spaces: dict[str, str]
 ) -> None:
     project.without("ops/verbs/release.py")
     project.ssh_says("exit 0")
-    settings = {"SPACES_ENDPOINT_URL": spaces, "RESTORE": "none"}
+    settings = {**spaces, "RESTORE": "none"}
     made = project.verb("deploy", **BUCKET, **settings)
     assert made.returncode == 0
-    assert f"Hourly copies of what is logged: s3:{spaces}/my-copies" in made.stdout
+    assert (
+        f"Hourly copies of what is logged: s3:{spaces['SPACES_ENDPOINT_URL']}/my-copies"
+        in made.stdout
+    )
     assert "A Space costs $5 a month" in made.stdout
     secret = next(iter(json.loads((api.folder / "state.json").read_text())["spaces_keys"].values()))
     assert secret["secret_key"] not in made.stdout
@@ -99,11 +115,11 @@ def test_a_bucket_whose_name_is_not_set_any_more_is_not_removed(
 
 
 def test_destroy_removes_it_whether_or_not_its_name_is_set(
-    project: Project, api: Api, spaces: str
+    project: Project, api: Api, spaces: dict[str, str]
 ) -> None:
     project.without("ops/verbs/release.py")
     project.ssh_says("exit 0")
-    settings = {"SPACES_ENDPOINT_URL": spaces, "RESTORE": "none"}
+    settings = {**spaces, "RESTORE": "none"}
     assert project.verb("deploy", **BUCKET, **settings).returncode == 0
     done = project.verb("destroy", CONFIRM="digits", BACKUP="no", **settings)
     assert done.returncode == 0
@@ -111,11 +127,11 @@ def test_destroy_removes_it_whether_or_not_its_name_is_set(
 
 
 def test_a_second_laptop_adopts_it_and_removes_it_all(
-    project: Project, api: Api, spaces: str
+    project: Project, api: Api, spaces: dict[str, str]
 ) -> None:
     project.without("ops/verbs/release.py")
     project.ssh_says("exit 0")
-    settings = {"SPACES_ENDPOINT_URL": spaces, "RESTORE": "none"}
+    settings = {**spaces, "RESTORE": "none"}
     assert project.verb("deploy", **BUCKET, **settings).returncode == 0
     second = clone(project)
 

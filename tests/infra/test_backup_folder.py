@@ -231,3 +231,18 @@ def test_parts_of_fetches_that_were_killed_go(project: Project, droplet: FakeDro
 )
 def test_ages_in_words(age: int, said: str) -> None:
     assert backup_folder.in_words(timedelta(seconds=age)) == said
+
+
+def test_a_folder_in_a_dumps_place_is_looked_into_itself(project: Project) -> None:
+    """Not the deployment's own folder of dumps is listed, which it may have nothing to do with."""
+    other = project.folder / "somewhere"
+    other.mkdir()
+    done = project.verb("restore", FILE=str(other))
+    assert done.returncode == 1
+    assert f"{other} is a folder, not a dump." in done.stdout
+    assert f"It holds no dump. See what is in it: ls {other}" in done.stdout
+    assert "backups/" not in done.stdout
+    file = other / name(timedelta(hours=1))
+    file.touch()
+    done = project.verb("restore", FILE=str(other))
+    assert f"make restore FILE=somewhere/{file.name} TARGET=rehearsal" in done.stdout

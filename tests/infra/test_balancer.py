@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from rehearsal.engines import haproxy
-from tests.conftest import need
+from tests.needs import need_program
 
 
 def free_port() -> int:
@@ -160,7 +160,7 @@ def droplets() -> list[Droplet]:
 
 @pytest.fixture
 def balancer(droplets: list[Droplet]) -> Iterator[Balancer]:
-    need(shutil.which("haproxy"), "haproxy is not installed", "sudo apt-get install haproxy")
+    need_program("haproxy")
     folder = Path("/tmp") / f"digits-haproxy-{free_port()}"  # noqa: S108 - a socket's path is short
     folder.mkdir()
     made = Balancer(folder, free_port(), droplets[0].port)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import need
 from tests.infra.conftest import ROOT
+from tests.needs import need_program
 
 FILES = ROOT / "infra/ansible/roles/web/files"
 ADDRESS, DOMAIN = "203.0.113.7", "digits.example.org"
@@ -105,7 +105,7 @@ class Droplet:
 
 @pytest.fixture
 def droplet(tmp_path: Path) -> Droplet:
-    need(shutil.which("openssl"), "openssl is not installed", "sudo apt-get install openssl")
+    need_program("openssl")
     for folder in ("bin", "told", "etc/digits", "etc/nginx", "run/lock", "var/www/acme"):
         (tmp_path / folder).mkdir(parents=True)
     text = (FILES / "bin/digits-certificate").read_text()

@@ -29,7 +29,8 @@ class Gone:
         self.project, self.api = project, api
         self.log = project.folder / "restored"
         self.log.touch()
-        project.settings["IMAGE"] = ""
+        project.settings["IMAGE"] = ""  # to be built, which RELEASE does not do
+        project.command("docker", "echo 28.0.0")
         project.terraform(*APPLY)
         [droplet] = api.call("GET", "droplets").json()["droplets"]
         self.url = api.call("GET", "reserved_ips").json()["reserved_ips"][0]["ip"]
@@ -83,8 +84,11 @@ def test_the_newest_dump_here_comes_back_behind_the_same_address(gone: Gone) -> 
     assert gone.restored() == ["restored newest"]
     assert f"Restoring backups/digits/{newest.name}, of " in said
     assert "UTC, 2 h old" in said
-    assert "12 answers came back. Lost is at most what was logged after" in said
-    assert "2 h ago: 2 answers at the pace of the last day" in said
+    assert "12 answers came back. What was logged after " in said
+    assert "2 h ago, is not in it: about 2 answers at the pace of the last day" in said
+    # Another clone may have a newer dump, which nobody here knows of.
+    assert "Lost is at most" not in said
+    assert "If another clone or laptop looks after digits, too" in said
     assert gone.droplets() == 1
     [address] = gone.api.call("GET", "reserved_ips").json()["reserved_ips"]
     assert (address["ip"], address["droplet"] is not None) == (gone.url, True)

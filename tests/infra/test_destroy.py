@@ -134,19 +134,17 @@ def test_another_name_than_is_set_now(project: Project, api: Api) -> None:
     assert total(api, "droplets") == 0
 
 
-def test_what_terraform_did_not_make_is_listed(project: Project, api: Api) -> None:
+def test_what_terraform_did_not_make_is_refused_first(project: Project, api: Api) -> None:
+    """Without the deployment's tag and project nobody would find it again."""
     project.terraform(*APPLY)
-    more = api.call("POST", "droplets", {**DROPLET, "name": "stray", "tags": ["digits"]}).json()
+    api.call("POST", "droplets", {**DROPLET, "name": "stray", "tags": ["digits"]})
     done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
-    shown, left = done.stdout.split("What is left")
-    assert "it stays:\n  droplet     stray" in shown
-    assert "paid for until it is removed" in left
-    assert "stray" in left
-    assert "cloud.digitalocean.com" in left
-    assert "Gone" not in left
-    [still] = api.call("GET", "droplets").json()["droplets"]
-    assert still["id"] == more["droplet"]["id"]
+    assert "it stays:\n  droplet     stray" in done.stdout
+    assert "Nothing was destroyed." in done.stdout
+    assert "The droplet stray: remove it, or take the tag off it" in done.stdout
+    assert total(api, "droplets") == 2
+    assert total(api, "tags") == 1
 
 
 def test_state_is_elsewhere(project: Project, api: Api) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import digitalocean
 import pytest
 
 from ops.cloud import Cloud, CloudError, Droplet, Size
-from ops.doctor import account
+from ops.doctor import account, machine
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
 from ops.settings import Settings
+from ops.terraform import refused_variables
 from tests import gh
 from tests.gh import Repository
 from tests.infra import conformance
@@ -72,7 +75,9 @@ def test_ready_to_deploy(project: Project, api: Api) -> None:
     found = examine(project, "--before-deploy")
     assert set(found) == {
         "terraform",
+        "settings",
         "ssh",
+        "ansible",
         "ssh key",
         "token",
         "scopes",
@@ -90,8 +95,89 @@ def test_ready_to_deploy(project: Project, api: Api) -> None:
     assert conformance.check(api.journal) == []
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "right"),
+    [
+        ("TF_VAR_name", "my digits", 'such as "digits" or "digits-staging"'),
+        ("TF_VAR_domain", "https://digits.example.org", "without http://"),
+        ("TF_VAR_allowed_ssh_addresses", "203.0.113.7,home", "203.0.113.7,198.51.100.7"),
+        ("TF_VAR_allowed_ssh_addresses", "203.0.113.256", '["203.0.113.7/32", "2001:db8::/64"]'),
+        ("TF_VAR_droplets", "many", "a number is required"),
+        ("TF_VAR_image", "ubuntu-24-04-x64", "written for Debian"),
+    ],
+)
+def test_a_variable_that_terraform_refuses(
+    project: Project, setting: str, value: str, right: str
+) -> None:
+    """What the doctor is content with, deploy takes: both ask Terraform itself."""
+    refused = machine_settings(project, **{setting: value})
+    assert refused.keys() == {setting.removeprefix("TF_VAR_")}
+    assert right in next(iter(refused.values()))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("ACME", "maybe", "ACME=maybe is neither on nor off."),
+        ("ACME_ROOT", "none.pem", "root certificate cannot be read"),
+        ("APP_FOLDER", "infra", "APP_FOLDER=infra holds no Dockerfile."),
+        ("PIP_CONF", "~/none.conf", "/none.conf is no file."),
+    ],
+)
+def test_what_would_fail_only_after_the_droplet_is_made(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(setting, value)
+    monkeypatch.delenv("IMAGE", raising=False)
+    with pytest.raises(Failed) as caught:
+        machine.settings(Patient(Settings.read()))
+    assert told in caught.value.what
+    assert caught.value.then
+
+
+def machine_settings(project: Project, **given: str) -> dict[str, str]:
+    """The variables that Terraform refuses, as the doctor asks for them."""
+    environment = project.settings | {"TERRAFORM_DIR": str(project.folder / "infra/terraform")}
+    with mock.patch.dict(os.environ, environment | given, clear=True):
+        return refused_variables(Settings.read())
+
+
+def test_variables_that_terraform_takes(project: Project) -> None:
+    good = {
+        "TF_VAR_domain": "DIGITS.example.org",
+        "TF_VAR_allowed_ssh_addresses": "203.0.113.7",
+        "TF_VAR_region": "fra1\r",
+        "TF_WORKSPACE": "another",
+    }
+    assert machine_settings(project, **good) == {}
+    # A file of variables counts, too, and what is no variable's fault is Terraform's to print.
+    (project.folder / "infra/terraform/terraform.tfvars").write_text('name = "my digits"\n')
+    assert machine_settings(project).keys() == {"name"}
+    project.command("terraform", "echo '{'; exit 1")
+    assert machine_settings(project) == {}
+
+
+def test_what_terraform_would_refuse_costs_nothing(project: Project, api: Api) -> None:
+    done = project.verb("deploy", TF_VAR_name="my digits", TF_VAR_domain="a b")
+    status, text = findings(done.stdout)["settings"]
+    assert status == "FAIL"
+    assert "TF_VAR_domain: Give a name such as" in text
+    assert "TF_VAR_name: Give a name of 2 to 63" in text
+    assert "Terraform: the droplet" not in done.stdout
+    assert {entry["method"] for entry in conformance.journal(api.journal)} == {"GET"}
+
+
+def test_an_ansible_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    program = tmp_path / "ansible-playbook"
+    program.write_text("#!/bin/sh\necho 'ERROR: it lacks something' >&2\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(Failed, match="Ansible does not start here: ERROR: it lacks something"):
+        machine.can_run_ansible(Patient(Settings()))
+
+
 def test_no_token(project: Project, api: Api) -> None:
-    done = project.verb("deploy", DIGITALOCEAN_TOKEN=None)
+    done = project.verb("deploy", DIGITALOCEAN_TOKEN=None, GITHUB_ACTIONS=None)
     assert done.returncode == 1
     assert "DIGITALOCEAN_TOKEN is not set" in done.stdout
     assert "cloud.digitalocean.com/account/api/tokens" in done.stdout
@@ -255,8 +341,8 @@ def test_key_pair(project: Project) -> None:
 def test_docker_and_terraform(project: Project) -> None:
     project.command("docker", "exit 1")
     found = examine(project, "--before-deploy", IMAGE=None)
-    assert "sudo systemctl start docker" in found["docker"][1]
-    assert found["compose"][0] == "FAIL"
+    assert re.search("Start it: sudo (systemctl|service) ", found["docker"][1])
+    assert found["buildx"][0] == found["compose"][0] == "FAIL"
     assert "docker" not in examine(project, "--before-deploy")
     project.command("terraform", 'echo \'{"terraform_version": "1.5.7"}\'')
     status, text = examine(project, "--before-deploy")["terraform"]
@@ -325,19 +411,29 @@ def test_broken_state(project: Project) -> None:
     assert ".backup" in text
 
 
+def path_without(program: str, folder: Path) -> str:
+    """A folder for PATH, with a link to every program that is in PATH but this one."""
+    folder.mkdir()
+    for place in map(Path, os.environ["PATH"].split(":")):
+        for found in place.iterdir() if place.is_dir() else ():
+            if found.name != program and not (folder / found.name).is_symlink():
+                (folder / found.name).symlink_to(found)
+    return str(folder)
+
+
 def test_no_gh(project: Project) -> None:
-    if shutil.which("gh"):
-        pytest.skip("gh is installed here, so what is said without it cannot be seen")
+    path = f"{project.folder / 'bin'}:{path_without('gh', project.folder / 'others')}"
     workflows = project.folder / ".github/workflows"
     workflows.mkdir(parents=True)
     (workflows / "deploy.yml").write_text("env: ${{ secrets.DEPLOY_KEY }}\n")
-    assert examine(project)["secrets"] == (
+    assert examine(project, PATH=path)["secrets"] == (
         "skip",
         "gh is not installed, so GitHub cannot be asked",
     )
 
 
 def test_pipeline_secrets(project: Project) -> None:
+    project.settings["GH_REPO"] = gh.NAME
     workflows = project.folder / ".github/workflows"
     workflows.mkdir(parents=True)
     uses = "${{ secrets.GITHUB_TOKEN }} ${{ secrets.SSH_KEY }} ${{ secrets.DIGITALOCEAN_TOKEN }}"
@@ -367,6 +463,7 @@ def test_pipeline_secrets(project: Project) -> None:
 
 
 def test_what_the_pipeline_knows_of_the_droplet(project: Project, api: Api) -> None:
+    project.settings["GH_REPO"] = gh.NAME
     ip = droplet(api)
     key, other = ((project.folder / "key.pub").read_text().strip(), "ssh-ed25519 AAAAother x")
     known = project.folder / "known_hosts"

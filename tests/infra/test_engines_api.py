@@ -53,7 +53,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def told(api: Api, what: str) -> list[Any]:
     """What the engines were told, newest last: all that follows the engine's id."""
-    lines = (api.folder / "log").read_text().splitlines()
+    lines = api.log.read_text().splitlines()
     words = [line.split(maxsplit=3) for line in lines if line.startswith(f"engine {what} ")]
     return [json.loads(word[3]) if len(word) > 3 else None for word in words]
 

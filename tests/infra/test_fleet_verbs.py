@@ -54,6 +54,21 @@ def test_logs_ssh_and_what_each_says(three: Three) -> None:
     assert f"{serves['digits'].name} serves" in shown
     assert "the first of" not in said(project.verb("ssh", "digits-status", DROPLET="digits-2"))
 
+    # Whatever verb it was, it is that one that is named.
+    refused = said(project.verb("logs", DROPLET="digits-9"), 1)
+    assert "No droplet of this deployment is called digits-9." in refused
+    assert "Run the same command without DROPLET, or with DROPLET=digits" in refused
+    assert "make ssh" not in refused
+
+    # One that serves another version than the others is no success.
+    assert "different versions" not in said(project.verb("status"))
+    serves["digits-3"].write_text("sha256:0123456789abcdef\n")
+    refused = said(project.verb("status"), 1)
+    assert "The droplets serve different versions: digits old, digits-2 old, " in refused
+    assert "digits-3 0123456789ab." in refused
+    assert "make release TARGET=rehearsal" in refused
+    serves["digits-3"].write_text("sha256:old\n")
+
     refused = said(project.verb("upgrade-database"), 1)
     assert "DigitalOcean's managed PostgreSQL" in refused
     assert "/settings, Upgrade version" in refused

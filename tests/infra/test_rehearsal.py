@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal import terraform_root
+from rehearsal.offline import provider_package
 from tests.infra.conftest import ROOT, TERRAFORM, TOKEN, Api, Terraform
 
 
@@ -57,23 +58,22 @@ def test_the_real_lock_file_is_terraforms_own_before_and_after_a_rehearsal(
     real: Path, terraform_settings: dict[str, str], tmp_path: Path
 ) -> None:
     """With the registry reachable, here as a folder that holds another package of that name."""
-    if "TF_CLI_CONFIG_FILE" not in terraform_settings:
-        pytest.skip("Terraform's registry answers, so the rehearsal has the same package")
-    stand_in = Path(terraform_settings["TF_CLI_CONFIG_FILE"]).parent / "mirror"
-    mirror = shutil.copytree(stand_in, tmp_path / "registry")
+    provider_package.install_stand_in(tmp_path / "provider")
+    settings = terraform_settings | provider_package.settings(tmp_path / "provider")
+    mirror = shutil.copytree(tmp_path / "provider/mirror", tmp_path / "registry")
     [program] = mirror.rglob("terraform-provider-*")
     program.write_text(program.read_text() + "# the registry's\n")
     config = tmp_path / "terraformrc"
     config.write_text(
         f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n'
     )
-    deployed = Terraform(real, terraform_settings | {"TF_CLI_CONFIG_FILE": str(config)})
+    deployed = Terraform(real, settings | {"TF_CLI_CONFIG_FILE": str(config)})
     deployed.good("init", "-input=false")
     lock = (real / ".terraform.lock.hcl").read_text()
 
     root = tmp_path / "root"
     terraform_root.make(root, real)
-    Terraform(root, terraform_settings).good("init", "-input=false")
+    Terraform(root, settings).good("init", "-input=false")
     assert (root / ".terraform.lock.hcl").read_text() != lock, "two packages, two hashes"
     assert (real / ".terraform.lock.hcl").read_text() == lock
     deployed.good("init", "-input=false", "-lockfile=readonly")

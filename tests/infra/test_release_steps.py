@@ -1,7 +1,7 @@
 """digits-release, killed at every step: what is left is settled, and nobody is sent to nothing.
 
 Docker, systemctl and nginx are stand-ins (fake_docker) that note the steps; the droplet's scripts
-are the real ones. With real containers, tests/rehearsal/deployed does the same at fewer points.
+are the real ones. With real containers, tests/rehearsal does the same at fewer points.
 """
 
 from __future__ import annotations
@@ -197,6 +197,25 @@ def test_one_that_does_not_get_well_leaves_the_old_ones(
     assert "up but not healthy" in done.stderr
     assert "Nothing has changed: old still serves." in done.stderr
     assert machine.serves() == ("old", 3)
+
+
+def test_a_long_name_moves_no_column(machine: Machine) -> None:
+    machine.set_to(1)
+    machine.release("old")
+    log = machine.root / "opt/releases.log"
+    when, image, commit, by, *rest = log.read_text().strip().split("\t")
+    others = [
+        "\t".join(
+            (when, image, "0123456789-and-more", "somebody.with.a.long.name@a-laptop", *rest)
+        ),
+        "\t".join((when, image, commit, "me", *rest)),
+    ]
+    log.write_text(log.read_text() + "".join(f"{line}\n" for line in others))
+    head, *lines = machine.run("digits-releases").stdout.splitlines()
+    assert len(lines) == 3
+    for line, name in zip(lines, (by, "somebody.with.a.long.name@a-laptop", "me"), strict=True):
+        assert line[head.index("BY") :].startswith(f"{name} ")
+        assert line[head.index("IMAGE") :].startswith(image)
 
 
 def test_an_old_one_that_cannot_be_started_again_is_said(machine: Machine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import shutil
 import ssl
 import subprocess
 import threading
@@ -18,7 +17,7 @@ from ops.doctor import server as examined
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
 from ops.settings import Settings
-from tests.conftest import need
+from tests.needs import need_program
 
 
 class App(http.server.BaseHTTPRequestHandler):
@@ -57,7 +56,7 @@ def serving(certificate: Path | None = None, leads_to: str = "") -> Iterator[str
 
 def certificate(folder: Path, days: int, name: str = "IP:127.0.0.1") -> Path:
     """A certificate that signs itself, and its key, in one file."""
-    need(shutil.which("openssl"), "openssl is not installed", "sudo apt-get install openssl")
+    need_program("openssl")
     file = folder / "certificate.pem"
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     make += ["-noenc", "-days", str(days), "-subj", "/CN=site", "-addext", f"subjectAltName={name}"]
@@ -70,10 +69,15 @@ def certificate(folder: Path, days: int, name: str = "IP:127.0.0.1") -> Path:
 
 def test_where_it_is() -> None:
     with serving(leads_to="https://203.0.113.7/") as address:
-        assert site.url(address) == "https://203.0.113.7"
+        assert site.url(Settings(), address) == "https://203.0.113.7"
     with serving() as address:
-        assert site.url(address) == f"http://{address}"
-    assert site.url(address) == f"http://{address}", "nobody is there any more"
+        assert site.url(Settings(), address) == f"http://{address}"
+    # Nobody is there any more: it is as the deployment was set to.
+    assert site.url(Settings(), address) == f"https://{address}"
+    assert site.url(Settings(acme="off"), address) == f"http://{address}"
+    several = Settings(droplets="3")
+    assert site.url(several, address) == f"http://{address}"
+    assert site.url(several.but(domain="digits.example.org"), address) == f"https://{address}"
 
 
 def test_a_certificate_that_a_browser_takes(
@@ -114,13 +118,13 @@ def test_one_that_ends_soon_is_a_failure_with_its_fix(
         with pytest.raises(Failed, match="Its certificate ends soon") as caught:
             page.look(trusting, f"https://{address}")
         assert caught.value.then[-1] == "See why: make status TARGET=rehearsal"
-        monkeypatch.setattr(site, "url", lambda _address: f"https://{address}")
+        monkeypatch.setattr(site, "url", lambda *_: f"https://{address}")
         with pytest.raises(Failed, match="It should have been renewed"):
             examined.certificate(patient)
         patient.settings = Settings(droplet_ip="127.0.0.1")
         with pytest.raises(Failed, match="A browser refuses the certificate"):
             examined.certificate(patient)
-        monkeypatch.setattr(site, "url", lambda _address: f"http://{address}")
+        monkeypatch.setattr(site, "url", lambda *_: f"http://{address}")
         with pytest.raises(Skipped, match="needs ssh"):
             examined.certificate(patient)
 

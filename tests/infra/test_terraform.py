@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from rehearsal.offline import provider_package
 from tests.infra import conformance
 from tests.infra.conftest import PYTHON, TERRAFORM, Api, Project, Terraform
 
@@ -40,8 +43,8 @@ EXPORTED = {
 }
 
 
-def test_own_tests_whatever_is_exported(prepared: Terraform) -> None:
-    done = prepared.run("test", **EXPORTED)
+def test_own_tests_whatever_is_exported(terraform: Terraform) -> None:
+    done = terraform.run("test", **EXPORTED)
     assert done.returncode == 0, done.stdout
     assert re.search(r"Success! [1-9]\d* passed, 0 failed\.", done.stdout)
 
@@ -211,10 +214,16 @@ def test_api_gone(terraform: Terraform, api: Api) -> None:
     assert "connection refused" in done.stdout.lower()
 
 
-def test_stand_in_never_leaves_this_machine(prepared: Terraform) -> None:
-    if "TF_CLI_CONFIG_FILE" not in prepared.settings:
-        pytest.skip("Terraform's registry answers, so the provider is the real one")
-    done = prepared.run(
+def test_stand_in_never_leaves_this_machine(
+    terraform_settings: dict[str, str], tmp_path: Path
+) -> None:
+    provider_package.install_stand_in(tmp_path / "provider")
+    left_out = shutil.ignore_patterns(".terraform*", "terraform.tfstate*")
+    folder = shutil.copytree(TERRAFORM, tmp_path / "terraform", ignore=left_out)
+    settings = provider_package.settings(tmp_path / "provider")
+    terraform = Terraform(folder, terraform_settings | settings)
+    terraform.good("init", "-input=false")
+    done = terraform.run(
         "plan",
         "-input=false",
         DIGITALOCEAN_API_URL="https://api.digitalocean.com",

@@ -17,9 +17,9 @@ import pytest
 
 from ops.settings import Settings
 from ops.ssh_words import explain
-from tests.conftest import need
 from tests.infra.conftest import PYTHON, ROOT, Api, Project
 from tests.infra.test_doctor import droplet
+from tests.needs import need_docker
 
 IMAGE = "digits-rehearsal-droplet:debian-13-x64"
 START = """mkdir -p /run/sshd && ssh-keygen -qA
@@ -37,12 +37,7 @@ def docker(*arguments: str, stdin: str = "") -> str:
 
 def server(key: Path, penalties: str) -> Iterator[str]:
     """The address of a new sshd that lets this key in."""
-    engine = subprocess.run(["docker", "version"], capture_output=True, check=False)
-    need(
-        engine.returncode == 0,
-        "no Docker engine answers",
-        "install and start one: https://docs.docker.com/engine/install/",
-    )
+    need_docker()
     have = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False)
     if have.returncode != 0:
         provide = [sys.executable, "-m", "rehearsal.offline", "images"]
@@ -258,6 +253,38 @@ def test_a_connection_that_is_cut_before_the_login_is_made_again(
 )
 def test_only_what_may_be_over_in_a_moment_is_tried_again(said: str, *, passing: bool) -> None:
     assert explain(Settings(), "203.0.113.7", said).passing is passing
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("echo no such thing >&2; exit 3", "with status 3: no such thing"),
+        ("exit 1", "with status 1: it prints no reason"),
+        ("printf 'Ren\\351\\n' >&2; exit 2", "with status 2: Ren\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_the_cause_of_a_failed_check_is_the_command_s_own(
+    near: Project, sshd: str, command: str, reason: str
+) -> None:
+    """And not what ssh says at the end of how much it has sent."""
+    ask = (
+        "import sys; from ops.settings import Settings; from ops.ssh import Droplet, Unreachable\n"
+        "try: Droplet(Settings.read(), sys.argv[1]).ask(sys.argv[2])\n"
+        "except Unreachable as error: print(error.what)\n"
+    )
+    told = near.run(PYTHON, "-c", ask, sshd, command).stdout
+    assert told == f"{sshd} lets you in, but a command fails there {reason}\n"
+
+
+def test_a_connection_that_ends_without_a_word() -> None:
+    said = (
+        'OpenSSH_10.0p2 Debian-7\nAuthenticated to 203.0.113.7 using "publickey".'
+        "\nTransferred: sent 2888, received 2884 bytes, in 0.1 seconds"
+        "\nBytes per second: sent 32098.1, received 32054.2\n"
+    )
+    assert (
+        explain(Settings(), "203.0.113.7", said).what == "ssh to 203.0.113.7 fails: it says nothing"
+    )
 
 
 def test_what_is_killed_on_the_droplet_is_no_lost_connection(near: Project) -> None:

@@ -99,7 +99,7 @@ def test_the_one_that_terraform_made_is_meant_whatever_else_is_there(
     after = another(api)
     assert len({before["id"], mine["id"], after["id"]}) == 3
     site = reserved(api)
-    assert url(project) == f"http://{site}"
+    assert url(project) == f"https://{site}"
     assert hosts(project) == {"digits": {"ansible_host": address(mine), "site_address": site}}
     status, text = examine(project)["droplet"]
     assert status == "FAIL"
@@ -109,7 +109,7 @@ def test_the_one_that_terraform_made_is_meant_whatever_else_is_there(
 
     # Where Terraform is not installed, its state still tells.
     project.command("terraform", "exit 127")
-    assert url(project) == f"http://{site}"
+    assert url(project) == f"https://{site}"
     (project.folder / "bin/terraform").unlink()
 
     # Its tag taken away, or its name changed, by hand: it is still the one.
@@ -118,7 +118,7 @@ def test_the_one_that_terraform_made_is_meant_whatever_else_is_there(
     resource = {"resources": [{"resource_id": str(mine["id"]), "resource_type": "droplet"}]}
     api.call("DELETE", "tags/digits/resources", resource)
     api.call("POST", f"droplets/{mine['id']}/actions", {"type": "rename", "name": "mine"})
-    assert url(project) == f"http://{site}"
+    assert url(project) == f"https://{site}"
     assert "does not carry the tag digits" in examine(project)["droplet"][1]
     assert hosts(project) == {"mine": {"ansible_host": address(mine), "site_address": site}}
 
@@ -126,17 +126,17 @@ def test_the_one_that_terraform_made_is_meant_whatever_else_is_there(
     api.call("DELETE", f"droplets/{mine['id']}")
     assert "No droplet carries the deployment's tag." in project.verb("url").stdout
     last = another(api)
-    assert url(project) == f"http://{address(last)}"
+    assert url(project) == f"https://{address(last)}"
 
 
 def test_a_name_that_is_another_deployments(project: Project, api: Api) -> None:
     mine = made_by_terraform(project, api, "-var", "name=numbers")
     # The name is set in one shell and forgotten in the next.
-    assert url(project) == f"http://{reserved(api)}"
-    assert url(project, TF_VAR_name="numbers") == f"http://{reserved(api)}"
+    assert url(project) == f"https://{reserved(api)}"
+    assert url(project, TF_VAR_name="numbers") == f"https://{reserved(api)}"
     assert examine(project)["droplet"][0] == "ok"
     other = another(api)
-    assert url(project, TF_VAR_name="numbers") == f"http://{reserved(api)}"
+    assert url(project, TF_VAR_name="numbers") == f"https://{reserved(api)}"
     done = project.verb("url")
     assert done.returncode == 1
     assert "Terraform made numbers from here" in done.stdout
@@ -148,6 +148,11 @@ def test_destroy_backs_up_the_one_that_goes(project: Project, api: Api) -> None:
     stray = another(api)
     mine = made_by_terraform(project, api)
     project.backup('echo "backup of $*" >&2; echo /1.dump')
+    done = project.verb("destroy", CONFIRM="digits")
+    assert done.returncode == 1
+    assert "backup of" not in done.stdout, "the stray carries the tag: nothing is done yet"
+    untagged = {"resources": [{"resource_id": str(stray["id"]), "resource_type": "droplet"}]}
+    assert api.call("DELETE", "tags/digits/resources", untagged).status_code == 204
     done = project.verb("destroy", CONFIRM="digits")
     assert f"The droplet at {address(mine)} answers" in done.stdout
     assert re.search(rf"backup of .*root@{re.escape(address(mine))}", done.stdout)
@@ -199,7 +204,7 @@ def test_a_clone_without_state_makes_no_second_deployment(project: Project, api:
     assert "go on with it from here: make adopt TARGET=rehearsal" in text
     assert "export TF_VAR_name=digits-2" in text
     # The verbs that need no state find it.
-    assert url(project) == f"http://{reserved(api)}"
+    assert url(project) == f"https://{reserved(api)}"
     # As it says: with the state it goes on; under another name there is room.
     state.write_text(kept)
     assert examine(project, "--before-deploy")["account"][0] == "ok"
@@ -221,12 +226,14 @@ def test_a_stray_of_the_name(project: Project, api: Api) -> None:
     assert f"project digits (id {made['id']})" in text
     assert "is not needed, remove it: https://cloud.digitalocean.com" in text
     api.call("DELETE", f"projects/{made['id']}")
-    # A tag alone hinders nobody, nor does a second droplet when Terraform has its own.
+    # A tag alone hinders nobody. A second droplet hinders nobody either, but it is named.
     api.call("POST", "tags", {"name": "digits"})
     assert examine(project, "--before-deploy")["account"][0] == "ok"
     project.terraform(*APPLY)
-    another(api)
-    assert examine(project, "--before-deploy")["account"][0] == "ok"
+    stray = another(api)
+    status, text = examine(project, "--before-deploy")["account"]
+    assert status == "warn"
+    assert str(stray["id"]) in text
 
 
 def test_the_site_is_at_the_reserved_ip_and_ssh_at_the_droplets_own(
@@ -234,14 +241,14 @@ def test_the_site_is_at_the_reserved_ip_and_ssh_at_the_droplets_own(
 ) -> None:
     """With no state, as in the pipeline, it is the API that knows both."""
     droplet = another(api)
-    assert url(project) == f"http://{address(droplet)}"
+    assert url(project) == f"https://{address(droplet)}"
     assert hosts(project)["digits"]["site_address"] == address(droplet)
     assert examine(project)["address"][0] == "skip"
 
     api.call("POST", "reserved_ips", {"droplet_id": droplet["id"]})
     api.call("POST", "reserved_ips", {"region": "fra1"})
     site, idle = (one["ip"] for one in api.call("GET", "reserved_ips").json()["reserved_ips"])
-    assert url(project) == f"http://{site}"
+    assert url(project) == f"https://{site}"
     assert hosts(project)["digits"] == {"ansible_host": address(droplet), "site_address": site}
     status, text = examine(project)["address"]
     assert status == "ok"
@@ -249,9 +256,9 @@ def test_the_site_is_at_the_reserved_ip_and_ssh_at_the_droplets_own(
     assert f"on no droplet, and so paid for: {idle}" in text
     project.ssh_says('echo "$*"')
     status = project.verb("status").stdout
-    assert f"URL          http://{site}" in status
+    assert f"URL          https://{site}" in status
     assert f"root@{address(droplet)}" in status
-    assert url(project, DROPLET_IP="203.0.113.200") == "http://203.0.113.200"
+    assert url(project, DROPLET_IP="203.0.113.200") == "https://203.0.113.200"
 
 
 def test_an_address_that_is_not_on_the_droplet_is_named(project: Project, api: Api) -> None:
@@ -264,7 +271,7 @@ def test_an_address_that_is_not_on_the_droplet_is_named(project: Project, api: A
     assert f"the reserved IP {site}, is not on the droplet" in text
     assert "Assign it to the droplet again: https://cloud.digitalocean.com" in text
     # There is no other place, so the page is still found.
-    assert url(project) == f"http://{address(mine)}"
+    assert url(project) == f"https://{address(mine)}"
     api.call("DELETE", f"reserved_ips/{site}")
     status, text = examine(project)["address"]
     assert status == "FAIL"
@@ -312,7 +319,7 @@ def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_p
         f'*"cat /root/.ssh/authorized_keys"*) cat {let_in} ;;\nesac'
     )
     key = tmp_path / "deploy_key"
-    settings = {"DEPLOY_KEY_FILE": str(key), "TF_VAR_name": "numbers"}
+    settings = {"DEPLOY_KEY_FILE": str(key), "TF_VAR_name": "numbers", "GH_REPO": gh.NAME}
     hint = "another droplet than the pipeline knows"
     project.without("ops/verbs/release.py")
     assert hint not in project.verb("deploy", **settings).stdout
@@ -322,15 +329,15 @@ def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_p
     project.command("gh", "exit 1")
     printed = project.verb("pipeline", **settings)
     assert printed.returncode == 0
-    assert "gh variable set DEPLOYMENT_NAME --body 'numbers'" in printed.stdout
+    assert f"gh variable set DEPLOYMENT_NAME --repo {gh.NAME} --body 'numbers'" in printed.stdout
     kept = project.folder / "github.json"
     project.command("gh", gh.script(kept, Repository()))
-    assert project.verb("pipeline", **settings).returncode == 0
+    assert project.verb("pipeline", **settings, CONFIRM=gh.NAME).returncode == 0
     repository = Repository.read(kept)
     assert repository.variables["DEPLOYMENT_NAME"] == "numbers"
     assert repository.branches == ["main"]
     assert set(repository.environment or ()) == {"DEPLOY_KEY", "DIGITALOCEAN_TOKEN"}
-    assert repository.calls[-1].startswith("variable set DROPLET_HOST_KEY --body ")
+    assert repository.calls[-1].startswith(f"variable set DROPLET_HOST_KEY --repo {gh.NAME} ")
     assert hint not in project.verb("deploy", **settings).stdout
     let_in.write_text("")  # the new one's
     more = {"TF_VAR_region": "ams3", "REPLACE": "yes", "BACKUP": "no"}
@@ -348,10 +355,10 @@ def test_the_usual_name_is_not_told_and_takes_another_ones_place(
     ip = address(another(api))
     (project.folder / "known_hosts").write_text(f"{ip} {(project.folder / 'key.pub').read_text()}")
     project.ssh_says("exit 0")
-    settings = {"DEPLOY_KEY_FILE": str(tmp_path / "deploy_key")}
+    settings = {"DEPLOY_KEY_FILE": str(tmp_path / "deploy_key"), "GH_REPO": gh.NAME}
     project.command("gh", "exit 1")
     assert "DEPLOYMENT_NAME" not in project.verb("pipeline", **settings).stdout
     kept = project.folder / "github.json"
     project.command("gh", gh.script(kept, Repository(variables={"DEPLOYMENT_NAME": "numbers"})))
-    assert project.verb("pipeline", **settings).returncode == 0
+    assert project.verb("pipeline", **settings, CONFIRM=gh.NAME).returncode == 0
     assert list(Repository.read(kept).variables) == ["DROPLET_HOST_KEY"]

@@ -49,7 +49,7 @@ def said(project: Project, verb: str, **settings: str | None) -> str:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_token(whole: Project, verb: str) -> None:
-    told = said(whole, verb, DIGITALOCEAN_TOKEN=None)
+    told = said(whole, verb, DIGITALOCEAN_TOKEN=None, GITHUB_ACTIONS=None)
     assert "DIGITALOCEAN_TOKEN is not set" in told
     assert "https://cloud.digitalocean.com/account/api/tokens" in told
 
@@ -111,19 +111,38 @@ def test_no_network(whole: Project, api: Api, verb: str) -> None:
 
 
 def test_docker_is_there_and_its_engine_is_not(whole: Project) -> None:
-    nowhere = "unix:///nowhere/docker.sock"
+    whole.command("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
     for verb in ("up", "down", "deploy"):
-        done = whole.verb(verb, DOCKER_HOST=nowhere, IMAGE=None)
+        done = whole.verb(verb, IMAGE=None)
         assert done.returncode != 0
         assert "Docker is installed, but its engine does not answer." in done.stdout
-        assert "systemctl start docker" in done.stdout
+        fixes = ("docker context use default", "start docker", "docker start")
+        assert any(fix in done.stdout for fix in fixes)
 
 
 def test_the_pipeline_without_a_secret(whole: Project) -> None:
     done = whole.verb("in-pipeline", "ssh", "true", DEPLOY_KEY=None, DROPLET_HOST_KEY="x")
     assert done.returncode != 0
-    assert "The pipeline has no DEPLOY_KEY." in done.stdout
+    assert "This run has no DEPLOY_KEY: " in done.stdout
     assert "make pipeline" in done.stdout
+
+
+def test_a_run_on_github_that_gets_no_secrets(whole: Project) -> None:
+    """As in the job that asks for the droplet: its log says why, and names no shell's command."""
+    on_github = {"GITHUB_ACTIONS": "true", "DIGITALOCEAN_TOKEN": ""}
+    told = said(whole, "url", **on_github, GITHUB_ACTOR="dependabot[bot]")
+    assert "GitHub gives the repository's secrets to no run that Dependabot starts" in told
+    assert "Run workflow" in told
+    told = said(whole, "url", **on_github, GITHUB_ACTOR="octocat")
+    assert "a fork gets none" in told
+    assert "make pipeline" in told
+    assert "export DIGITALOCEAN_TOKEN" not in told
+
+
+def test_an_option_in_place_of_a_release(whole: Project) -> None:
+    done = whole.verb("rollback", RELEASE="--help")
+    assert done.returncode == 1
+    assert "RELEASE=--help begins with a dash" in done.stdout
 
 
 @pytest.mark.parametrize("file", ["", "nowhere.dump"])

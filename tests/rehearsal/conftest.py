@@ -1,22 +1,49 @@
-"""What several of these tests need: a browser tab, and what stands in for the internet."""
+"""What several of these tests need: one rehearsed deployment for all of them, a browser's tab.
+
+Deploying takes minutes, so what a test changes it puts back, or a fixture does, and the next one
+finds the deployment as a `make deploy` leaves it. Any file runs alone, and again.
+"""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from rehearsal.offline import build
-from tests.conftest import need
+from rehearsal.offline.base_images import BaseImages
+from tests.needs import need, need_docker
+from tests.rehearsal.deployment import (
+    ROOT,
+    STATE,
+    Deployment,
+    run,
+    trust_the_authority,
+    url_in,
+    volumes,
+)
+from tests.rehearsal.log import record
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no deployment comes first, while it is made; what needs it gone comes last."""
+
+    def turn(item: pytest.Item) -> int:
+        needs = getattr(item, "fixturenames", ())
+        return 2 if "destroyed" in needs else int("deployment" in needs)
+
+    items.sort(key=turn)
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh visitor: no cookies, a desktop's window.
 
-    Whether a browser takes the site's certificate, test_8_https.py sees.
+    Whether a browser takes the site's certificate, test_https.py sees.
     """
     context = browser.new_context(viewport={"width": 1280, "height": 900}, ignore_https_errors=True)
     yield context.new_page()
@@ -24,9 +51,64 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="session")
-def offline() -> Iterator[dict[str, str]]:
-    """The base images, and the settings of a build, where the registries do not answer."""
-    engine = subprocess.run(["docker", "info"], capture_output=True, check=False)
-    need(engine.returncode == 0, "no Docker engine answers", "sudo systemctl start docker")
-    with build.prepared() as settings:
-        yield settings
+def volumes_before() -> set[str]:
+    """The machine's volumes before the rehearsal; refuses to run over somebody's own rehearsal."""
+    need_docker()
+    # While working on these tests: STANDING_REHEARSAL=yes uses the one that stands, and leaves it.
+    need(
+        os.environ.get("STANDING_REHEARSAL") or not STATE.exists(),
+        "that no rehearsal stands",
+        "make destroy TARGET=rehearsal",
+    )
+    return volumes()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _deploying(request: pytest.FixtureRequest) -> Iterator[Callable[[], str] | None]:
+    """One `make deploy TARGET=rehearsal`, in the background; who waits for it gets what it printed.
+
+    It is cleared away at the end. One that stands (STANDING_REHEARSAL=yes) is taken as it is, and
+    left.
+    """
+    if not any("deployment" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        yield None
+        return
+    request.getfixturevalue("volumes_before")
+    # Once, and not by the tests in the foreground as well.
+    BaseImages().provide_all()
+    with ThreadPoolExecutor(1) as background:
+        # Dumps of earlier rehearsals are no business of this one.
+        words = ["url"] if STATE.exists() else ["deploy", "RESTORE=none"]
+        deploy = background.submit(run, "make", "--silent", "TARGET=rehearsal", *words)
+
+        def printed() -> str:
+            done = deploy.result()
+            assert done.returncode == 0, done.stdout[-3000:]
+            return done.stdout
+
+        try:
+            yield printed
+        finally:
+            deploy.result()
+            if STATE.exists() and not os.environ.get("STANDING_REHEARSAL"):
+                run("scripts/in", "rehearsal", "-m", "rehearsal", "down")
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    _deploying: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> Deployment:
+    """The rehearsed deployment, with an answer in its log."""
+    printed = _deploying()
+    trust_the_authority(tmp_path_factory.mktemp("authority"))
+    made = Deployment(printed, url_in(printed) if "| " in printed else printed.split()[-1])
+    record(made)
+    return made
+
+
+@pytest.fixture
+def app_folder(tmp_path: Path) -> Path:
+    """A copy of the app to change and release."""
+    folder = tmp_path / "app"
+    shutil.copytree(ROOT / "app", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder

@@ -150,7 +150,7 @@ class Deployment:
         state = json.loads((STATE / "terraform/terraform.tfstate").read_text())
         return str(state["outputs"]["droplet_ip"]["value"])
 
-    def ssh(self, command: str) -> str:
+    def ssh(self, command: str, stdin: str | None = None) -> str:
         """Run a command on the droplet as root, which must succeed; return what it prints."""
         done = subprocess.run(
             [
@@ -164,6 +164,7 @@ class Deployment:
                 f"root@{self.ip}",
                 command,
             ],
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,

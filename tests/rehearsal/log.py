@@ -7,6 +7,17 @@ import shlex
 from tests.rehearsal.deployment import Deployment
 
 MANY = 10_000
+APP = "docker ps --quiet --filter label=com.docker.compose.service=app"
+AN_ANSWER = (
+    "from datetime import UTC, datetime; from digits import prediction_log;"
+    " prediction_log.default().record(datetime.now(UTC), 7, 1)"
+)
+
+
+def record(deployment: Deployment) -> None:
+    """Log one answer as the app does, which makes the table before the first one."""
+    one = f"{APP} | head -n 1"
+    deployment.ssh(f"docker exec $({one}) python -c {shlex.quote(AN_ANSWER)}")
 
 
 def sql(deployment: Deployment, statement: str) -> str:
@@ -22,6 +33,11 @@ def fill(deployment: Deployment) -> None:
         "INSERT INTO predictions SELECT timestamptz '2026-01-01' + n * interval '1 second',"  # noqa: S608
         f" n % 10, n % 7 FROM generate_series(1, {MANY}) AS n",
     )
+
+
+def empty(deployment: Deployment) -> None:
+    """Take those of January 2026 away again."""
+    sql(deployment, "DELETE FROM predictions WHERE predicted_at < '2026-02-01'")
 
 
 def add(deployment: Deployment) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from pathlib import Path
 
 from tests.rehearsal.deployment import Deployment, run
 
@@ -10,6 +12,15 @@ from tests.rehearsal.deployment import Deployment, run
 def release(**env: str) -> subprocess.CompletedProcess[str]:
     """`make release`, to its end."""
     return run("make", "release", "TARGET=rehearsal", **env)
+
+
+def retitled(folder: Path, title: str) -> None:
+    """Change one line of a copy of the app: the page's title."""
+    page = folder / "streamlit_app.py"
+    text = page.read_text()
+    changed = re.sub(r'st\.title\("[^"]*"', f'st.title("{title}"', text)
+    assert changed != text
+    page.write_text(changed)
 
 
 def app_containers(deployment: Deployment) -> list[str]:

@@ -7,16 +7,14 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
-from rehearsal.droplet import firewall
-from rehearsal.droplet.docker import DropletError
 from rehearsal.droplet.driver import DockerDriver
 from rehearsal.offline import base_images
-from tests.conftest import need
+from tests.needs import need_docker
 from tests.rehearsal.deployment import volumes
 
 if TYPE_CHECKING:
@@ -117,12 +115,7 @@ def volumes_of(label: str) -> set[str]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A droplet with one key, user data and 1 GB of memory."""
-    engine = subprocess.run(["docker", "version"], capture_output=True, check=False)
-    need(
-        engine.returncode == 0,
-        "no Docker engine answers",
-        "install and start one: https://docs.docker.com/engine/install/",
-    )
+    need_docker()
     base_images.BaseImages().provide_all()
     key = tmp_path_factory.mktemp("key") / "id"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
@@ -229,14 +222,6 @@ def test_a_reboot_keeps_address_files_host_key_and_firewall(docker_inside: Serve
     wait_until(lambda: answers(server.address, 8080), 30, "the published port")
 
 
-def test_a_reboot_from_inside_comes_back(server: Server) -> None:
-    server.run("touch /run/before")  # is in memory, and gone with it
-    server.ssh("systemd-run --on-active=1 systemctl reboot")
-    wait_until(
-        lambda: server.ssh("test ! -e /run/before", timeout=20).returncode == 0, 90, "the reboot"
-    )
-
-
 def test_it_answers_at_its_reserved_ip_after_a_reboot_too(server: Server) -> None:
     driver, droplet_id = server.driver, server.droplet_id
     first = driver.reserved_ip(set())
@@ -299,29 +284,3 @@ def test_cleanup_leaves_nothing() -> None:
     assert labelled("container", driver.label) == ""
     assert labelled("network", driver.label) == ""
     assert not its & volumes()
-
-
-def test_an_unknown_image_is_refused_by_name() -> None:
-    with pytest.raises(DropletError, match="windows-95"):
-        DockerDriver("digits-test-none").create(1, "web", 1, 512, 10, "windows-95", [], None)
-
-
-@pytest.mark.parametrize(
-    ("rule", "line"),
-    [
-        ({"protocol": "tcp", "ports": "22"}, "ip saddr 10.0.0.0/8 tcp dport 22 accept"),
-        ({"protocol": "udp", "ports": "1-9"}, "ip saddr 10.0.0.0/8 udp dport 1-9 accept"),
-        ({"protocol": "tcp", "ports": "all"}, "ip saddr 10.0.0.0/8 meta l4proto tcp accept"),
-        ({"protocol": "tcp", "ports": "0"}, "ip saddr 10.0.0.0/8 meta l4proto tcp accept"),
-        ({"protocol": "icmp", "ports": "0"}, "ip saddr 10.0.0.0/8 meta l4proto icmp accept"),
-        ({"protocol": "icmp"}, "ip saddr 10.0.0.0/8 meta l4proto icmp accept"),
-    ],
-)
-def test_digitalocean_rules_become_nftables_rules(rule: dict[str, Any], line: str) -> None:
-    ruleset = firewall.ruleset([rule | {"sources": {"addresses": ["10.0.0.0/8"]}}])
-    assert f"        {line}\n        drop\n" in ruleset
-
-
-def test_a_source_the_firewall_does_not_know_is_refused() -> None:
-    with pytest.raises(ValueError, match="tags"):
-        firewall.ruleset([{"protocol": "tcp", "ports": "22", "sources": {"tags": ["web"]}}])

@@ -17,7 +17,7 @@ from rehearsal.droplet.driver import DockerDriver
 from rehearsal.engines.containers import Containers
 from rehearsal.engines.driver import DockerEngines
 from rehearsal.offline.base_images import ENGINES, BaseImages
-from tests.conftest import need
+from tests.needs import need_docker
 from tests.rehearsal.deployment import volumes
 from tests.rehearsal.test_droplet import labelled, volumes_of, wait_until
 
@@ -102,8 +102,7 @@ class Place:
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    answer = subprocess.run(["docker", "info"], capture_output=True, check=False)
-    need(answer.returncode == 0, "no Docker engine answers", "sudo systemctl start docker")
+    need_docker()
     BaseImages().provide(ENGINES)
     made = Place()
     made.containers.network.host_address()

@@ -8,20 +8,28 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 import torch
 
 from digits import model
-from tests.app.conftest import ROOT, mnist_root
-from tests.conftest import need
+from tests.needs import ROOT, need_mnist
 
-PYTHON = ROOT / ".venv" / "training" / "bin" / "python"
+# The training environment takes minutes to make and some space: it is made where MNIST is.
+pytestmark = pytest.mark.timeout(1200)
+
+
+@pytest.fixture
+def mnist() -> Path:
+    """The folder that has MNIST, and an environment to train in."""
+    folder = need_mnist()
+    subprocess.run([ROOT / "scripts/venv", "training"], check=True)
+    return folder
 
 
 def train(out: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    need(PYTHON.exists(), "the training environment is not made", "scripts/venv training")
     options = ["--epochs", "1", "--limit", "2000", "--seed", "5", "--out", str(out)]
     return subprocess.run(
-        [str(PYTHON), "-m", "training", *options],
+        [ROOT / ".venv/training/bin/python", "-m", "training", *options],
         cwd=ROOT,
         env=os.environ | settings,
         capture_output=True,
@@ -31,9 +39,9 @@ def train(out: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_learns_and_its_weights_load_in_the_app(tmp_path: Path) -> None:
+def test_it_learns_and_its_weights_load_in_the_app(mnist: Path, tmp_path: Path) -> None:
     before = hashlib.sha256(model.WEIGHTS.read_bytes()).hexdigest()
-    result = train(tmp_path, MNIST_ROOT=str(mnist_root()))
+    result = train(tmp_path, MNIST_ROOT=str(mnist))
     assert result.returncode == 0, result.stderr
     assert "epoch 1/1" in result.stdout
 
@@ -48,6 +56,7 @@ def test_it_learns_and_its_weights_load_in_the_app(tmp_path: Path) -> None:
     assert hashlib.sha256(model.WEIGHTS.read_bytes()).hexdigest() == before
 
 
+@pytest.mark.usefixtures("mnist")
 def test_a_folder_without_mnist_is_said(tmp_path: Path) -> None:
     result = train(tmp_path / "out", MNIST_ROOT=str(tmp_path))
     assert result.returncode != 0

@@ -10,6 +10,8 @@ import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
+# Between two questions whether the API has done what it was asked.
+SECONDS_BETWEEN_LOOKS = 0.2
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 

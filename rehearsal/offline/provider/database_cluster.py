@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .client import ApiError
+from .client import SECONDS_BETWEEN_LOOKS, ApiError
 from .fields import State, computed, is_set, not_empty, one_of, optional, required
 from .resource import SdkResource
 
 #: The real provider looks every 15 s.
-_SECONDS_BETWEEN_LOOKS = 1.0
 _LONGEST_WAIT = 30 * 60.0
 
 
@@ -58,8 +57,13 @@ class DatabaseCluster(SdkResource):
         names = ("private_network_uuid", "project_id")
         values |= {key: planned[key] for key in names if is_set(planned[key])}
         planned["id"] = self.client.post("databases", values)["database"]["id"]
-        self._wait(planned["id"])
-        return self.do_read(planned)
+        try:
+            self._wait(planned["id"])
+            return self.do_read(planned)
+        except ApiError:
+            # As the real one: what is not found at once is forgotten, and costs on.
+            planned["id"] = None
+            raise
 
     def do_read(self, state: State) -> State:
         found = self.client.get(f"databases/{state['id']}")["database"]
@@ -100,4 +104,4 @@ class DatabaseCluster(SdkResource):
                     f"timeout while waiting for database cluster {key} to be online. What went "
                     "wrong is in the log of the rehearsal's API.",
                 )
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tf.iface import DataSource
 from tf.schema import Schema
 
-from .client import ApiError
+from .client import SECONDS_BETWEEN_LOOKS, ApiError
 from .fields import (
     Field,
     ObjectType,
@@ -25,7 +25,6 @@ from .resource import SdkResource
 if TYPE_CHECKING:
     from tf.iface import ReadDataContext
 
-_SECONDS_BETWEEN_LOOKS = 1.0
 _LONGEST_WAIT = 10 * 60.0
 _UNSET = {"priority": 0, "port": 0, "weight": 0, "flags": 0}
 
@@ -61,7 +60,7 @@ class Certificate(SdkResource):
                 return self.do_read(planned)
             if found["state"] != "pending" or time.monotonic() > deadline:
                 raise ApiError(409, f"waiting for certificate ({number}): {found['state']}")
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def do_read(self, state: State) -> State:
         found = self._listed(state["id"])

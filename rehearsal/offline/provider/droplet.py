@@ -6,14 +6,13 @@ import hashlib
 import time
 from typing import Any
 
-from .client import ApiError
+from .client import SECONDS_BETWEEN_LOOKS, ApiError
 from .fields import State, computed, is_set, not_empty, optional, required
 from .resource import SdkResource
 from .tag import set_tags
 
 #: The real provider looks first after 10 s and then every 3 s at most; here
 #: nobody pays for the looking.
-_SECONDS_BETWEEN_LOOKS = 1.0
 _LONGEST_WAIT = 60 * 60.0
 _PRICES = ("price_hourly", "price_monthly")
 
@@ -187,7 +186,7 @@ class Droplet(SdkResource):
         self.client.delete(f"droplets/{state['id']}")
         while True:
             self.client.get(f"droplets/{state['id']}")  # 404 at last
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def _resize(self, planned: State) -> None:
         try:
@@ -207,7 +206,7 @@ class Droplet(SdkResource):
         path = f"droplets/{state['id']}/actions"
         action = self.client.post(path, {"type": kind, **more})["action"]
         while action["completed_at"] is None:
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
             action = self.client.get(f"actions/{action['id']}")["action"]
         if action["status"] == "errored":
             raise ApiError(409, f"action {kind} of droplet {state['id']} failed (errored)")
@@ -229,4 +228,4 @@ class Droplet(SdkResource):
                     )
             if time.monotonic() > deadline:
                 raise ApiError(408, f"timeout while waiting for {field} to be {target}")
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .client import ApiError
+from .client import SECONDS_BETWEEN_LOOKS, ApiError
 from .fields import State, computed, is_set, not_empty, one_of, optional, required
 from .resource import SdkResource
 
 #: The real provider looks every 15 s, for 10 minutes at most.
-_SECONDS_BETWEEN_LOOKS = 1.0
 _LONGEST_WAIT = 10 * 60.0
 #: By the block's name in Terraform, the object's in the API.
 _OBJECTS = {"sticky_sessions": "sticky_sessions", "healthcheck": "health_check"}
@@ -94,7 +93,7 @@ class LoadBalancer(SdkResource):
                     f"Error waiting for Load Balancer ({planned['id']}) to become ready: it is "
                     f"{now['status']}. What went wrong is in the log of the rehearsal's API.",
                 )
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def do_read(self, state: State) -> State:
         found = self.client.get(f"load_balancers/{state['id']}")["load_balancer"]

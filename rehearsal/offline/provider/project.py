@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from .client import ApiError
+from .client import SECONDS_BETWEEN_LOOKS, ApiError
 from .fields import State, computed, not_empty, one_of, optional, required
 from .resource import SdkResource
 
@@ -95,7 +95,7 @@ class Project(SdkResource):
             except ApiError as error:
                 if error.status != 412 or time.monotonic() > deadline:
                     raise
-                time.sleep(1)
+                time.sleep(SECONDS_BETWEEN_LOOKS)
             else:
                 return
 

@@ -6,12 +6,11 @@ import ipaddress
 import time
 from typing import Any
 
-from .client import ApiError
+from .client import SECONDS_BETWEEN_LOOKS, ApiError
 from .fields import State, computed, optional, required
 from .resource import SdkResource
 
 #: The real provider looks first after 10 s and then every 3 s at most.
-_SECONDS_BETWEEN_LOOKS = 1.0
 _UNPROCESSABLE = 422
 
 
@@ -90,7 +89,7 @@ class ReservedIp(SdkResource):
             action["status"] not in ("completed", "errored")
             for action in self.client.get(f"droplets/{droplet}/actions?per_page=50")["actions"]
         ):
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         self._act(planned, {"type": "assign", "droplet_id": droplet})
 
     def _act(self, state: State, what: dict[str, Any]) -> None:
@@ -98,7 +97,7 @@ class ReservedIp(SdkResource):
         path = f"reserved_ips/{state['id']}/actions"
         action = self.client.post(path, what)["action"]
         while action["status"] in ("new", "in-progress"):
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
             action = self.client.get(f"{path}/{action['id']}")["action"]
         if action["status"] != "completed":
             raise ApiError(

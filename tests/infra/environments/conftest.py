@@ -81,9 +81,7 @@ class Clone:
         return frozen.splitlines()
 
 
-@pytest.fixture
-def clone(tmp_path: Path, index: str) -> Clone:
-    folder = tmp_path / "clone"
+def _new_clone(folder: Path, index: str) -> Clone:
     for part in ("scripts", "ops", "rehearsal", "training", "app"):
         (folder / part).mkdir(parents=True)
     ops = ("__init__", "environment", "errors", "lock")
@@ -93,6 +91,34 @@ def clone(tmp_path: Path, index: str) -> Clone:
     (folder / LOCK).write_text("asked==1.0\nneeded==1.0\n")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "UV_", "PYTHON"))}
     return Clone(folder, {**kept, "INDEX": index, "PIP_CONFIG_FILE": os.devnull})
+
+
+@pytest.fixture
+def clone(tmp_path: Path, index: str) -> Clone:
+    """A clone without an environment."""
+    return _new_clone(tmp_path / "clone", index)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, index: str) -> Clone:
+    """A clone whose environment was made, which takes seconds of work."""
+    clone = _new_clone(tmp_path_factory.mktemp("first") / "clone", index)
+    clone.venv()
+    return clone
+
+
+@pytest.fixture
+def made(clone: Clone, first: Clone) -> Clone:
+    """A clone with an environment that is as if it had been made here."""
+    folder = clone.folder / ".venv"
+    shutil.copytree(first.folder / ".venv", folder, symlinks=True)
+    places = [folder / "rehearsal" / name for name in (".made-from", "pyvenv.cfg")]
+    places += [*folder.glob("rehearsal/bin/*"), *folder.rglob("digits.pth")]
+    for file in places:
+        if not file.is_symlink():
+            file.write_text(file.read_text().replace(str(first.folder), str(clone.folder)))
+    assert clone.venv() == ""
+    return clone
 
 
 @pytest.fixture(scope="module")

@@ -26,55 +26,52 @@ def test_it_is_made_once(clone: Clone) -> None:
     assert "There is no environment nonsense." in clone.venv("nonsense", status=1)
 
 
-def test_no_path_has_to_be_set_and_a_command_runs_in_it(clone: Clone) -> None:
-    (clone.folder / "rehearsal/__init__.py").write_text("")
-    said = clone.run("scripts/in", "rehearsal", "-c", "import rehearsal; print(rehearsal.__file__)")
-    assert said.splitlines()[-1] == str(clone.folder / "rehearsal/__init__.py")
+def test_no_path_has_to_be_set_and_a_command_runs_in_it(made: Clone) -> None:
+    (made.folder / "rehearsal/__init__.py").write_text("")
+    said = made.run("scripts/in", "rehearsal", "-c", "import rehearsal; print(rehearsal.__file__)")
+    assert said.splitlines()[-1] == str(made.folder / "rehearsal/__init__.py")
     asked = (".venv/rehearsal/bin/python", "-P", "-c", "import rehearsal")
-    clone.run(*asked)
+    made.run(*asked)
 
 
-def test_a_moved_clone_makes_its_environments_anew(clone: Clone) -> None:
-    clone.venv()
-    moved = clone.folder.rename(clone.folder.with_name("moved"))
-    clone.folder = moved
-    assert MAKING in clone.venv()
+def test_a_moved_clone_makes_its_environments_anew(made: Clone) -> None:
+    moved = made.folder.rename(made.folder.with_name("moved"))
+    made.folder = moved
+    assert MAKING in made.venv()
     first_line = (moved / ".venv/rehearsal/bin/pip").read_text().splitlines()[0]
     assert str(moved) in first_line
-    assert clone.venv() == ""
+    assert made.venv() == ""
 
 
-def test_a_copy_that_links_to_the_clones_environments_leaves_them(clone: Clone) -> None:
-    clone.venv()
-    copy = clone.folder.with_name("copy")
-    shutil.copytree(clone.folder, copy, ignore=shutil.ignore_patterns(".venv"))
-    (copy / ".venv").symlink_to(clone.folder / ".venv")
-    assert Clone(copy, clone.settings).venv() == ""
+def test_a_copy_that_links_to_the_clones_environments_leaves_them(made: Clone) -> None:
+    copy = made.folder.with_name("copy")
+    shutil.copytree(made.folder, copy, ignore=shutil.ignore_patterns(".venv"))
+    (copy / ".venv").symlink_to(made.folder / ".venv")
+    assert Clone(copy, made.settings).venv() == ""
 
 
-def test_another_python_makes_it_anew(clone: Clone, tmp_path: Path) -> None:
-    clone.venv()
-    subprocess.run(["python3", "-m", "venv", "--copies", tmp_path / "other"], check=True)
-    path = f"{tmp_path / 'other/bin'}:{clone.settings['PATH']}"
-    assert clone.is_made_anew(PATH=path)
+def test_another_python_makes_it_anew(made: Clone, tmp_path: Path) -> None:
+    subprocess.run(
+        ["python3", "-m", "venv", "--copies", "--without-pip", tmp_path / "other"], check=True
+    )
+    path = f"{tmp_path / 'other/bin'}:{made.settings['PATH']}"
+    assert made.is_made_anew(PATH=path)
 
 
-def test_one_that_a_cache_kept_from_another_version_of_python_is_made_anew(clone: Clone) -> None:
-    clone.venv()
-    made_from = clone.folder / ".venv/rehearsal/.made-from"
+def test_one_that_a_cache_kept_from_another_version_of_python_is_made_anew(made: Clone) -> None:
+    made_from = made.folder / ".venv/rehearsal/.made-from"
     place, python, version, *rest = made_from.read_text().splitlines()
     older = re.sub(r"^3\.\d+", "3.10", version)
     made_from.write_text("\n".join([place, python, older, *rest]) + "\n")
-    assert clone.is_made_anew()
+    assert made.is_made_anew()
 
 
-def test_it_can_be_made_anew_by_a_shell_that_is_inside_it(clone: Clone) -> None:
-    clone.venv()
-    (clone.folder / LOCK).write_text("needed==1.0\n")
-    path = f"{clone.folder / '.venv/rehearsal/bin'}:{clone.settings['PATH']}"
-    assert MAKING in clone.venv(PATH=path)
-    assert clone.packages() == ["needed==1.0"]
-    assert clone.venv() == ""
+def test_it_can_be_made_anew_by_a_shell_that_is_inside_it(made: Clone) -> None:
+    (made.folder / LOCK).write_text("needed==1.0\n")
+    path = f"{made.folder / '.venv/rehearsal/bin'}:{made.settings['PATH']}"
+    assert MAKING in made.venv(PATH=path)
+    assert made.packages() == ["needed==1.0"]
+    assert made.venv() == ""
 
 
 INSTALLED = "lib/python3*/site-packages/needed.py"

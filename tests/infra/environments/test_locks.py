@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ops import environment, lock
-from tests.conftest import need
 from tests.infra.environments.conftest import LIST, LOCK, ROOT, Clone
+from tests.needs import need
 
 UV = ROOT / ".venv/lint/bin/uv"
 
@@ -82,7 +82,8 @@ def pypi(uv: None) -> None:
         input="rich\n", env=os.environ | lock.index_of_pip(),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    need(asked.returncode == 0, "No package index answers", "see what pip's index-url is set to")
+    fix = "check the network, and the index-url of `pip config list`"
+    need(asked.returncode == 0, "a package index that answers", fix)
 
 
 @pytest.mark.usefixtures("pypi")

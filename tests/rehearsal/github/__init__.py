@@ -25,8 +25,7 @@ from tests.rehearsal.deployment import ROOT, clean_environment
 WORKFLOWS = ".github/workflows"
 ACTIONS = Path(__file__).with_name("actions")
 ACT = ROOT / ".venv" / "test" / "bin" / "act"
-# What the tests of the deployed commit are is not what these runs are about, and these
-# runs are themselves part of `make test`.
+# deploy.yml waits for `make test`, which is tested elsewhere and takes minutes.
 NO_TESTS = """\
 name: Test
 on:
@@ -37,7 +36,7 @@ jobs:
     runs-on: ubuntu-latest
     permissions: {}
     steps:
-      - run: echo "Stand-in for the tests, which run this rehearsal themselves"
+      - run: echo "Stand-in for make test"
 """
 
 

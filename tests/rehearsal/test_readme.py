@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.rehearsal.deployment import ROOT, Deployment, run
-from tests.rehearsal.releases import image_that_serves
+from tests.rehearsal.releases import image_that_serves, put
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -17,20 +17,22 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 # Blocks that cannot run here, by their first line; tests of their own run what they say.
 ELSEWHERE = {
     "make run",  # tests/app/test_run.py
-    "make up",  # tests/rehearsal/test_compose.py
-    "make deploy TARGET=rehearsal",  # test_1_deploy.py
-    "make destroy",  # test_9_destroy.py
-    "make pipeline",  # test_5_pipeline.py
-    "make upgrade-database VERSION=18",  # test_8_postgresql.py
-    "make drift",  # test_8_adopt.py
-    "scripts/in ops -m ops drift",  # test_8_adopt.py
+    "make up",  # tests/docker/test_compose.py
+    "make deploy TARGET=rehearsal",  # test_deploy.py
+    "make destroy",  # test_destroy.py
+    "make pipeline",  # test_pipeline.py
+    "make upgrade-database VERSION=18",  # test_postgresql.py
+    "make drift",  # test_adopt.py
+    "scripts/in ops -m ops drift",  # test_adopt.py
     "export TF_VAR_alert_email=you@example.org",  # tests/infra/test_alerts.py
-    "export TF_VAR_size=s-2vcpu-4gb",  # test_5_processes.py
-    "export TF_VAR_managed_database=true",  # test_8_managed_database.py
+    "export TF_VAR_size=s-2vcpu-4gb",  # test_processes.py
+    "export TF_VAR_managed_database=true",  # test_managed_database.py
     "export TF_VAR_managed_database=false",
-    "export TF_VAR_droplets=3 TF_VAR_managed_database=true",  # test_8_zz_fleet.py, with two
+    "export TF_VAR_droplets=3 TF_VAR_managed_database=true",  # test_fleet.py, with two
     "export TF_VAR_droplets=1",
-    "export TF_VAR_domain=digits.example.org",  # test_8_https.py
+    "export TF_VAR_domain=digits.example.org",  # test_https.py
+    "make patch",  # a line of README's block that begins with make url
+    "make upgrade-database",  # as well
 }
 # What a reader puts in place of the README's examples.
 EXAMPLES = (
@@ -41,6 +43,8 @@ EXAMPLES = (
     (r"docker compose up --build$", "docker compose config --quiet"),
     # The rehearsal has a Terraform root of its own.
     (r"-chdir=infra/terraform\b", "-chdir=$TERRAFORM_DIR"),
+    # Nothing is to be changed: Terraform's status says so, too.
+    (r" plan$", " plan -detailed-exitcode"),
 )
 # A reader has a key that ssh tries by itself. make takes TARGET and CONFIRM from the
 # environment; FOLLOW: make logs would never end.
@@ -64,25 +68,41 @@ def blocks() -> dict[str, str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def _released_twice(deployment: Deployment) -> None:
+    """There is a version to go back to: the app, too."""
+    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    deployment.variant("before")
+    for image in ("digits:before", serves):
+        assert "In service" in put(deployment, image)
+
+
 def test_no_block_is_left_out_that_is_not_there() -> None:
     assert set(blocks()) >= ELSEWHERE
 
 
+@pytest.mark.usefixtures("_released_twice")
 @pytest.mark.parametrize("first", sorted(set(blocks()) - ELSEWHERE))
 def test_a_block_of_commands_works(deployment: Deployment, first: str, tmp_path: Path) -> None:
     text = blocks()[first]
-    dumps = sorted(
-        (ROOT / "backups/rehearsal/digits").glob("*.dump"), key=lambda file: file.stat().st_mtime
-    )
+    folder = ROOT / "backups/rehearsal/digits"
+    if not list(folder.glob("*.dump")):
+        assert run("make", "backup", "TARGET=rehearsal").returncode == 0
+    dumps = sorted(folder.glob("*.dump"), key=lambda file: file.stat().st_mtime)
     values = {
         "ip": deployment.ip,
         # By its id, which needs no registry: whatever the tests before have released.
         "image": image_that_serves(deployment),
-        "dump": f"backups/rehearsal/digits/{dumps[-1].name}" if dumps else "none",
+        "dump": f"backups/rehearsal/digits/{dumps[-1].name}",
     }
     for example, value in EXAMPLES:
         text = re.sub(example, value.format(**values), text, flags=re.MULTILINE)
+    if first.startswith("eval"):  # the block that begins with scripts/venv runs it as well
+        text = text.replace("ansible-playbook ", "ansible-playbook --list-tasks ")
     if first.startswith("mkdir"):  # not where a person may have such a folder already
         text = f"cp docker-compose.yml {tmp_path}\ncd {tmp_path}\n{text}"
     done = run("bash", "-c", READER.format(block=text))
     assert done.returncode == 0, done.stdout[-3000:]
+    if "ansible-playbook infra" in text:  # finds the droplet as make deploy has left it
+        recaps = re.findall(r"changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", done.stdout)
+        assert set(recaps) == {("0", "0", "0")}

@@ -40,7 +40,10 @@ def over_sftp(deployment: Deployment) -> Deployment:
     key.unlink(missing_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     public = key.with_suffix(".pub").read_text().strip()
-    deployment.ssh(f"echo {shlex.quote(public)} >>/root/.ssh/authorized_keys; mkdir -p /srv/copies")
+    deployment.ssh(
+        f"echo {shlex.quote(public)} >>/root/.ssh/authorized_keys"
+        "; rm -rf /srv/copies; mkdir /srv/copies"
+    )
     add(deployment)
     sftp = {"COPIES_REPOSITORY": "sftp:root@127.0.0.1:/srv/copies", "COPIES_SSH_KEY": str(key)}
     said = deploy(**sftp)
@@ -207,7 +210,7 @@ def test_the_droplet_is_gone_and_comes_back(copied: Deployment) -> None:
         minutes = (time.monotonic() - gone_at) / 60
         time.sleep(10)
     # What came since is from these visitors, who came back by themselves.
-    back = re.search(r"(\d+) answers came back\. Lost is at most what was logged after", said)
+    back = re.search(r"(\d+) answers came back\. What was logged after", said)
     assert back
     assert at_the_copy <= int(back[1])
     assert refused.returncode != 0
@@ -234,7 +237,6 @@ def test_no_container_and_no_layer_of_the_image_holds_a_secret(copied: Deploymen
     assert [secret for secret in secrets if secret in inspected] == []
     # Its layers are not packed, so what they hold can be found: the name of a file of the app.
     image = copied.ssh("docker inspect --format '{{.Image}}' " + app_containers(copied)[0]).strip()
-    saved = "docker save {} | LC_ALL=C grep --text --count --fixed-strings -e {} || true"
-    assert int(copied.ssh(saved.format(image, "streamlit_app.py"))) > 0
-    for secret in secrets:
-        assert copied.ssh(saved.format(image, secret)).strip() == "0"
+    words = shlex.quote("\n".join(["streamlit_app.py", *secrets]))
+    found = f"LC_ALL=C grep --text --only-matching --fixed-strings {words} | sort --unique"
+    assert copied.ssh(f"docker save {image} | {found}").split() == ["streamlit_app.py"]

@@ -1,11 +1,7 @@
-"""From one droplet to two behind a load balancer, and back to one: nobody is turned away.
-
-In the last of the files that stand on the deployment, which leaves it as it was.
-"""
+"""From one droplet to two behind a load balancer, and back to one: nobody is turned away."""
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +13,11 @@ from playwright.sync_api import Page
 
 from tests.browser.page import DigitsPage
 from tests.pen import drawing
-from tests.rehearsal.deployed.test_2_release import retitled
-from tests.rehearsal.deployment import ROOT, Deployment, run, url_in
+from tests.rehearsal.deployment import Deployment, run, url_in
 from tests.rehearsal.fleet import SETTINGS, Numbered, balancer, images, moving
 from tests.rehearsal.load import under_load
 from tests.rehearsal.log import count
-from tests.rehearsal.releases import release
+from tests.rehearsal.releases import release, retitled
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
 
@@ -56,14 +51,6 @@ def fleet(deployment: Deployment) -> Iterator[list[Deployment]]:
     assert seen.unanswered == []
     assert count(deployment) == logged
     assert balancer() == ""
-
-
-@pytest.fixture
-def app_folder(tmp_path: Path) -> Path:
-    """A copy of the app to change and release."""
-    folder = tmp_path / "app"
-    shutil.copytree(ROOT / "app", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
 
 
 def test_visitors_come_in_by_the_balancer_alone(

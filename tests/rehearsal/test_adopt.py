@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,26 +85,31 @@ def health(deployment: Deployment) -> int:
     return requests.get(f"{deployment.url}/health", timeout=20).status_code
 
 
+def until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until it holds; systemd and the watch take note of what fails a moment later."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def test_a_failed_backup_is_red_until_one_works(deployment: Deployment) -> None:
     deployment.ssh("systemctl start digits-backup.service")
-    time.sleep(2)
+    until(lambda: "digits-backup" not in deployment.ssh("digits-trouble"), 10)
     # Containers that were ended on purpose, minutes ago, may be in it.
     before = deployment.ssh("digits-trouble")
-    assert "digits-backup" not in before
     assert health(deployment) == (503 if before else 200)
     deployment.ssh(f"mv {BACKUP} {BACKUP}.kept; ln -s /bin/false {BACKUP}")
     try:
         deployment.ssh("systemctl start digits-backup.service || :")
-        time.sleep(2)
-        assert health(deployment) == 503
+        until(lambda: health(deployment) == 503, 10)
         assert requests.get(deployment.url, timeout=20).status_code == 200
         assert "digits-backup, since" in run("make", "status", "TARGET=rehearsal").stdout
     finally:
         deployment.ssh(f"mv {BACKUP}.kept {BACKUP}")
     deployment.ssh("systemctl start digits-backup.service")
-    time.sleep(2)
+    until(lambda: "digits-backup" not in deployment.ssh("digits-trouble"), 10)
     after = deployment.ssh("digits-trouble")
-    assert "digits-backup" not in after
     assert health(deployment) == (503 if after else 200)
 
 
@@ -114,6 +120,5 @@ def test_a_container_that_keeps_ending_is_red(deployment: Deployment) -> None:
         deadline = time.monotonic() + 60
         while deployment.ssh(database).strip() == "0" and time.monotonic() < deadline:
             time.sleep(1)
-    time.sleep(15)
-    assert "database-restarts, since" in deployment.ssh("digits-trouble")
+    until(lambda: "database-restarts, since" in deployment.ssh("digits-trouble"), 30)
     assert health(deployment) == 503

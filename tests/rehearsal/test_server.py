@@ -18,7 +18,7 @@ from tests.pen import drawing
 from tests.rehearsal.deployment import Deployment, run
 from tests.rehearsal.load import under_load
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_the_containers_may_do_no_more_than_they_need(deployment: Deployment) -> None:
@@ -172,29 +172,35 @@ def test_a_restart_of_nginx_turns_nobody_away_for_long(deployment: Deployment) -
     assert 0 < longest < 2.5
 
 
-@pytest.mark.parametrize("what", ["app", "db"])
-def test_what_hangs_is_back_soon(deployment: Deployment, what: str) -> None:
+def test_what_hangs_is_back_soon(deployment: Deployment) -> None:
+    """The app and the database at once."""
     rows = deployment.rows()
-    container = deployment.ssh(
-        f"docker ps -q --filter label=com.docker.compose.service={what}"
-    ).strip()
-    state = "docker inspect --format '{{.State.StartedAt}} {{.State.Health.Status}}' " + container
-    before, _ = deployment.ssh(state).split()
-    stop = f"for p in $(docker top {container} -eo pid | tail -n +2); do kill -STOP $p; done"
-    deployment.ssh(stop)
+    named = "docker ps -q --filter label=com.docker.compose.service="
+    containers = {what: deployment.ssh(f"{named}{what}").strip() for what in ("app", "db")}
+
+    def state(what: str) -> list[str]:
+        inspect = "docker inspect --format '{{.State.StartedAt}} {{.State.Health.Status}}' "
+        return deployment.ssh(inspect + containers[what]).split()
+
+    before = {what: state(what)[0] for what in containers}
+    since = deployment.ssh("date '+%F %T'").strip()
+    stop = "for p in $(docker top %s -eo pid | tail -n +2); do kill -STOP $p; done"
+    deployment.ssh("; ".join(stop % container for container in containers.values()))
     stopped = time.monotonic()
-    if what == "app":
-        answer = requests.get(deployment.url, timeout=30)
-        assert time.monotonic() - stopped < 15
-        assert answer.status_code == 504
-        assert "Back in a moment" in answer.text
-        _wait_until_it_serves(deployment, 60)
-    limit = {"app": 60, "db": 90}[what]  # Docker lets a database take ten seconds to end
-    while (now := deployment.ssh(state).split())[0] == before or now[1] != "healthy":
-        assert time.monotonic() - stopped < limit, now
-        time.sleep(1)
-    print(f"{what}: back after {time.monotonic() - stopped:.0f} s")
-    assert "is started anew" in deployment.ssh("journalctl --unit digits-watch --lines 20")
+    answer = requests.get(deployment.url, timeout=30)
+    assert time.monotonic() - stopped < 15
+    assert answer.status_code == 504
+    assert "Back in a moment" in answer.text
+    # The watch takes one after the other, and Docker lets a database take ten seconds to end.
+    for what in containers:
+        while (now := state(what))[0] == before[what] or now[1] != "healthy":
+            assert time.monotonic() - stopped < 90, (what, now)
+            time.sleep(0.5)
+        print(f"{what}: back after {time.monotonic() - stopped:.0f} s")
+    _wait_until_it_serves(deployment, 10)
+    noted = deployment.ssh(f"journalctl --unit digits-watch --since '{since}'")
+    assert "The app does not answer" in noted
+    assert "The database does not answer" in noted
     assert deployment.rows() == rows
 
 
@@ -241,7 +247,7 @@ def test_an_upgrade_of_docker_and_nginx_is_not_noticed(deployment: Deployment) -
     with under_load(deployment.url) as load:
         deployment.ssh(f"DEBIAN_FRONTEND=noninteractive apt-get install -qq --reinstall {packages}")
         deployment.ssh("systemctl restart docker")
-        time.sleep(3)
+        time.sleep(1)
     assert "Starting up" in deployment.ssh(f"journalctl --unit docker --since '{since}'")
     assert load.requests > 100
     assert load.failed == []
@@ -249,6 +255,7 @@ def test_an_upgrade_of_docker_and_nginx_is_not_noticed(deployment: Deployment) -
 
 
 def test_status_says_what_serves_and_how_it_is(deployment: Deployment) -> None:
+    deployment.ssh("digits-backup manual")
     said = run("make", "status", "TARGET=rehearsal").stdout
     for line in (
         rf"^URL +{re.escape(deployment.url)}$",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -23,37 +23,51 @@ from tests.rehearsal.deployment import (
     run,
     url_in,
 )
+from tests.rehearsal.log import record
 
 pytestmark = pytest.mark.timeout(900)
 
-APP = "docker ps --quiet --filter label=com.docker.compose.service=app"
-AN_ANSWER = (
-    "from datetime import UTC, datetime; from digits import prediction_log;"
-    " prediction_log.default().record(datetime.now(UTC), 7, 1)"
-)
 
-# What was logged when the droplet went, and the backup that `make destroy` made of it.
-last: dict[str, tuple[list[tuple[datetime, int, int]], Path]] = {}
+@dataclass(frozen=True)
+class Destroyed:
+    """What `make destroy` printed, what it left, and what was logged when the droplet went."""
+
+    output: str
+    left: dict[str, str]
+    requests: Path
+    rows: list[tuple[datetime, int, int]]
+
+    @property
+    def backup(self) -> Path:
+        """The backup that it made."""
+        found = re.search(r"Backed up to (backups/\S+)", self.output)
+        assert found
+        return ROOT / found[1]
 
 
-def test_destroy_leaves_nothing(
-    deployment: Deployment, volumes_before: set[str], tmp_path: Path
-) -> None:
-    journal = tmp_path / "requests.jsonl"
+@pytest.fixture(scope="session")
+def destroyed(
+    deployment: Deployment, volumes_before: set[str], tmp_path_factory: pytest.TempPathFactory
+) -> Destroyed:
+    """The deployment gone. What uses this comes last: conftest.py sees to it."""
+    journal = tmp_path_factory.mktemp("api") / "requests.jsonl"
     shutil.copy(STATE / "api" / "requests.jsonl", journal)
-    deployment.ssh(f"docker exec $({APP}) python -c {shlex.quote(AN_ANSWER)}")
+    record(deployment)
     rows = deployment.rows()
     done = run("make", "destroy", "TARGET=rehearsal", "CONFIRM=digits")
     assert done.returncode == 0
-    backup = re.search(r"Backed up to (backups/\S+)", done.stdout)
-    assert backup
-    last["droplet"] = (rows, ROOT / backup[1])
-    assert "Nothing that costs money is left of digits." in done.stdout
-    assert "Destroy complete! Resources: 7 destroyed." in done.stdout
-    found = leftovers(volumes_before)
-    assert not any(found.values()), found
-    # The rehearsal only counts if it spoke DigitalOcean's language all the way.
-    assert conformance.check(journal) == []
+    return Destroyed(done.stdout, leftovers(volumes_before), journal, rows)
+
+
+def test_destroy_leaves_nothing(destroyed: Destroyed) -> None:
+    assert destroyed.backup.exists()
+    assert "Nothing that costs money is left of digits." in destroyed.output
+    assert "Destroy complete! Resources: 7 destroyed." in destroyed.output
+    assert not any(destroyed.left.values()), destroyed.left
+
+
+def test_the_rehearsal_spoke_digitaloceans_language_all_the_way(destroyed: Destroyed) -> None:
+    assert conformance.check(destroyed.requests) == []
 
 
 def cut_off(marker: str, backup: Path) -> str:
@@ -84,11 +98,9 @@ def cut_off(marker: str, backup: Path) -> str:
 
 @pytest.mark.long
 def test_a_deployment_that_was_cut_off_goes_on_and_takes_the_old_answers(
-    volumes_before: set[str],
+    destroyed: Destroyed, volumes_before: set[str]
 ) -> None:
-    if "droplet" not in last:
-        pytest.fail("test_destroy_leaves_nothing has to run before: it makes the backup")
-    rows, backup = last["droplet"]
+    rows, backup = destroyed.rows, destroyed.backup
     assert rows
     try:
         print(cut_off("digitalocean_droplet.app: Creating", backup))

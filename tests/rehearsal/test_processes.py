@@ -26,9 +26,15 @@ ONE_BY_ONE = {"PROCESS_MB": "99999999"}
 
 @pytest.fixture(scope="module", autouse=True)
 def _two_processors(deployment: Deployment) -> Iterator[None]:
-    """A larger size, and nothing else is set; at the end the droplet is as it was."""
-    done = run("make", "deploy", "TARGET=rehearsal", TF_VAR_size="s-2vcpu-4gb")
+    """A larger size, and no number of processes is set; at the end the droplet is as it was.
+
+    A domain is set, too, to see what a deploy says of one that does not lead here yet.
+    """
+    settings = {"TF_VAR_size": "s-2vcpu-4gb", "TF_VAR_domain": "digits.example.org"}
+    done = run("make", "deploy", "TARGET=rehearsal", **settings)
     assert done.returncode == 0, done.stdout[-3000:]
+    assert "digits.example.org leads to no address" in done.stdout
+    assert deployment.url in done.stdout
     assert "$24 a month; the app gets 2 processes" in done.stdout
     assert "Starting 2 of 2 processes beside what serves, on ports 8" in done.stdout
     yield
@@ -89,11 +95,11 @@ def test_releases_and_rollbacks_at_once_and_one_by_one(deployment: Deployment) -
         under_load(deployment.url, askers=2, stayers=4) as load,
         visiting(deployment.url, 6, pause=1) as crowd,
     ):
-        said = put(deployment, "digits:first", DRAIN="5")
+        said = put(deployment, "digits:first", DRAIN="3")
         assert "Starting 2 of 2 processes beside" in said
         assert "In service" in said
         two_serve(deployment, "digits:first")
-        said = put(deployment, "digits:second", DRAIN="5", **ONE_BY_ONE)
+        said = put(deployment, "digits:second", DRAIN="3", **ONE_BY_ONE)
         assert "they are replaced one by one" in said
         assert said.count("Sending visitors to it") == 2
         assert "In service" in said
@@ -118,9 +124,9 @@ def test_a_process_that_dies_takes_only_its_own_pages_along(
     # As the kernel ends it for want of memory: the program in the container, not the container.
     kill = "kill -KILL $(pgrep --parent $(docker inspect --format '{{.State.Pid}}' %s))"
     with under_load(deployment.url, askers=4, stayers=12) as load:
-        time.sleep(3)
+        time.sleep(2)
         deployment.ssh(kill % containers[0])
-        time.sleep(6)
+        time.sleep(5)
     print(load.requests, load.failed, load.dropped, load.away)
     assert 0 < len(load.dropped) < 12
     assert load.away < 5

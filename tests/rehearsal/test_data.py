@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,9 @@ from rehearsal.offline import base_images
 from tests.crowd import visiting
 from tests.rehearsal.deployment import ROOT, Deployment, run
 from tests.rehearsal.load import under_load
+from tests.rehearsal.releases import put
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 DUMPS = ROOT / "backups/rehearsal/digits"
 
 
@@ -64,23 +66,33 @@ def test_a_restore_asks_first(deployment: Deployment, dump: Path) -> None:
     assert len(deployment.rows()) == 4
 
 
-@pytest.mark.parametrize("kept", [0, 10, 500, -20])
+def refused(deployment: Deployment, *dumps: bytes) -> list[str]:
+    """What is said to each on the droplet, which must take none of them."""
+    # In base64, one a line.
+    script = (
+        "while read -r dump; do base64 -d <<<$dump | digits-restore 2>&1 && echo taken"
+        " || echo 'refused.'; done"
+    )
+    lines = "".join(f"{b64encode(dump).decode()}\n" for dump in dumps)
+    *said, rest = deployment.ssh(f"bash -c {shlex.quote(script)}", stdin=lines).split("refused.\n")
+    assert (len(said), rest) == (len(dumps), ""), said
+    return said
+
+
 def test_a_truncated_dump_is_refused_and_nothing_is_lost(
-    deployment: Deployment, dump: Path, tmp_path: Path, kept: int
+    deployment: Deployment, dump: Path, tmp_path: Path
 ) -> None:
     rows = deployment.rows()
+    whole = dump.read_bytes()
+    for said in refused(deployment, *(whole[:kept] for kept in (0, 10, 500, -20))):
+        assert "Nothing was changed" in said
+    # By the verb, too.
     torn = tmp_path / "torn.dump"
-    torn.write_bytes(dump.read_bytes()[:kept])
+    torn.write_bytes(whole[:500])
     status, said = restore(torn, CONFIRM="yes")
     assert status != 0
     assert "Nothing was changed" in said
     assert deployment.rows() == rows
-
-
-def test_no_file_is_said(tmp_path: Path) -> None:
-    assert "Name it: make restore FILE=" in restore("")[1]
-    assert "There is no dump at nowhere.dump" in restore("nowhere.dump")[1]
-    assert f"{tmp_path} is a folder, not a dump." in restore(tmp_path)[1]
 
 
 # Dumps that are whole, and not of this log: what makes the database that is dumped.
@@ -126,34 +138,29 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("kind", OTHERS)
 def test_a_dump_of_something_else_is_refused_and_nothing_is_changed(
-    deployment: Deployment, kind: str
+    deployment: Deployment,
 ) -> None:
-    made_by, reason = OTHERS[kind]
     rows = deployment.rows()
     db = "docker exec digits-db-1"
-    deployment.ssh(f"{db} createdb --username digits other")
-    try:
+    for kind, (made_by, reason) in OTHERS.items():
         psql = f"{db} psql --quiet --username digits --dbname other --command"
-        deployment.ssh(f"{psql} {shlex.quote(made_by)}" if made_by else "true")
-        dump_it = f"{db} pg_dump --username digits --format custom other >/tmp/other.dump"
-        said = deployment.ssh(f"{dump_it}; digits-restore </tmp/other.dump 2>&1 || echo refused")
-    finally:
-        deployment.ssh(f"{db} dropdb --username digits other; rm -f /tmp/other.dump")
-    assert reason in said
-    assert "Nothing was changed" in said
-    assert said.endswith("refused\n")
+        fill = f"{psql} {shlex.quote(made_by)}" if made_by else "true"
+        said = deployment.ssh(
+            f"set -e; {db} createdb --username digits other; {fill}"
+            f"; {db} pg_dump --username digits --format custom other >/tmp/other.dump"
+            f"; {db} dropdb --username digits other"
+            "; digits-restore </tmp/other.dump 2>&1 || echo refused; rm /tmp/other.dump"
+        )
+        assert reason in said, (kind, said)
+        assert "Nothing was changed" in said
+        assert said.endswith("refused\n")
     assert deployment.rows() == rows
 
 
-def test_what_is_no_dump_is_refused(deployment: Deployment, tmp_path: Path) -> None:
+def test_what_is_no_dump_is_refused(deployment: Deployment) -> None:
     rows = deployment.rows()
-    for content in (b"SELECT 1;\n", b"\x1f\x8b\x08\x00", b"PGDMP", bytes(10_000)):
-        file = tmp_path / "file.dump"
-        file.write_bytes(content)
-        status, said = restore(file, CONFIRM="yes")
-        assert status != 0
+    for said in refused(deployment, b"SELECT 1;\n", b"\x1f\x8b\x08\x00", b"PGDMP", bytes(10_000)):
         assert "it cannot be read" in said
     assert deployment.rows() == rows
 
@@ -172,9 +179,9 @@ def test_the_table_that_a_restore_makes_is_the_app_s(deployment: Deployment, dum
 def test_a_restore_among_visitors_loses_no_answer(deployment: Deployment, dump: Path) -> None:
     psql(deployment, "TRUNCATE predictions")
     with visiting(deployment.url, 10) as crowd:
-        time.sleep(5)
-        status, said = restore(dump, CONFIRM="yes")
         time.sleep(3)
+        status, said = restore(dump, CONFIRM="yes")
+        time.sleep(2)
     assert status == 0, said
     found = re.search(r"Replaced (\d+) answers; (\S+) on the droplet keeps", said)
     assert found
@@ -191,14 +198,24 @@ def test_a_restore_among_visitors_loses_no_answer(deployment: Deployment, dump: 
 
 
 def test_two_backups_within_a_second(deployment: Deployment) -> None:
+    unfinished = "ls /var/backups/digits/*.part 2>/dev/null || true"
+    # A backup that was killed leaves one for an hour.
+    before = deployment.ssh(unfinished)
     said = deployment.ssh("digits-backup manual & digits-backup manual; wait")
     assert len(set(re.findall(r"Backed up to (\S+)", said))) == 2
-    assert deployment.ssh("ls /var/backups/digits/*.part 2>/dev/null || true") == ""
+    assert deployment.ssh(unfinished) == before
 
 
 def test_a_dump_is_made_every_night_and_before_every_release(deployment: Deployment) -> None:
     assert "digits-backup.timer" in deployment.ssh("systemctl list-timers --no-legend")
-    deployment.ssh("systemctl start digits-backup.service")
+    deployment.ssh(
+        "systemctl start digits-backup.service; rm -f /var/backups/digits/*-release.dump"
+    )
+    # One that fails is begun as any.
+    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    recipe = shlex.quote(f'FROM {serves}\nCMD ["false"]\n')
+    deployment.ssh(f"printf %s {recipe} | docker build --quiet --tag digits:ends -")
+    assert "failed" in put(deployment, "digits:ends")
     kept = deployment.ssh("ls /var/backups/digits")
     assert "-nightly.dump" in kept
     assert "-release.dump" in kept
@@ -269,7 +286,7 @@ def test_the_database_moves_to_a_newer_image_with_a_release_or_stays(
         # One that does not start: back to the one before, and the app serves all the while.
         _rebuilt(deployment, postgres, 'ENTRYPOINT ["false"]')
         with under_load(deployment.url) as load:
-            said = deployment.ssh(f"export DATABASE_WITHIN=20; {release}")
+            said = deployment.ssh(f"export DATABASE_WITHIN=5; {release}")
         assert said.endswith("failed\n")
         assert "as it is now, and runs as before; why is above." in said
         assert load.failed == []

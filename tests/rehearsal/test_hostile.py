@@ -6,6 +6,7 @@ import re
 import shlex
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -21,9 +22,9 @@ ATTACKS: tuple[Callable[[str], object], ...] = (
     hostile.garbage_states,
     hostile.broken_frames,
     hostile.oversized_message,
-    hostile.many_pieces,
-    hostile.pings,
-    hostile.reruns,
+    partial(hostile.many_pieces, seconds=2),
+    partial(hostile.pings, seconds=2),
+    partial(hostile.reruns, seconds=3),
     hostile.foreign_pages,
     hostile.foreign_names,
     hostile.unused_endpoints,
@@ -61,7 +62,7 @@ def _all_logged(deployment: Deployment, before: int, crowd: Crowd) -> None:
 
 def test_a_hostile_visitor_is_not_noticed(deployment: Deployment) -> None:
     with visiting(deployment.url, 10):  # what it takes for the first visitors, it keeps
-        time.sleep(5)
+        time.sleep(3)
     before, memory = len(deployment.rows()), _memory(deployment)
     container = deployment.ssh(
         f"docker inspect -f '{{{{.State.StartedAt}}}}' {_container(deployment)}"
@@ -71,7 +72,7 @@ def test_a_hostile_visitor_is_not_noticed(deployment: Deployment) -> None:
         visiting(deployment.url, 10) as crowd,
     ):
         for attack in ATTACKS:
-            print(attack.__name__, str(attack(deployment.url))[:200])
+            print(attack, str(attack(deployment.url))[:200])
     print(
         f"{load.requests} requests, {len(load.failed)} failed; waits up to {max(crowd.waits):.1f} s"
     )

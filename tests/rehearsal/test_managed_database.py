@@ -23,7 +23,7 @@ from tests.crowd import visiting
 from tests.rehearsal.deployment import Deployment, run
 from tests.rehearsal.fleet import account
 from tests.rehearsal.load import under_load
-from tests.rehearsal.log import checksum, count, fill
+from tests.rehearsal.log import checksum, count, empty, fill
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
 
@@ -95,6 +95,7 @@ def _home_again(deployment: Deployment) -> Iterator[None]:
     yield
     if serves(deployment) == "managed":
         run("make", "deploy", "TARGET=rehearsal")
+    empty(deployment)
 
 
 def test_there_under_load(deployment: Deployment) -> None:

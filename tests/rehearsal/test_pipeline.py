@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,8 @@ from playwright.sync_api import Page, expect
 
 from tests import gh
 from tests.browser.page import DigitsPage
-from tests.conftest import need
 from tests.gh import Repository
+from tests.needs import need
 from tests.rehearsal.deployment import ROOT, STATE, Deployment, rehearsed, run
 from tests.rehearsal.github import ACT, GitHub
 from tests.rehearsal.load import under_load
@@ -51,7 +52,7 @@ def registry(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def github(registry: str, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
     """The project as a repository of yours, not set up for deploying yet."""
-    need(ACT.exists(), "act is not installed", "make test (it installs act)")
+    need(ACT.exists(), "act", "scripts/venv test")
     folder = tmp_path_factory.mktemp("github")
     settings = rehearsed("env").stdout
     kept = r"^((?:DIGITALOCEAN_API_URL|ACME_ROOT|TORCH_INDEX|PIP_CONF)=.*)$"
@@ -83,13 +84,14 @@ def test_a_repository_that_is_not_set_up_stays_green_and_says_what_to_do(github:
 def test_make_pipeline_sets_what_the_workflows_need(
     deployment: Deployment, github: GitHub, tmp_path: Path
 ) -> None:
-    said = run("make", "pipeline", "TARGET=rehearsal", PATH=path_with(tmp_path, "exit 1"))
+    its = {"GH_REPO": gh.NAME, "CONFIRM": gh.NAME}
+    said = run("make", "pipeline", "TARGET=rehearsal", PATH=path_with(tmp_path, "exit 1"), **its)
     assert said.returncode == 0
-    assert "gh secret set DEPLOY_KEY --env production <" in said.stdout
+    assert f"gh secret set DEPLOY_KEY --repo {gh.NAME} --env production <" in said.stdout
     # This gh keeps what it is told, as GitHub would.
     kept = tmp_path / "github.json"
     known = path_with(tmp_path, gh.script(kept, Repository()))
-    again = run("make", "pipeline", "TARGET=rehearsal", PATH=known)
+    again = run("make", "pipeline", "TARGET=rehearsal", PATH=known, **its)
     assert again.returncode == 0
     repository = Repository.read(kept)
     secrets = repository.environment or {}
@@ -125,77 +127,63 @@ def retitled(title: str, folder: Path) -> None:
     page.write_text(changed)
 
 
-def test_a_push_is_live(github: GitHub, deployment: Deployment, page: Page) -> None:
-    visitor = DigitsPage(page)
-    with under_load(deployment.url) as load:
-        done = github.push(lambda folder: retitled("Draw one figure", folder)).finish()
-    assert done.status == 0, done.output[-3000:]
-    assert load.failed == []
-    visitor.open(deployment.url)
-    expect(page.get_by_role("heading", name="Draw one figure")).to_be_visible()
-    for secret in github.secrets.values():
-        assert secret.strip().splitlines()[-1] not in done.output
-    # The droplet pulled with the run's token and kept nothing of it.
-    assert deployment.ssh("ls /run | grep digits-login || true") == ""
-    assert deployment.ssh("ls /root/.docker/config.json 2>/dev/null || true") == ""
-    commit = github.head()
-    assert commit[:7] in deployment.ssh("tail -n 1 /opt/digits/releases.log")
+def broken(folder: Path) -> None:
+    module = folder / "app/digits/recogniser.py"
+    module.write_text(module.read_text() + "\nraise RuntimeError('a mistake')\n")
 
 
-def test_a_push_that_breaks_the_app_fails_and_changes_nothing(
+def mended(folder: Path) -> None:
+    module = folder / "app/digits/recogniser.py"
+    module.write_text(module.read_text().replace("\nraise RuntimeError('a mistake')\n", ""))
+    retitled("Pushed before", folder)
+
+
+def test_a_push_is_live_and_of_those_behind_it_the_newest_has_its_turn(
     github: GitHub, deployment: Deployment, page: Page
 ) -> None:
-    def broken(folder: Path) -> None:
-        module = folder / "app/digits/recogniser.py"
-        module.write_text(module.read_text() + "\nraise RuntimeError('a mistake')\n")
-
+    """The newest breaks the app: it fails, and changes nothing."""
     with under_load(deployment.url) as load:
-        done = github.push(broken).finish()
-    assert done.status != 0
-    assert "RuntimeError: a mistake" in done.output
-    assert "still serves" in done.output
+        first = github.push(lambda folder: retitled("Draw one figure", folder))
+        commit = github.head()
+        second = github.push(lambda folder: retitled("Second", folder))
+        third = github.push(broken)
+        assert first.finish().status == 0, first.output[-3000:]
+        served = deployment.ssh("tail -n 1 /opt/digits/releases.log")
+        assert commit[:7] in served
+        assert second.finish().superseded
+        assert third.finish().status != 0
+    assert "RuntimeError: a mistake" in third.output
+    assert "still serves" in third.output
     assert load.failed == []
     assert load.requests > 50
     visitor = DigitsPage(page)
     visitor.open(deployment.url)
     expect(page.get_by_role("heading", name="Draw one figure")).to_be_visible()
+    assert deployment.ssh("tail -n 1 /opt/digits/releases.log") == served
+    for secret in github.secrets.values():
+        assert secret.strip().splitlines()[-1] not in first.output
+    # The droplet pulled with the run's token and kept nothing of it.
+    assert deployment.ssh("ls /run | grep digits-login || true") == ""
+    assert deployment.ssh("ls /root/.docker/config.json 2>/dev/null || true") == ""
 
 
-def test_of_pushes_at_once_the_newest_serves_in_the_end(
+def test_going_back_waits_for_a_release_alone_and_no_waiting_push_undoes_it(
     github: GitHub, deployment: Deployment, page: Page
 ) -> None:
-    def mended(folder: Path) -> None:
-        module = folder / "app/digits/recogniser.py"
-        module.write_text(module.read_text().replace("\nraise RuntimeError('a mistake')\n", ""))
-        retitled("First", folder)
-
-    first = github.push(mended)
-    second = github.push(lambda folder: retitled("Second", folder))
-    third = github.push(lambda folder: retitled("Third", folder))
-    assert first.finish().status == 0
-    assert second.finish().superseded
-    assert third.finish().status == 0
-    DigitsPage(page).open(deployment.url)
-    expect(page.get_by_role("heading", name="Third")).to_be_visible()
-
-
-def test_the_button_goes_back(github: GitHub, deployment: Deployment, page: Page) -> None:
-    done = github.dispatch("rollback.yml").finish()
-    assert done.status == 0, done.output[-3000:]
-    DigitsPage(page).open(deployment.url)
-    expect(page.get_by_role("heading", name="First")).to_be_visible()
-
-
-def test_going_back_waits_for_no_push_and_no_waiting_push_undoes_it(
-    github: GitHub, deployment: Deployment, page: Page
-) -> None:
+    before = deployment.ssh("tail -n 2 /opt/digits/releases.log | head -n 1 | cut -f 5")
+    # As if a release were under way, until somebody waits for it.
+    waits = "until pgrep -f '[f]lock --timeout' >/dev/null; do sleep 0.2; done; sleep 1"
+    deployment.ssh(f"systemd-run --quiet flock /opt/digits/lock sh -c {shlex.quote(waits)}")
     # The run of this push is under way, and before its release, when the button is pressed. Had
     # the other waited for it, it would be released.
-    push = github.push(lambda folder: retitled("Pushed before", folder))
+    push = github.push(mended)
     back = github.dispatch("rollback.yml").finish()
     assert back.status == 0, back.output[-3000:]
+    assert "Another release is running: " in back.output
+    assert "Waiting for it" in back.output
     served = deployment.ssh("tail -n 1 /opt/digits/releases.log")
     assert "\trollback" in served
+    assert before.strip() in served
     push.finish()
     assert push.status != 0
     assert re.search(r"Not released: you went back to .+, after this was pushed", push.output)
@@ -207,25 +195,12 @@ def test_going_back_waits_for_no_push_and_no_waiting_push_undoes_it(
     expect(page.get_by_role("heading", name="Pushed before")).to_be_visible()
 
 
-def test_going_back_waits_for_a_release_that_is_under_way(
-    github: GitHub, deployment: Deployment
-) -> None:
-    # As if one held the lock for twenty seconds.
-    deployment.ssh("systemd-run --quiet flock /opt/digits/lock sleep 20")
-    done = github.dispatch("rollback.yml").finish()
-    assert done.status == 0, done.output[-3000:]
-    assert "Another release is running: " in done.output
-    assert "Waiting for it" in done.output
-
-
-@pytest.mark.parametrize("workflow", ["deploy.yml", "rollback.yml"])
-def test_another_branch_does_not_reach_production(
-    github: GitHub, deployment: Deployment, workflow: str
-) -> None:
+def test_another_branch_does_not_reach_production(github: GitHub, deployment: Deployment) -> None:
     before = deployment.ssh("cat /opt/digits/releases.log")
-    done = github.dispatch(workflow, branch="mine").finish()
-    assert done.status != 0
-    assert "Only main reaches production." in done.output
+    runs = [github.dispatch(workflow, branch="mine") for workflow in ("deploy.yml", "rollback.yml")]
+    for done in runs:
+        assert done.finish().status != 0
+        assert "Only main reaches production." in done.output
     assert deployment.ssh("cat /opt/digits/releases.log") == before
 
 

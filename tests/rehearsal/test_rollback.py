@@ -113,11 +113,11 @@ def test_a_slow_start_is_not_a_failed_one(deployment: Deployment) -> None:
     deployment.variant("quick", light=True)
     check = (
         "HEALTHCHECK --interval=1s --retries=1 --start-period=0s CMD "
-        "test $(( $(date +%s) - $(stat -c %Y /proc/1) )) -gt 12\n"
+        "test $(( $(date +%s) - $(stat -c %Y /proc/1) )) -gt 6\n"
     )
     recipe = shlex.quote(f"FROM digits:quick\n{check}")
     deployment.ssh(f"printf %s {recipe} | docker build --quiet --tag digits:slow -")
-    assert "failed" in put(deployment, "digits:slow", HEALTHY_WITHIN="5")
+    assert "failed" in put(deployment, "digits:slow", HEALTHY_WITHIN="2")
     assert "In service" in put(deployment, "digits:slow", HEALTHY_WITHIN="60")
     assert "In service" in back(deployment)
 
