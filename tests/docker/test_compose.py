@@ -209,6 +209,7 @@ def test_a_password_that_is_lost_or_changed_costs_no_answer(
 def test_a_second_clone_takes_over_and_gives_back(stack: Stack, tmp_path: Path) -> None:
     before = stack.answers()
     other = Stack(clone(tmp_path), stack.settings)
+    shutil.copy(stack.folder / ".env", other.folder)
     assert "Made secrets/postgres_password" in other.run("make", "up")
     assert other.answers() == before
     assert "Made" not in stack.run("make", "up")
