@@ -144,7 +144,7 @@ def test_a_domain_in_capitals(read: Read, inherited: Callable[..., dict[str, str
 def test_the_compose_settings_of_another_project(
     inherited: Callable[..., dict[str, str]],
 ) -> None:
-    others = {"COMPOSE_FILE": "/work/shop.yml", "COMPOSE_PROJECT_NAME": "shop"}
+    others = {"COMPOSE_FILE": "/srv/shop.yml", "COMPOSE_PROJECT_NAME": "shop"}
     found = inherited(**others, COMPOSE_PROFILES="debug", COMPOSE_PARALLEL_LIMIT="2")
     assert {name for name in found if name.startswith("COMPOSE_")} == {"COMPOSE_PARALLEL_LIMIT"}
 
