@@ -132,7 +132,7 @@ def broken(folder: Path) -> None:
     module.write_text(module.read_text() + "\nraise RuntimeError('a mistake')\n")
 
 
-def mended(folder: Path) -> None:
+def fixed(folder: Path) -> None:
     module = folder / "app/digits/recogniser.py"
     module.write_text(module.read_text().replace("\nraise RuntimeError('a mistake')\n", ""))
     retitled("Pushed before", folder)
@@ -176,7 +176,7 @@ def test_going_back_waits_for_a_release_alone_and_no_waiting_push_undoes_it(
     deployment.ssh(f"systemd-run --quiet flock /opt/digits/lock sh -c {shlex.quote(waits)}")
     # The run of this push is under way, and before its release, when the button is pressed. Had
     # the other waited for it, it would be released.
-    push = github.push(mended)
+    push = github.push(fixed)
     back = github.dispatch("rollback.yml").finish()
     assert back.status == 0, back.output[-3000:]
     assert "Another release is running: " in back.output
