@@ -38,6 +38,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
     return ByFile(config, log)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that are named in the file $PASSED_BEFORE, as .ci/run does."""
+    if file := os.environ.get("PASSED_BEFORE"):
+        passed = set(Path(file).read_text().splitlines())
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in passed])
+        items[:] = [item for item in items if item.nodeid not in passed]
+
+
 LEFT_OUT_PART = "left out a part"
 
 
@@ -68,6 +76,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lines = [skipped(count, reason) for reason, count in reasons.most_common()]
     parts = Counter(str(message) for message, _ in left_out).most_common()
     lines += [f"{tests_of(count)} ran without a part, which {message}" for message, count in parts]
+    if file := os.environ.get("WRITE_PASSED"):
+        passed = {report.nodeid for report in terminalreporter.stats.get("passed", [])}
+        whole = passed - {nodeid for _, nodeid in left_out}
+        Path(file).write_text("".join(f"{nodeid}\n" for nodeid in sorted(whole)))
     if lines:
         terminalreporter.section("what could not run")
     for line in lines:
