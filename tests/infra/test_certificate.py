@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.infra.conftest import ROOT
-from tests.needs import need_program
+from tests.needs import need, need_program
 
 FILES = ROOT / "infra/ansible/roles/web/files"
 ADDRESS, DOMAIN = "203.0.113.7", "digits.example.org"
@@ -70,6 +71,10 @@ class Droplet:
 
     def run(self, word: str = "") -> str:
         """What the command says."""
+        return self.finished(word).stdout
+
+    def finished(self, word: str = "") -> subprocess.CompletedProcess[str]:
+        """The same, with the command's status."""
         (self.root / "calls").write_text("")
         done = subprocess.run(
             ["bash", "digits-certificate", *filter(None, [word])],
@@ -83,7 +88,7 @@ class Droplet:
         )
         print(done.stdout)
         assert "line " not in done.stdout, "bash complains"
-        return done.stdout
+        return done
 
     def calls(self, program: str) -> int:
         """How often the last run called a program."""
@@ -113,6 +118,12 @@ def droplet(tmp_path: Path) -> Droplet:
     (tmp_path / "digits-certificate").write_text(text)
     for name in ("digits-http.conf", "digits-https.conf"):
         shutil.copy(FILES / name, tmp_path / "etc/nginx")
+    trouble = (ROOT / "infra/ansible/roles/app/files/bin/digits-trouble").read_text()
+    (tmp_path / "bin/digits-trouble").write_text(
+        trouble.replace("/var/lib/digits", f"{tmp_path}/noted")
+    )
+    (tmp_path / "bin/digits-trouble").chmod(0o755)
+    (tmp_path / "noted").mkdir()
     for name, script in PROGRAMS.items():
         program = tmp_path / "bin" / name
         program.write_text(f"#!/bin/bash\ncd {tmp_path}\necho {name} >>calls\n{script}\n")
@@ -310,3 +321,106 @@ def test_a_domain(droplet: Droplet) -> None:
     assert f"{DOMAIN} leads to no address" in droplet.run()
     assert droplet.calls("lego") == 0
     assert f'"{DOMAIN}" "max-age=86400";' in droplet.site
+
+
+def troubles(droplet: Droplet) -> str:
+    """What whoever watches the page is told."""
+    command = ["bash", str(droplet.root / "bin/digits-trouble"), "words"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_renewal_that_keeps_failing_is_told_days_before_the_end(droplet: Droplet) -> None:
+    """Of a certificate of six days, when two days and ten hours are left."""
+    droplet.run()
+    assert troubles(droplet) == ""
+    droplet.tell("curl")
+    subprocess.run(["touch", "-d", "-13 hours", droplet.state / "asked"], check=True)
+    droplet.run()
+    assert troubles(droplet) == "", "it has more than half of its life left"
+    served = droplet.root / "etc/nginx/digits-certificate.pem"
+    key = droplet.state / "lego/certificates" / f"{ADDRESS}.key"
+    for days, noted in (("3 days", False), ("2 days", True)):
+        crt = key.with_suffix(".crt")
+        request = [
+            "openssl",
+            "x509",
+            "-x509toreq",
+            "-in",
+            str(crt),
+            "-signkey",
+            str(key),
+            "-copy_extensions",
+            "copy",
+        ]
+        asked = subprocess.run(request, check=True, capture_output=True).stdout
+        begin, end = (
+            subprocess.run(
+                ["date", "-u", "-d", when, "+%Y%m%d%H%M%SZ"],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.strip()
+            for when in (f"{days} - 6 days", days)
+        )
+        (droplet.root / "index.txt").write_text("")
+        (droplet.root / "ca.conf").write_text(
+            "[ca]\ndefault_ca=a\n[a]\ndatabase=index.txt\nrand_serial=yes\npolicy=p\nnew_certs_dir=.\n"
+            f"unique_subject=no\ndefault_md=sha256\nx509_extensions=x\n[p]\n[x]\nsubjectAltName=IP:{ADDRESS}\n"
+        )
+        sign = [
+            "openssl",
+            "ca",
+            "-batch",
+            "-config",
+            "ca.conf",
+            "-cert",
+            "ca.pem",
+            "-keyfile",
+            "ca.key",
+        ]
+        sign += [
+            "-startdate",
+            begin,
+            "-enddate",
+            end,
+            "-subj",
+            "/O=x",
+            "-in",
+            "-",
+            "-out",
+            str(crt),
+            "-notext",
+        ]
+        subprocess.run(sign, cwd=droplet.root, input=asked, check=True, capture_output=True)
+        droplet.run()
+        assert served.read_text() == crt.read_text() + key.read_text()
+        assert droplet.is_https
+        assert ("the certificate ends soon and its renewal fails" in troubles(droplet)) == noted
+    droplet.tell("curl", None)
+    assert "A new certificate" in droplet.run()
+    assert troubles(droplet) == ""
+
+
+def test_a_full_disk_is_said_and_is_no_success(droplet: Droplet) -> None:
+    need(os.geteuid() == 0, "root, to mount a small disk", "sudo make test")
+    folder = droplet.root / "etc/nginx"
+    kept = droplet.root / "kept"
+    shutil.copytree(folder, kept)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    need(mounted, "to mount a disk", "run it outside a container")
+    try:
+        for file in kept.iterdir():
+            shutil.copy(file, folder)
+        script = f"! cat /dev/zero >{folder}/filler 2>/dev/null"
+        subprocess.run(["bash", "-c", script], check=True)
+        done = droplet.finished("now")
+        assert "The droplet's disk is full, so no certificate can be written." in done.stdout
+        assert "cat:" not in done.stdout
+        assert done.returncode == 1
+        (folder / "filler").unlink()
+        done = droplet.finished("now")
+        assert done.returncode == 0
+        assert droplet.is_https
+    finally:
+        subprocess.run(["umount", folder], check=True)
