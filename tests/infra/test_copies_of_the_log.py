@@ -2,19 +2,20 @@
 
 Whatever happens to the place, the disk, the database or restic itself: a copy that was good is
 there afterwards, the next hourly copy is made, and a restore gives back what was copied.
+
+empty_repository/ is what `restic init` makes, except that its password takes no time to check.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,16 +35,17 @@ def restic_program() -> Path:
     if own := shutil.which("restic"):
         said = subprocess.run([own, "version"], capture_output=True, text=True, check=True).stdout
         found = re.search(r"restic (\d+)\.(\d+)", said)
-        if found and (int(found[1]), int(found[2])) >= (0, 17):
+        if found and (int(found[1]), int(found[2])) >= (0, 18):
             return Path(own)
     fetch = "scripts/in rehearsal -m rehearsal.offline restic"
     fetched_one = ROOT / ".venv/restic"
-    need(fetched(fetched_one, *fetch.split()), "restic 0.17 or newer", fetch)
+    need(fetched(fetched_one, *fetch.split()), "restic 0.18 or newer", fetch)
     return fetched_one
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    restic_program()
     made = Database(tmp_path_factory.mktemp("pg") / "data")
     yield with_role(made)
     made.remove()
@@ -73,8 +75,8 @@ class Copies:
             "AWS_ACCESS_KEY_ID=\nAWS_SECRET_ACCESS_KEY=\nCOPIES_OF=digits\n"
         )
 
-    def run(self, *words: str, **env: str) -> tuple[int, str]:
-        done = self.data.run("digits-copies", *words, stdin=b"", **env)
+    def run(self, *words: str) -> tuple[int, str]:
+        done = self.data.run("digits-copies", *words)
         return done.returncode, done.stdout + done.stderr
 
     def good(self, *words: str) -> str:
@@ -93,35 +95,39 @@ class Copies:
         assert "Copied to" in self.good("hourly")
 
     def ids(self) -> list[str]:
-        """The copies that there are, as restic sees them, the newest first."""
+        """The copies that there are, the newest first."""
         return [line.split("\t")[0] for line in self.good("list").splitlines()]
 
-    def no_retention(self) -> None:
-        """All copies of a test are of one hour, of which the retention keeps the last two."""
-        restic = restic_program()
-        text = f'[[ " $* " != *" --keep-hourly "* ]] || exit 0\nexec {restic} "$@"\n'
-        self.data.program("restic", f"#!/bin/bash\n{text}")
+    def use_restic(self, *, retention: bool = False) -> None:
+        """restic waits a second for a lock, not five minutes. By default it forgets nothing:
+
+        all copies of a test are of one hour, of which the retention keeps the last two.
+        """
+        without = "" if retention else '[[ " $* " != *" --keep-hourly "* ]] || exit 0\n'
+        text = f'#!/bin/bash\n{without}exec {restic_program()} "${{@/%5m/1s}}"\n'
+        self.data.program("restic", text)
+
+    @contextmanager
+    def short_of_time(self, seconds: int) -> Iterator[None]:
+        """All its time limits are so short. restic tries again for a quarter of an hour."""
+        self.data.program("timeout", f'#!/bin/sh\nshift\nexec /usr/bin/timeout {seconds} "$@"\n')
+        yield
+        (self.data.root / "bin/timeout").unlink()
 
     def restic(self, *words: str) -> subprocess.CompletedProcess[str]:
         """restic, as a person runs it."""
-        password = self.data.root / "etc/digits/copies/password"
-        command = [
-            str(restic_program()),
-            "-r",
-            str(self.place),
-            "--password-file",
-            str(password),
-            "--no-cache",
-            *words,
-        ]
+        command = [str(restic_program()), "-r", str(self.place), "--no-cache", *words]
+        environment = os.environ | {"RESTIC_PASSWORD": PASSWORD}
         # A dump is no text.
-        return subprocess.run(command, capture_output=True, errors="replace", check=False)
+        return subprocess.run(
+            command, env=environment, capture_output=True, errors="replace", check=False
+        )
 
     def all_is_well(self, kept: list[str]) -> None:
         """The copies are there and whole, the next one is made, and a restore brings it back."""
         assert set(kept) <= set(self.ids())
         self.copy()
-        assert len(set(self.ids()) - set(kept)) >= 1
+        assert set(kept) < set(self.ids())
         assert self.restic("check", "--no-lock", "--read-data").returncode == 0
         rows = self.data.rows()
         self.data.add(2)
@@ -133,10 +139,10 @@ class Copies:
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory: pytest.TempPathFactory, server: Database) -> Copies:
-    """A droplet with three copies of its log; restic takes a second for each command."""
+    """A droplet with three copies of its log."""
     made = Copies(DropletData(tmp_path_factory.mktemp("copied") / "droplet", server))
-    made.place.parent.mkdir()
-    made.no_retention()
+    shutil.copytree(ROOT / "tests/infra/empty_repository", made.place)
+    made.use_restic()
     made.point_to(made.place)
     for _ in range(3):
         made.copy(200)
@@ -150,25 +156,25 @@ def copies(tmp_path: Path, copied: Copies) -> Copies:
     made = Copies(DropletData(tmp_path / "droplet", copied.data.server))
     shutil.copytree(copied.place, made.place)
     shutil.copytree(copied.state, made.state)
-    (made.state / "place").write_text(f"{made.place}\n")
-    made.no_retention()
+    (made.state / "places").write_text(f"{made.place}\n")
+    made.use_restic()
     made.point_to(made.place)
     made.data.sql("DROP DATABASE digits WITH (FORCE)", "other")
     made.data.sql("CREATE DATABASE digits TEMPLATE copied", "other")
     return made
 
 
-def damage(file: Path) -> None:
-    """Change some bytes in the middle of a file of the repository."""
-    file.chmod(0o600)
-    with file.open("r+b") as content:
-        content.seek(file.stat().st_size // 3)
-        content.write(os.urandom(64))
-
-
-def newest_pack(copies: Copies) -> Path:
-    packs = [file for file in copies.place.glob("data/*/*") if file.stat().st_size > 1200]
-    return max(packs, key=lambda file: file.stat().st_mtime_ns)
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A disk of this size over a folder, until the block ends."""
+    need(os.geteuid() == 0, "root, to mount a disk", "sudo make test")
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+    done = subprocess.run(mount, capture_output=True, check=False)
+    need(done.returncode == 0, "to mount a disk", "run it outside a container")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 # --- A.3: the weekly test removes no copy ---------------------------------------------------
@@ -181,31 +187,20 @@ def test_the_weekly_test_of_good_copies(copies: Copies) -> None:
     copies.all_is_well(kept)
 
 
-@pytest.mark.parametrize(
-    ("program", "does", "why"),
-    [
+def test_trouble_with_the_database_or_the_disk_costs_no_copy(copies: Copies) -> None:
+    kept = copies.ids()
+    for program, does, why in (
         ("createdb", "echo 'collation version mismatch' >&2; exit 1", "collation version mismatch"),
         ("pg_restore", "kill -9 $$", "the database did not take it"),
         ("dropdb", "exit 1", "the database did not take it"),
         ("psql", "echo 'server closed the connection' >&2; exit 2", "server closed"),
-    ],
-)
-def test_trouble_with_the_database_costs_no_copy(
-    copies: Copies, program: str, does: str, why: str
-) -> None:
-    kept = copies.ids()
-    copies.data.tell(program, does)
-    said = copies.bad("test")
-    copies.data.tell(program, None)
-    assert "NOT TESTED: the copy of" in said
-    assert why in said
+    ):
+        copies.data.tell(program, does)
+        said = copies.bad("test")
+        copies.data.tell(program, None)
+        assert "NOT TESTED: the copy of" in said
+        assert why in said
     assert "NOT TESTED" in copies.good("status")
-    assert copies.ids() == kept
-    copies.all_is_well(kept)
-
-
-def test_no_database(copies: Copies) -> None:
-    kept = copies.ids()
     (copies.data.root / "told/stopped").touch()
     assert "NOT TESTED: the database is not running" in copies.bad("test")
     assert "the database is not running" in copies.bad("hourly")
@@ -216,25 +211,46 @@ def test_no_database(copies: Copies) -> None:
 @pytest.mark.parametrize("where", ["var/tmp", "var/lib/docker"])
 def test_a_full_disk_costs_no_copy(copies: Copies, where: str) -> None:
     kept = copies.ids()
-    with mounted(copies.data.root / where, "size=60m"):
+    with small_disk(copies.data.root / where, "60m"):
         said = copies.bad("test")
     assert re.search(
         r"NOT TESTED: .* only \d+ MB are free on the disk, and the test needs 100", said
     )
-    copies.all_is_well(kept)
+    assert copies.ids() == kept
 
 
-@pytest.mark.parametrize("kind", ["changed", "cut", "gone"])
-def test_a_damaged_copy_is_named_and_a_whole_one_made_beside_it(copies: Copies, kind: str) -> None:
+def damage(file: Path) -> None:
+    """Change some bytes in the middle of a file of the repository."""
+    file.chmod(0o600)
+    with file.open("r+b") as content:
+        content.seek(file.stat().st_size // 3)
+        content.write(os.urandom(64))
+
+
+def cut(file: Path) -> None:
+    file.chmod(0o600)
+    os.truncate(file, 1000)
+
+
+def packs(copies: Copies) -> list[Path]:
+    """The files of the repository with data, the oldest first."""
+    found = [file for file in copies.place.glob("data/*/*") if file.stat().st_size > 1200]
+    return sorted(found, key=lambda file: file.stat().st_mtime_ns)
+
+
+@pytest.mark.parametrize(
+    "hurt",
+    [
+        damage,
+        pytest.param(cut, marks=pytest.mark.long),
+        pytest.param(Path.unlink, marks=pytest.mark.long),
+    ],
+)
+def test_a_damaged_copy_is_named_and_a_whole_one_made_beside_it(
+    copies: Copies, hurt: Callable[[Path], None]
+) -> None:
     kept = copies.ids()
-    pack = newest_pack(copies)
-    if kind == "changed":
-        damage(pack)
-    elif kind == "cut":
-        pack.chmod(0o600)
-        os.truncate(pack, 1000)
-    else:
-        pack.unlink()
+    hurt(packs(copies)[-1])
     said = copies.bad("test")
     assert f"({kept[0]}) does not restore (what is in" in said
     assert "a new copy restores, with 600 answers" in said
@@ -242,22 +258,36 @@ def test_a_damaged_copy_is_named_and_a_whole_one_made_beside_it(copies: Copies, 
     for one in kept[1:]:
         assert copies.restic("dump", one, "/digits.dump").returncode == 0
     # The retention would keep the damaged one and remove the good one of the same hour.
-    copies.data.program("restic", f'#!/bin/bash\nexec {restic_program()} "$@"\n')
-    copies.data.add()
-    copies.good("hourly")
+    copies.use_restic(retention=True)
+    copies.copy()
     assert set(kept) < set(copies.ids())
     said = copies.good("test")
     assert "ok: the copy of" in said
     for damaged in re.findall(r"digits-copies remove (\w+)", said):
         assert damaged not in kept[1:]
         copies.good("remove", damaged)
-    copies.no_retention()
+    copies.use_restic()
     said = copies.good("test")
     assert "ok: the copy of" in said
     assert "damaged" not in said
+    assert not (copies.state / "unreadable").exists()
     copies.all_is_well(kept[1:])
 
 
+@pytest.mark.long
+def test_an_older_copy_that_is_damaged_is_named(copies: Copies) -> None:
+    kept = copies.ids()
+    packs(copies)[0].unlink()
+    said = copies.bad("test")
+    assert "FAILED: older copies do not restore; a new copy restores, with 600 answers" in said
+    assert f"digits-copies remove {kept[-1]}" in said
+    assert set(kept) < set(copies.ids())
+    copies.good("remove", kept[-1])
+    assert "damaged" not in copies.good("test")
+    copies.all_is_well(kept[:1])
+
+
+@pytest.mark.long
 def test_a_damaged_index(copies: Copies) -> None:
     kept = copies.ids()
     for file in copies.place.glob("index/*"):
@@ -268,10 +298,12 @@ def test_a_damaged_index(copies: Copies) -> None:
 
 def test_only_a_person_removes_a_copy(copies: Copies) -> None:
     kept = copies.ids()
-    assert "Nothing was changed" in copies.bad("remove", "12345678")
-    assert "Nothing was changed" in copies.bad("remove")
+    for words in (["12345678"], [], ["."], ["--keep-last=1"]):
+        assert "Nothing was changed" in copies.bad("remove", *words)
     assert f"Removed the copy {kept[1]}." in copies.good("remove", kept[1])
-    assert copies.ids() == [kept[0], kept[2]]
+    copies.good("remove", kept[2])
+    assert "is the only one" in copies.bad("remove", kept[0])
+    assert copies.ids() == kept[:1]
 
 
 # --- A.4: locks ------------------------------------------------------------------------------
@@ -282,19 +314,12 @@ def locks(copies: Copies) -> list[Path]:
     return [file for file in copies.place.glob("locks/*") if "-tmp-" not in file.name]
 
 
-def lock(copies: Copies) -> subprocess.Popen[bytes]:
-    """A restic that holds the repository for itself, on this host."""
+@contextmanager
+def locked(copies: Copies) -> Iterator[int]:
+    """A restic holds the repository for itself, until the block ends: it is killed; its pid."""
+    check = ["check", "--read-data", "--limit-download", "1"]
     locker = subprocess.Popen(
-        [
-            restic_program(),
-            "-r",
-            copies.place,
-            "--no-cache",
-            "check",
-            "--read-data",
-            "--limit-download",
-            "1",
-        ],
+        [restic_program(), "-r", copies.place, "--no-cache", *check],
         env=os.environ | {"RESTIC_PASSWORD": PASSWORD},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -302,40 +327,28 @@ def lock(copies: Copies) -> subprocess.Popen[bytes]:
     deadline = time.monotonic() + 60
     while not locks(copies):
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.02)
     locker.send_signal(signal.SIGSTOP)  # else it may end too early
-    return locker
-
-
-def test_a_stale_lock_stops_nothing(copies: Copies) -> None:
-    kept = copies.ids()
-    locker = lock(copies)
+    yield locker.pid
     locker.kill()
     locker.wait()
-    assert locks(copies)
-    assert copies.ids() == kept
-    assert "ok: the copy of" in copies.good("test")
-    locker = lock(copies)
-    locker.kill()
-    locker.wait()
-    copies.all_is_well(kept)
-    assert not locks(copies)
 
 
-def test_a_live_lock_is_named_and_nothing_waits_to_read(copies: Copies) -> None:
+def test_a_live_lock_is_named_and_a_stale_one_removed(copies: Copies) -> None:
     kept = copies.ids()
-    locker = lock(copies)
-    try:
+    with locked(copies) as pid:
         assert copies.ids() == kept
         copies.good("restore")
         copies.data.add()
-        status, said = copies.run("hourly", lock_wait="1s")
-        assert status == 1
-        assert re.search(rf"process {locker.pid} on \S+ locked it \S+ ago", said)
-    finally:
-        locker.kill()
-        locker.wait()
+        said = copies.bad("hourly")
+        assert re.search(rf"process {pid} on \S+ locked it \S+ ago", said)
+    assert locks(copies), "it was killed"
+    assert copies.ids() == kept
+    assert "ok: the copy of" in copies.good("test")
+    with locked(copies):
+        pass
     copies.all_is_well(kept)
+    assert not locks(copies)
 
 
 # --- A.5: a place that had copies and has none -----------------------------------------------
@@ -345,136 +358,88 @@ def test_an_empty_folder_where_the_repository_was(copies: Copies) -> None:
     kept = copies.ids()
     away = copies.place.with_name("away")
     copies.place.rename(away)
+    assert "There were copies in" in copies.bad("hourly"), "no folder at all"
     copies.place.mkdir()
     for words in (["hourly"], ["now"], ["list"], ["test"], ["restore"]):
         assert "There were copies in" in copies.bad(*words)
-        copies.data.add()
     assert list(copies.place.iterdir()) == []
     assert "FAILED" in copies.good("status")
     copies.place.rmdir()
-    assert "There were copies in" in copies.bad("hourly"), "no folder at all"
     away.rename(copies.place)
     copies.all_is_well(kept)
 
 
-def test_another_repository_where_ours_was(copies: Copies) -> None:
-    copies.place.rename(copies.place.with_name("away"))
-    copies.restic("init")
-    assert "There were copies in" in copies.bad("hourly")
-
-
 def test_starting_over_is_asked_for_by_name(copies: Copies) -> None:
     copies.place.rename(copies.place.with_name("away"))
-    copies.bad("hourly")
-    said = copies.good("start-over")
-    assert "it is begun" in said
+    shutil.copytree(ROOT / "tests/infra/empty_repository", copies.place)
+    assert "There were copies in" in copies.bad("hourly"), "another repository"
+    copies.data.tell("pg_dump", "exit 1")
+    copies.bad("start-over")
+    copies.data.tell("pg_dump", None)
+    assert "There were copies in" in copies.bad("hourly"), "it has not started over"
+    assert "Copied to" in copies.good("start-over")
     assert len(copies.ids()) == 1
-    copies.all_is_well(copies.ids())
+    copies.copy()
 
 
 def test_another_place_is_begun(copies: Copies) -> None:
     """Its first copy is made although nothing was logged since the one at the place before."""
-    copies.point_to(copies.place.with_name("another"))
+    another = copies.place.with_name("another")
+    copies.point_to(another)
+    assert copies.ids() == []
+    assert not another.exists(), "a list begins nothing"
     assert "it is begun" in copies.good("hourly")
     assert len(copies.ids()) == 1
     assert "Nothing was logged since the last copy." in copies.good("hourly")
-
-
-def test_nothing_there_yet_is_listed_and_not_begun(copies: Copies) -> None:
-    """A new droplet asks before it has logged anything."""
-    shutil.rmtree(copies.state)
-    copies.point_to(copies.place.with_name("another"))
-    assert copies.ids() == []
-    assert not copies.place.with_name("another").exists()
+    # Back at the place before, which had copies, too.
+    copies.point_to(copies.place)
+    copies.place.rename(copies.place.with_name("away"))
+    assert "There were copies in" in copies.bad("hourly")
 
 
 # --- a place in trouble ------------------------------------------------------------------------
 
 
-class mounted:  # noqa: N801 - it is used like a function
-    """A small disk over a folder, as long as the block lasts."""
-
-    def __init__(self, folder: Path, options: str) -> None:
-        need(os.geteuid() == 0, "root, to mount a small disk", "sudo make test")
-        self.folder, self.options = folder, options
-
-    def __enter__(self) -> None:
-        command = ["mount", "-t", "tmpfs", "-o", self.options, "tmpfs", str(self.folder)]
-        done = subprocess.run(command, check=False, capture_output=True)
-        need(done.returncode == 0, "to mount a disk", "run it outside a container")
-
-    def __exit__(self, *_: object) -> None:
-        subprocess.run(["umount", self.folder], check=True)
-
-
-def test_a_wrong_password(copies: Copies) -> None:
+def test_a_wrong_password_and_a_place_that_does_not_answer(copies: Copies) -> None:
+    """A restic that hangs stands for a connection that does: it is ended, and that is all."""
     kept = copies.ids()
-    copies.point_to(copies.place, "another")
     copies.data.add()
+    copies.point_to(copies.place, "another")
     for words in (["hourly"], ["list"], ["test"], ["restore"]):
         assert "the password does not open the repository" in copies.bad(*words)
     copies.point_to(copies.place)
+    copies.data.program("restic", "#!/bin/sh\nexec sleep 600\n")
+    with copies.short_of_time(1):
+        assert "did not answer within two minutes" in copies.bad("hourly")
+    copies.use_restic()
     copies.all_is_well(kept)
 
 
-def test_a_place_without_room(copies: Copies) -> None:
+def test_a_place_without_room_that_can_only_be_read_then(copies: Copies) -> None:
     kept = copies.ids()
-    inside = copies.data.root / "small"
-    inside.mkdir()
-    with mounted(inside, "size=3m"):
-        shutil.copytree(copies.place, inside / "repo")
-        filler = inside / "filler"
+    away = copies.place.with_name("away")
+    shutil.copytree(copies.place, away)
+    with small_disk(copies.place, "2m"):
+        shutil.copytree(away, copies.place, dirs_exist_ok=True)
         with suppress(OSError):
-            filler.write_bytes(b"x" * 3_000_000)
-        copies.point_to(inside / "repo")
-        (copies.state / "place").write_text(f"{inside}/repo\n")
+            (copies.place / "filler").write_bytes(b"x" * 3_000_000)
         copies.data.add(3000)
-        assert "there is no room left in" in copies.bad("hourly")
-        assert set(copies.ids()) == set(kept)
-        copies.good("restore")
-        filler.unlink()
+        with copies.short_of_time(4):
+            assert "there is no room left in" in copies.bad("hourly")
+            assert copies.ids() == kept
+            copies.good("restore")
+            assert "there is no room left in" in copies.bad("test")
+        (copies.place / "filler").unlink()
+        copies.all_is_well(kept)
+        kept = copies.ids()
+        subprocess.run(["mount", "-o", "remount,ro", copies.place], check=True)
         copies.data.add()
-        assert "Copied to" in copies.good("hourly")
-    copies.point_to(copies.place)
-    (copies.state / "place").write_text(f"{copies.place}\n")
-    copies.all_is_well(kept)
-
-
-def test_a_place_that_can_only_be_read(copies: Copies) -> None:
-    kept = copies.ids()
-    need(os.geteuid() == 0, "root, to mount a disk", "sudo make test")
-    locker = lock(copies)
-    locker.kill()
-    locker.wait()
-    bind = ["mount", "--bind", str(copies.place), str(copies.place)]
-    done = subprocess.run(bind, check=False)
-    need(done.returncode == 0, "to mount a disk", "run it outside a container")
-    subprocess.run(["mount", "-o", "remount,bind,ro", copies.place], check=True)
-    try:
-        assert copies.ids() == kept
-        copies.good("restore")
-        copies.data.add()
-        assert "can only be read" in copies.bad("hourly")
-    finally:
-        subprocess.run(["umount", copies.place], check=True)
-    copies.all_is_well(kept)
-
-
-def test_a_place_that_does_not_answer(copies: Copies) -> None:
-    """A restic that hangs stands for a connection that does: it is ended, and that is all."""
-    kept = copies.ids()
-    hanging = copies.data.root / "bin/restic"
-    kept_restic = hanging.rename(hanging.with_name("restic.kept"))
-    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
-    hanging.chmod(0o755)
-    timeout = copies.data.root / "bin/timeout"
-    timeout.write_text('#!/bin/sh\nshift\nexec /usr/bin/timeout 1 "$@"\n')
-    timeout.chmod(0o755)
-    copies.data.add()
-    assert "did not answer within two minutes" in copies.bad("hourly")
-    kept_restic.rename(hanging)
-    timeout.unlink()
-    copies.all_is_well(kept)
+        with copies.short_of_time(4):
+            assert "can only be read" in copies.bad("hourly")
+            assert copies.ids() == kept
+            copies.good("restore")
+        subprocess.run(["mount", "-o", "remount,rw", copies.place], check=True)
+        copies.all_is_well(kept)
 
 
 # --- killed --------------------------------------------------------------------------------------
@@ -518,7 +483,7 @@ def test_killed_at_ten_instants(copies: Copies, words: list[str]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["backup", "--host", "digits", "/usr/bin"],
+        ["backup", "--host", "another", "/usr/bin"],
         ["forget", "--keep-last", "1", "--host", "another"],
         ["prune", "--max-unused", "0"],
         ["check", "--read-data"],
@@ -528,10 +493,10 @@ def test_killed_at_ten_instants(copies: Copies, words: list[str]) -> None:
 )
 def test_restic_killed_at_ten_instants(copies: Copies, words: list[str]) -> None:
     """The program alone, as when memory is short: its locks and half-written files stay."""
+    more = copies.data.root / "more"
     for _ in range(3):
-        file = copies.data.root / "more"
-        file.write_bytes(os.urandom(3_000_000))
-        copies.restic("backup", "--host", "another", str(file))
+        more.write_bytes(os.urandom(3_000_000))
+        copies.restic("backup", "--host", "another", str(more))
     environment = os.environ | {"RESTIC_PASSWORD": PASSWORD}
     command = [str(restic_program()), "-r", str(copies.place), "--no-cache", *words]
     trial = copies.data.root / "trial"
@@ -553,5 +518,3 @@ def test_restic_killed_at_ten_instants(copies: Copies, words: list[str]) -> None
         process.wait()
         copies.all_is_well(kept)
     assert hits >= 6
-    listed = json.loads(copies.restic("snapshots", "--json", "--host", "digits").stdout)
-    assert len(listed) >= 10
