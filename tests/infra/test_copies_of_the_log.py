@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.droplet_data import DropletData, with_role
+from tests.infra.droplet_data import DropletData, small_disk, with_role
 from tests.needs import ROOT, fetched, need
 from tests.postgres import Database
 
@@ -164,19 +164,6 @@ def copies(tmp_path: Path, copied: Copies) -> Copies:
     return made
 
 
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A disk of this size over a folder, until the block ends."""
-    need(os.geteuid() == 0, "root, to mount a disk", "sudo make test")
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
-    done = subprocess.run(mount, capture_output=True, check=False)
-    need(done.returncode == 0, "to mount a disk", "run it outside a container")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
 # --- A.3: the weekly test removes no copy ---------------------------------------------------
 
 
@@ -304,6 +291,21 @@ def test_only_a_person_removes_a_copy(copies: Copies) -> None:
     copies.good("remove", kept[2])
     assert "is the only one" in copies.bad("remove", kept[0])
     assert copies.ids() == kept[:1]
+
+
+def test_a_restore_takes_an_older_copy_only_if_the_newest_is_bad(copies: Copies) -> None:
+    copies.data.add()
+    copies.data.tell("pg_restore", "exit 1")
+    said = copies.bad("restore")
+    assert "The database does not answer" in said
+    assert "Taking the one before it" not in said
+    copies.data.tell("pg_restore", None)
+    for no_copy in ("/", ".", "12345678", "-"):
+        assert "There is no such copy" in copies.bad("restore", no_copy)
+    assert len(copies.data.rows()) == 601
+    packs(copies)[-1].unlink()
+    assert "Taking the one before it" in copies.good("restore")
+    assert len(copies.data.rows()) == 400
 
 
 # --- A.4: locks ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from digits import prediction_log
-from tests.infra.droplet_data import DropletData, with_role
+from tests.infra.droplet_data import DropletData, small_disk, with_role
 from tests.postgres import Database
 
 # The log's columns as text: a row of the dump can be overwritten by bytes of the same length.
@@ -89,7 +89,7 @@ def refused(data: DropletData, dump: bytes, proof: Path, *options: str) -> str:
     done = data.run("digits-restore", *options, stdin=dump)
     assert not proof.exists(), "a command from the dump was run"
     assert data.rows() == rows
-    assert done.returncode == 1
+    assert done.returncode == 3, "digits-copies takes another copy then"
     assert "Nothing was changed." in done.stderr
     assert done.stdout == "", "it began"
     return done.stderr
@@ -201,6 +201,37 @@ def test_a_restore_that_fails_says_why_in_a_sentence(data: DropletData) -> None:
         f'The restore failed: {why} "predictions_true_label_check".',
         "Nothing was changed.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("program", "does"),
+    [
+        ("pg_restore", "exit 1"),
+        ("pg_restore", '[ "$2" = --list ] || kill -9 $$'),
+        ("psql", "echo 'psql: error: connection refused' >&2; exit 2"),
+        ("psql", '[[ "$*" != *incoming* ]] || kill -9 $$'),
+    ],
+)
+def test_a_database_that_does_not_answer_is_no_fault_of_the_file(
+    data: DropletData, program: str, does: str
+) -> None:
+    dump, rows = data.dump(), data.rows()
+    data.tell(program, does)
+    done = data.run("digits-restore", stdin=dump)
+    assert done.returncode == 1
+    assert "The database does not answer" in done.stderr
+    assert "Nothing was changed." in done.stderr
+    assert data.rows() == rows
+
+
+@pytest.mark.parametrize("kilobytes", [4, 64])
+def test_a_droplet_without_room_for_the_file(data: DropletData, kilobytes: int) -> None:
+    data.add(2000)
+    dump = data.dump("digits", "-Z9")
+    with small_disk(data.root / "var/tmp", f"{kilobytes}k"):
+        done = data.run("digits-restore", stdin=dump)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The droplet's disk has no room for the file.")
 
 
 def test_a_database_that_goes_away_in_a_restore(data: DropletData) -> None:
