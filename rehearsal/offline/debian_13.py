@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import tempfile
 from pathlib import Path
@@ -26,12 +27,23 @@ APT::Sandbox::User "root";
 """
 
 
+# Where the machine is no Debian: with Debian's own apt, in its image.
+_IMAGE = "debian:trixie-slim"
+_INSTALL = "apt-get -qq update && apt-get -qq install --no-install-recommends restic >/dev/null"
+
+
 def restic(to: Path) -> None:
     """Fetch the restic that droplets have, as this file. Raises Failed."""
-    with tempfile.TemporaryDirectory() as folder:
-        [package] = packages(Path(folder), ["restic"])
-        output("dpkg-deb", "--extract", package, Path(folder, "restic"))
-        shutil.copy(Path(folder, "restic/usr/bin/restic"), to)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if platform.freedesktop_os_release()["ID"] == "debian":
+            [package] = packages(folder, ["restic"])
+            output("dpkg-deb", "--extract", package, folder)
+        else:
+            install = f"{_INSTALL} && cp --parents /usr/bin/restic /to"
+            mount = f"{folder}:/to"
+            output("docker", "run", "--rm", "--volume", mount, _IMAGE, "sh", "-c", install)
+        shutil.copy(folder / "usr/bin/restic", to)
     say.line(f"restic: Debian 13's, in {to}")
 
 
