@@ -125,9 +125,11 @@ holder() {
 
 # killed_one: what was killed, and whose it was.
 killed_one() {
-  case $(holder) in
-  *", for a rollback, "*) printf 'The rollback by %s' "$(holder)" ;;
-  *) printf 'The release by %s' "$(holder)" ;;
+  local who
+  who=$(holder)
+  case $who in
+  *", for a rollback, "*) printf 'The rollback by %s' "${who/, for a rollback/}" ;;
+  *) printf 'The release by %s' "$who" ;;
   esac
 }
 
