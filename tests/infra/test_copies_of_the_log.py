@@ -206,6 +206,25 @@ def test_a_full_disk_costs_no_copy(copies: Copies, where: str) -> None:
     assert copies.ids() == kept
 
 
+def test_a_full_disk_is_said(copies: Copies) -> None:
+    """A copy needs no room, and what was noted before stays."""
+    copies.data.add()
+    noted = copies.good("status")
+    shutil.copytree(copies.state, copies.state.with_name("kept"))
+    with small_disk(copies.state, "64k"):
+        shutil.copytree(copies.state.with_name("kept"), copies.state, dirs_exist_ok=True)
+        with suppress(OSError):
+            (copies.state / "filler").write_bytes(b"x" * 100_000)
+        said = copies.good("hourly")
+        assert "Copied to" in said
+        assert "The droplet's disk is full" in said
+        assert "The droplet's disk is full" in copies.good("test")
+        assert copies.good("status") == noted
+    with small_disk(copies.data.root / "var/tmp", "60m,nr_inodes=1"):
+        assert "NOT TESTED: the droplet's disk is full" in copies.bad("test")
+        assert "The droplet's disk is full" in copies.bad("restore")
+
+
 def damage(file: Path) -> None:
     """Change some bytes in the middle of a file of the repository."""
     file.chmod(0o600)

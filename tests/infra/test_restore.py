@@ -231,7 +231,7 @@ def test_a_droplet_without_room_for_the_file(data: DropletData, kilobytes: int) 
     with small_disk(data.root / "var/tmp", f"{kilobytes}k"):
         done = data.run("digits-restore", stdin=dump)
     assert done.returncode == 1
-    assert done.stderr.startswith("The droplet's disk has no room for the file.")
+    assert done.stderr.startswith("The droplet's disk is full.")
 
 
 def test_a_database_that_goes_away_in_a_restore(data: DropletData) -> None:

@@ -25,6 +25,11 @@ stop() {
   exit 1
 }
 
+no_room() {
+  stop "The droplet's disk is full." \
+    "Nothing was changed. See what takes it, by make ssh$verb_suffix: du -xsh /var/* | sort -h"
+}
+
 # docker ARGS...: the docker command. It is killed when this shell ends (--pdeathsig), and does not
 # inherit file descriptor 9, the release's lock, which would stay taken until docker ends too.
 docker() { setpriv --pdeathsig KILL docker "$@" 9>&-; }
