@@ -162,7 +162,7 @@ def with_role(server: Database) -> Database:
 def small_disk(folder: Path, size: str) -> Iterator[None]:
     """A disk of this size over a folder, until the block ends."""
     need(os.geteuid() == 0, "root, to mount a disk", "sudo make test")
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     done = subprocess.run(mount, capture_output=True, check=False)
     need(done.returncode == 0, "to mount a disk", "run it outside a container")
     try:
