@@ -30,6 +30,8 @@ class Gone:
         self.log = project.folder / "restored"
         self.log.touch()
         project.settings["IMAGE"] = ""  # to be built, which RELEASE does not do
+        (project.folder / "app").mkdir()
+        (project.folder / "app/Dockerfile").touch()
         project.command("docker", "echo 28.0.0")
         project.terraform(*APPLY)
         [droplet] = api.call("GET", "droplets").json()["droplets"]
