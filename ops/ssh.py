@@ -223,9 +223,11 @@ class _Connection:
         ]
         if command:
             # A command that is killed there would look like a lost connection: the shell around
-            # it tells them apart. It also knows how a verb that it names has to be typed here.
+            # it tells them apart; that shell's own message ("Killed") helps nobody. It also knows
+            # how a verb that it names has to be typed here.
             suffix = shlex.quote(settings.verb_suffix)
-            arguments.append(f"export VERB_SUFFIX={suffix}\n{command}\nexit $?")
+            quiet = f"{{ ( {command}\n) 2>&3 3>&-; }} 3>&2 2>/dev/null"
+            arguments.append(f"export VERB_SUFFIX={suffix}\n{quiet}\nexit $?")
         process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,

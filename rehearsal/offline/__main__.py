@@ -11,7 +11,7 @@ from pathlib import Path
 from ops import say
 from ops.errors import SaidAlready
 
-from . import build, docker_plugins, provider_package
+from . import build, debian_13, docker_plugins, provider_package
 from .base_images import BaseImages
 
 
@@ -27,6 +27,7 @@ def _arguments() -> argparse.Namespace:
     provider = verbs.add_parser("provider", help="Terraform's provider, into a folder")
     provider.add_argument("folder", type=Path)
     verbs.add_parser("plugins", help="docker compose and buildx for Debian 12")
+    verbs.add_parser("restic", help="Debian 13's restic, for the tests: .venv/restic")
     around = verbs.add_parser("with", help="a command, with what a build of the image needs")
     around.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
     return parser.parse_args()
@@ -53,6 +54,8 @@ def _run(arguments: argparse.Namespace) -> None:
             provider_package.install(arguments.folder)
         case "plugins":
             docker_plugins.install()
+        case "restic":
+            debian_13.restic(Path(".venv/restic"))
         case "with":
             _run_with_stand_ins(arguments.command)
 

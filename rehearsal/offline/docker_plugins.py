@@ -16,21 +16,7 @@ from ops.errors import Failed
 from ops.programs import need, output_of
 from rehearsal.commands import output
 
-from .machine import apt_settings, debian_sources
-
-_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-# Only Debian 13, nothing installed, nothing of the machine's own lists touched.
-_APT = """\
-Dir::State::lists "{folder}/lists";
-Dir::State::status "/dev/null";
-Dir::Cache "{folder}/cache";
-Dir::Etc::sourcelist "{folder}/sources.list";
-Dir::Etc::sourceparts "{folder}/none";
-Acquire::Languages "none";
-Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
-APT::Sandbox::User "root";
-"""
+from .debian_13 import packages
 
 
 def install() -> None:
@@ -42,7 +28,8 @@ def install() -> None:
         return
     say.line(f"images: fetching Debian 13's docker plugins: {' '.join(missing)}")
     with tempfile.TemporaryDirectory() as folder:
-        for name, package in zip(missing, _packages(Path(folder), missing), strict=True):
+        fetched = packages(Path(folder), [f"docker-{name}" for name in missing])
+        for name, package in zip(missing, fetched, strict=True):
             _install(name, package, Path(folder))
 
 
@@ -50,26 +37,6 @@ def _version(plugin: str) -> str | None:
     """The first line of what a plugin says of itself; None if it does not run."""
     said = output_of("docker", plugin, "version")
     return said.splitlines()[0] if said else None
-
-
-def _packages(folder: Path, plugins: list[str]) -> list[Path]:
-    """The Debian packages of these plugins, fetched."""
-    for name in ("lists/partial", "cache/archives/partial", "none", "debs"):
-        (folder / name).mkdir(parents=True)
-    sources = [
-        line.replace("deb ", f"deb [signed-by={_KEYRING}] ", 1) for line in debian_sources("trixie")
-    ]
-    (folder / "sources.list").write_text("\n".join(sources) + "\n")
-    settings = "".join(f"{line}\n" for line in apt_settings())
-    (folder / "apt.conf").write_text(settings + _APT.format(folder=folder))
-    ours = {"APT_CONFIG": str(folder / "apt.conf")}
-    output("apt-get", "update", "-qq", env=ours)
-    packages: list[Path] = []
-    for name in plugins:
-        download = f"cd {folder / 'debs'} && apt-get download -qq docker-{name}"
-        output("sh", "-c", download, env=ours)
-        packages += (folder / "debs").glob(f"docker-{name}_*.deb")
-    return packages
 
 
 def _install(plugin: str, package: Path, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -129,6 +130,27 @@ def test_red_until_all_is_well_again(trouble: Path) -> None:
     assert red.exists()
     say(trouble, "end", "restarts")
     assert not red.exists()
+
+
+def test_each_alert_is_a_sentence_with_the_next_step(trouble: Path) -> None:
+    roles = ROOT / "infra/ansible/roles"
+    noted = set()
+    for file in (*roles.glob("*/files/bin/*"), *roles.glob("*/files/*.service")):
+        text = file.read_text()
+        noted |= set(re.findall(r'digits-trouble (?:begin|end|"\$\w+") ([a-z-]+)', text))
+        if "digits-trouble@%N" in text:
+            noted.add(file.stem)
+    assert {"certificate", "database-stopped", "another-version", "digits-copies"} < noted
+    for name in noted:
+        say(trouble, "begin", name)
+        (line,) = say(trouble, "words").splitlines()
+        assert re.fullmatch(r"since 20.* UTC: .*(make \w+|See the line \w+).*", line)
+        assert "journalctl" not in line
+        say(trouble, "end", name)
+    say(trouble, "begin", "another-unit")
+    assert say(trouble, "words").endswith(
+        "another-unit failed. See why: make ssh, then: journalctl -u another-unit\n"
+    )
 
 
 def test_the_nightly_backup_turns_it_red_and_green() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.infra.conftest import ROOT
+from tests.infra.droplet_data import small_disk
 from tests.needs import need_program
 
 FILES = ROOT / "infra/ansible/roles/web/files"
@@ -41,6 +43,10 @@ cd "$OLDPWD" && exec /usr/bin/sed "$@\"""",
 [ ! -e told/curl ] || { echo 'curl: (28) Connection timed out'; exit 28; }
 said=$(date --utc --date "$(cat told/clock)" '+%a, %d %b %Y %T GMT')
 printf 'HTTP/2 200\\r\\nDate: %s\\r\\n' "$said\"""",
+    # The time in seconds, so much later as it is told.
+    "date": """\
+[ "$*" != +%s ] || [ ! -e told/date ] || exec /usr/bin/date --date "$(cat told/date)" +%s
+exec /usr/bin/date "$@\"""",
     "getent": f"""\
 [ "$*" = "ahosts {DOMAIN}" ] && [ -e told/getent ] && sed 's/$/ STREAM x/' told/getent""",
 }
@@ -70,6 +76,10 @@ class Droplet:
 
     def run(self, word: str = "") -> str:
         """What the command says."""
+        return self.finished(word).stdout
+
+    def finished(self, word: str = "") -> subprocess.CompletedProcess[str]:
+        """The same, with the command's status."""
         (self.root / "calls").write_text("")
         done = subprocess.run(
             ["bash", "digits-certificate", *filter(None, [word])],
@@ -83,7 +93,7 @@ class Droplet:
         )
         print(done.stdout)
         assert "line " not in done.stdout, "bash complains"
-        return done.stdout
+        return done
 
     def calls(self, program: str) -> int:
         """How often the last run called a program."""
@@ -113,6 +123,12 @@ def droplet(tmp_path: Path) -> Droplet:
     (tmp_path / "digits-certificate").write_text(text)
     for name in ("digits-http.conf", "digits-https.conf"):
         shutil.copy(FILES / name, tmp_path / "etc/nginx")
+    trouble = (ROOT / "infra/ansible/roles/app/files/bin/digits-trouble").read_text()
+    (tmp_path / "bin/digits-trouble").write_text(
+        trouble.replace("/var/lib/digits", f"{tmp_path}/noted")
+    )
+    (tmp_path / "bin/digits-trouble").chmod(0o755)
+    (tmp_path / "noted").mkdir()
     for name, script in PROGRAMS.items():
         program = tmp_path / "bin" / name
         program.write_text(f"#!/bin/bash\ncd {tmp_path}\necho {name} >>calls\n{script}\n")
@@ -310,3 +326,49 @@ def test_a_domain(droplet: Droplet) -> None:
     assert f"{DOMAIN} leads to no address" in droplet.run()
     assert droplet.calls("lego") == 0
     assert f'"{DOMAIN}" "max-age=86400";' in droplet.site
+
+
+def troubles(droplet: Droplet) -> str:
+    """What whoever watches the page is told."""
+    command = ["bash", str(droplet.root / "bin/digits-trouble"), "words"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_renewal_that_keeps_failing_is_told_days_before_the_end(droplet: Droplet) -> None:
+    """Of a certificate of six days, when less than two days and ten hours are left."""
+    droplet.run()
+    droplet.tell("curl")
+    for later, noted in (("", False), ("86 hours", False), ("87 hours", True), ("7 days", True)):
+        droplet.tell("date", later)
+        droplet.run()
+        assert ("the certificate ends soon and its renewal fails" in troubles(droplet)) == noted
+    assert droplet.is_https
+    droplet.tell("curl", None)
+    droplet.tell("date", None)
+    subprocess.run(["touch", "-d", "-13 hours", droplet.state / "asked"], check=True)
+    assert "A new certificate" in droplet.run("now")
+    assert troubles(droplet) == ""
+
+
+def test_the_first_run_on_a_new_droplet(droplet: Droplet) -> None:
+    """roles/web runs before roles/app, which brings digits-trouble."""
+    (droplet.root / "bin/digits-trouble").unlink()
+    assert droplet.finished("now").returncode == 0
+    assert droplet.is_https
+
+
+def test_a_full_disk_is_said_and_is_no_success(droplet: Droplet) -> None:
+    folder = droplet.root / "etc/nginx"
+    kept = shutil.copytree(folder, droplet.root / "kept")
+    with small_disk(folder, "128k"):
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        droplet.run("site")  # as nginx does before it starts
+        with suppress(OSError):
+            (folder / "filler").write_bytes(b"x" * 200_000)
+        done = droplet.finished("now")
+        assert "The droplet's disk is full, so no certificate can be written." in done.stdout
+        assert "cat:" not in done.stdout
+        assert done.returncode == 1
+        (folder / "filler").unlink()
+        assert droplet.finished("now").returncode == 0
+        assert droplet.is_https

@@ -6,6 +6,7 @@ are the real ones. With real containers, tests/rehearsal does the same at fewer 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from tests.infra.conftest import ROOT
 
 BIN = ROOT / "infra/ansible/roles/app/files/bin"
+COMMANDS = ("digits-release", "digits-home", "digits-watch", "digits-trouble")
 STANDS_IN = ("docker", "systemctl", "nginx", "mv", "rm")
 AT_ONCE, ONE_BY_ONE = "1", "99999999"  # MB that a process needs
 # Of the steps, one in so many is killed, and which the first one is.
@@ -37,7 +39,7 @@ class Machine:
         for name, text in (("digits-backup", ""), ("id", "echo 0"), ("pgrep", "exit 1")):
             (self.root / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
         for file in BIN.iterdir():
-            if file.name.endswith(".sh") or file.name.startswith(("digits-release", "digits-home")):
+            if file.name.endswith(".sh") or file.name.startswith(COMMANDS):
                 (self.root / "bin" / file.name).write_text(self._moved(file.read_text()))
         for file in (self.root / "bin").iterdir():
             if not file.is_symlink():
@@ -50,6 +52,7 @@ class Machine:
             ("/opt/digits", "opt"),
             ("/etc/nginx", "nginx"),
             ("/etc/digits", "opt"),
+            ("/var/lib/digits", "opt"),
         ):
             text = text.replace(path, str(self.root / here))
         return text
@@ -224,3 +227,75 @@ def test_an_old_one_that_cannot_be_started_again_is_said(machine: Machine) -> No
     # The new one's second does not get well, and neither does the old one's first then.
     machine.release("new", PROCESS_MB=ONE_BY_ONE, FAIL_EXEC="new:8504", HEALTHY_WITHIN="0")
     assert machine.serves() == ("old", 2)
+
+
+def test_a_rollback_that_is_killed_is_called_one_and_how_it_ended_is_said(machine: Machine) -> None:
+    machine.release("old")
+    machine.release("new")
+    machine.keep()
+    machine.release("old", HOW="rollback")
+    steps, seen = machine.steps(), set()
+    for step in (FIRST, steps // 2, *range(steps - 9, steps, 2)):
+        machine.back()
+        done = machine.release("old", HOW="rollback", KILL_AT=str(step))
+        if done.returncode != -9 or not (machine.root / "opt/lock.holder").exists():
+            continue
+        told = machine.run("digits-releases").stderr
+        assert told.startswith("The rollback by me@here, since 20")
+        assert "UTC was killed; clearing up after it.\n" in told
+        image, _ = machine.serves()
+        seen.add(image)
+        ended = {
+            "old": "It is completed: old serves.\n",
+            "new": "It is taken back: new still serves.\n",
+        }
+        assert told.endswith(ended[image]), f"step {step}"
+        assert machine.run("digits-releases").stderr == "", "once is enough"
+    assert seen == {"old", "new"}
+
+
+@pytest.mark.parametrize(
+    ("how", "next_step"),
+    [
+        ("release", "Correct what is named there, then: make release TARGET=rehearsal"),
+        ("rollback", "make rollback RELEASE=ID TARGET=rehearsal"),
+    ],
+)
+def test_what_to_do_after_a_version_that_does_not_work(
+    machine: Machine, how: str, next_step: str
+) -> None:
+    machine.release("old")
+    done = machine.release(
+        "new", HOW=how, FAIL_EXEC="new:8502", HEALTHY_WITHIN="0", VERB_SUFFIX=" TARGET=rehearsal"
+    )
+    assert done.returncode == 1
+    assert next_step in done.stderr
+    assert f"make {how} HEALTHY_WITHIN=300 TARGET=rehearsal" in done.stderr
+    other = {"release": "rollback", "rollback": "release"}[how]
+    assert f"make {other} " not in done.stderr
+
+
+def test_a_database_that_somebody_stopped_is_noted(machine: Machine) -> None:
+    """Docker starts it again when it ends by itself, and not after docker kill."""
+    note = machine.root / "opt/troubles/database-stopped"
+    stopped = machine.root / "fake/stopped"
+    machine.run("digits-watch")
+    stopped.touch()
+    machine.run("digits-watch")
+    assert not note.exists(), "nothing serves yet, so nothing is lost"
+    stopped.unlink()
+    machine.release("old")
+    machine.run("digits-watch")
+    assert not note.exists()
+    stopped.touch()
+    with (machine.root / "opt/lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        machine.run("digits-watch")
+        assert not note.exists(), "a release stops it for some seconds"
+    assert machine.run("digits-watch").returncode == 0
+    assert note.exists()
+    said = machine.run("digits-trouble", "words").stdout
+    assert "the database is stopped, so no answer is stored. Start it: make deploy" in said
+    stopped.unlink()
+    machine.run("digits-watch")
+    assert not note.exists()

@@ -19,15 +19,6 @@ def test_nginx_lets_in_as_many_pages_as_the_app_takes() -> None:
     assert defaults["web_pages"] == PAGES
 
 
-def test_a_restore_makes_the_table_as_the_app_does() -> None:
-    restore = (ROLES / "app/files/bin/digits-restore").read_text()
-    table = re.search(r'^table="(.*?)"$', restore, re.MULTILINE | re.DOTALL)
-    assert table
-    lock, _, create = table[1].partition("\n")
-    assert lock == f"SELECT pg_advisory_xact_lock({prediction_log._CREATION_LOCK});"  # noqa: SLF001
-    assert create.strip() == prediction_log._CREATE.strip()  # noqa: SLF001
-
-
 def test_a_move_makes_the_table_as_the_app_does() -> None:
     move = (ROLES / "app/files/bin/digits-move.sh").read_text()
     table = re.search(r'"(CREATE TABLE .*?)"$', move, re.MULTILINE | re.DOTALL)

@@ -291,6 +291,7 @@ def test_what_is_killed_on_the_droplet_is_no_lost_connection(near: Project) -> N
     done = near.verb("ssh", "bash -c 'kill -9 $$'")
     assert done.returncode == 1
     assert "The command was killed on the droplet (signal 9)" in done.stdout
+    assert "Killed" not in done.stdout, "a message of the shell around it"
     assert "make status TARGET=rehearsal" in done.stdout
     assert "connection" not in done.stdout
     done = near.verb("ssh", "kill -9 $PPID; sleep 5")

@@ -104,7 +104,7 @@ def test_a_failed_backup_is_red_until_one_works(deployment: Deployment) -> None:
         deployment.ssh("systemctl start digits-backup.service || :")
         until(lambda: health(deployment) == 503, 10)
         assert requests.get(deployment.url, timeout=20).status_code == 200
-        assert "digits-backup, since" in run("make", "status", "TARGET=rehearsal").stdout
+        assert "the nightly dump failed" in run("make", "status", "TARGET=rehearsal").stdout
     finally:
         deployment.ssh(f"mv {BACKUP}.kept {BACKUP}")
     deployment.ssh("systemctl start digits-backup.service")

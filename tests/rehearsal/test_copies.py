@@ -106,10 +106,17 @@ def test_a_damaged_copy_is_found_and_the_good_one_before_it_taken(over_sftp: Dep
     assert count(over_sftp) == good
     add(over_sftp)
     said = said_by(over_sftp, "digits-copies test")
-    assert re.search(rf"the last good one is of \S+, with {good} answers", said)
+    assert re.search(rf"the newest good one is of \S+, with {good} answers", said)
     assert f"a new copy restores, with {good + 1} answers" in said
     assert said.endswith("failed\n"), "somebody is to hear of it"
-    assert "ok: the copy of" in said_by(over_sftp, "digits-copies test")
+    said = said_by(over_sftp, "digits-copies test")
+    assert "ok: the copy of" in said
+    assert not said.endswith("failed\n")
+    damaged = re.findall(r"digits-copies remove (\w+)", said)
+    assert damaged
+    for one in damaged:
+        over_sftp.ssh(f"digits-copies remove {one}")
+    assert "damaged" not in over_sftp.ssh("digits-copies test")
 
 
 @pytest.fixture(scope="module")

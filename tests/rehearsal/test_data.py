@@ -129,11 +129,11 @@ OTHERS = {
     "one column more": (LOG.removesuffix(");") + ", name text);", "its columns are others"),
     "what is no digit": (
         LOG + AN_ANSWER.format("now(), 12, 1"),
-        "The restore failed and was taken back; the reason is above.",
+        "That file was not taken. Its row 1 is not an answer",
     ),
     "what is no time": (
         LOG.replace("timestamptz", "text") + AN_ANSWER.format("'x', 1, 1"),
-        "The restore failed and was taken back; the reason is above.",
+        "That file was not taken. Its row 1 is not an answer",
     ),
 }
 

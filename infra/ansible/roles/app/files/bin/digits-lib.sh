@@ -25,6 +25,11 @@ stop() {
   exit 1
 }
 
+no_room() {
+  stop "The droplet's disk is full." \
+    "Nothing was changed. See what takes it, by make ssh$verb_suffix: du -xsh /var/* | sort -h"
+}
+
 # docker ARGS...: the docker command. It is killed when this shell ends (--pdeathsig), and does not
 # inherit file descriptor 9, the release's lock, which would stay taken until docker ends too.
 docker() { setpriv --pdeathsig KILL docker "$@" 9>&-; }
@@ -123,6 +128,16 @@ holder() {
   printf '%s' "${who:-somebody}"
 }
 
+# killed_one: what was killed, and whose it was.
+killed_one() {
+  local who
+  who=$(holder)
+  case $who in
+  *", for a rollback, "*) printf 'The rollback by %s' "${who/, for a rollback/}" ;;
+  *) printf 'The release by %s' "$who" ;;
+  esac
+}
+
 other_release() { printf 'Another release is running: %s.' "$(holder)"; }
 
 # was_killed: whether a release or an upgrade left something to settle, if none runs now.
@@ -138,7 +153,7 @@ take_lock() {
       "Wait until it is done (make releases$verb_suffix shows it), then run this one again."
   fi
   if was_killed; then
-    say "The release by $(holder) was killed; taking over and clearing up after it."
+    say "$(killed_one) was killed; taking over and clearing up after it."
     settle
   fi
   printf '%s, since %s\n' "$1" "$(date --utc '+%F %T UTC')" >"$folder/lock.holder"
@@ -175,7 +190,21 @@ settle() {
   complete_set
   { settle_upgrade && settle_move; } ||
     say "The database could not be brought back yet; why is in $folder/start.log. It is tried again." >&2
+  say_outcome >&2
   rm -f "$folder/lock.holder"
+}
+
+# say_outcome: of the release that was killed. The list of releases was written after the lock was
+# taken if it had sent visitors to the other version.
+say_outcome() {
+  [[ -s $folder/lock.holder && $(holder) != *", for the database, "* ]] || return 0
+  if [ "$log" -nt "$folder/lock.holder" ]; then
+    say "It is completed: $(setting APP_IMAGE) serves."
+  elif [ -s "$log" ]; then
+    say "It is taken back: $(setting APP_IMAGE) still serves."
+  else
+    say "It is taken back: nothing serves yet."
+  fi
 }
 
 # tidy: settle, if a release was killed and no other one is running.
@@ -183,7 +212,7 @@ tidy() {
   was_killed || return 0
   exec 9>>"$folder/lock"
   if flock --nonblock 9; then
-    say "The release by $(holder) was killed; clearing up after it." >&2
+    say "$(killed_one) was killed; clearing up after it." >&2
     settle
   fi
   exec 9>&-
@@ -205,7 +234,7 @@ name_what_serves() {
 # connection, and end when the last one that they have is closed.
 old_workers=''
 reload_nginx() {
-  old_workers=$(pgrep --full '^nginx: worker process' | paste --serial --delimiters ' ') || :
+  old_workers=$(pgrep --full '^nginx: worker process' 2>/dev/null) || :
   systemctl reload nginx
 }
 

@@ -102,7 +102,7 @@ take_back() {
   first=$(sed -n 's/^APP_PORT=//p' "$settings.new")
   for port in $(serving_ports); do is_of "$first" "$port" || left+=("$port"); done
   # All are, if their containers are gone; then there is nothing to go back to.
-  [ ${#left[@]} = 0 ] || [ "${left[*]}" = "$(serving_ports | paste -s -d ' ')" ] || send_visitors_to "${left[@]}"
+  [ ${#left[@]} = 0 ] || [ "$(printf '%s\n' "${left[@]}")" = "$(serving_ports)" ] || send_visitors_to "${left[@]}"
   rm -f "$settings.new" "$log.new"
 }
 

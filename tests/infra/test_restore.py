@@ -1,0 +1,250 @@
+"""A restore takes answers and nothing else: digits-restore, a real PostgreSQL, crafted dumps."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from digits import prediction_log
+from tests.infra.droplet_data import DropletData, small_disk, with_role
+from tests.postgres import Database
+
+# The log's columns as text: a row of the dump can be overwritten by bytes of the same length.
+TEXT_LOG = (
+    "CREATE TABLE predictions (predicted_at text, predicted_digit text, true_label text);"
+    "INSERT INTO predictions VALUES ('2026-11-01 00:00:00+00', '1', '2'), ({}, '1', '2')"
+)
+HOLE = 600
+ROW = b"2026-11-01 00:00:00+00\t1\t2\n"
+LINE = b"COPY public.predictions (predicted_at, predicted_digit, true_label) FROM stdin;"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    made = Database(tmp_path_factory.mktemp("pg") / "data")
+    yield with_role(made)
+    made.remove()
+
+
+@pytest.fixture
+def data(tmp_path: Path, server: Database) -> DropletData:
+    """A droplet with three answers."""
+    made = DropletData(tmp_path / "droplet", server)
+    made.sql("DROP TABLE IF EXISTS predictions")
+    made.add(3)
+    return made
+
+
+@pytest.fixture
+def proof() -> Iterator[Path]:
+    """A file that a command from a dump would make; its name is short."""
+    folder = Path(tempfile.mkdtemp(prefix="d", dir="/tmp"))
+    folder.chmod(0o777)
+    yield folder / "x"
+    shutil.rmtree(folder)
+
+
+def other_dump(data: DropletData, sql: str, *options: str) -> bytes:
+    """A dump of another database, which this SQL makes."""
+    data.sql(f"DROP TABLE IF EXISTS predictions; {sql}", "other")
+    return data.dump("other", *options)
+
+
+def with_hole(data: DropletData, content: bytes) -> bytes:
+    """A dump with this in the place of a row's text, which ends at its own tab."""
+    made = other_dump(data, TEXT_LOG.format(f"repeat('#', {HOLE})"))
+    assert len(content) <= HOLE
+    return made.replace(b"#" * HOLE, content.ljust(HOLE, b" "))
+
+
+def after_an_end(end: bytes, proof: Path) -> bytes:
+    """What makes psql run a command and lose the log, if it takes `end` for the rows' end."""
+    bad = f"\\! touch {proof}\nDROP TABLE predictions; COMMIT;\n\\! touch {proof}\n"
+    return ROW + end + bad.encode() + ROW.rstrip(b"\n")
+
+
+ENDS = {
+    "CR LF": b"\\.\r\n",
+    "CR": b"\\.\r",
+    "a plain end": b"\\.\n",
+    "vertical tab": b"\\.\x0b\n",
+    "form feed": b"\\.\x0c\n",
+    "next line": b"\\.\xc2\x85\n",
+    "line separator": b"\\.\xe2\x80\xa8\n",
+    "a space": b"\\. \n",
+    "in a row": b"x\\.\n",
+    "NUL": b"\x00\n\\.\x00\n\\.\n",
+    "NUL before": b"\x00\\.\r\n",
+    "UTF-8 mark": b"\xef\xbb\xbf\\.\r\n",
+    "no UTF-8": b"\xff\xfe\\.\r\n",
+}
+
+
+def refused(data: DropletData, dump: bytes, proof: Path, *options: str) -> str:
+    rows = data.rows()
+    done = data.run("digits-restore", *options, stdin=dump)
+    assert not proof.exists(), "a command from the dump was run"
+    assert data.rows() == rows
+    assert done.returncode == 3, "digits-copies takes another copy then"
+    assert "Nothing was changed." in done.stderr
+    assert done.stdout == "", "it began"
+    return done.stderr
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_rows_that_look_like_their_end(data: DropletData, proof: Path, end: str) -> None:
+    dump = with_hole(data, after_an_end(ENDS[end], proof))
+    said = refused(data, dump, proof)
+    assert "is not an answer" in said or "more than the rows of the log" in said
+    refused(data, dump, proof, "--look")
+
+
+def test_psql_commands_among_the_rows(data: DropletData, proof: Path) -> None:
+    for bad in (f"\\copy predictions from program 'touch {proof}'", f"\\o |touch {proof}", "\\q"):
+        refused(data, with_hole(data, ROW + bad.encode() + b"\n" + ROW[:-1]), proof)
+        refused(data, with_hole(data, ROW + b"\\.\n" + bad.encode() + b"\n" + ROW[:-1]), proof)
+
+
+def test_a_copy_with_options(data: DropletData, proof: Path) -> None:
+    log = data.dump()
+    for copy in (
+        f"COPY predictions FROM PROGRAM 'touch {proof}';",
+        "COPY predictions FROM stdin (FORMAT csv);",
+        f"COPY predictions FROM stdin;\n\\! touch {proof}\n",
+        f"\\! touch {proof}\n",
+        f"SELECT 1 \\g |touch {proof}\n",
+        "DROP TABLE predictions; COMMIT;",
+    ):
+        assert LINE in log
+        crafted = log.replace(LINE, copy.encode().ljust(len(LINE), b" "))
+        assert len(crafted) == len(log)
+        refused(data, crafted, proof)
+
+
+def test_a_huge_row(data: DropletData, proof: Path) -> None:
+    huge = TEXT_LOG.format("repeat('1', 20000000)")
+    said = refused(data, other_dump(data, huge, "-Z9"), proof)
+    assert "Its row 2 is not an answer" in said
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["infinity", "2026-11-01 00:00:00", "epoch", "\\N", "now", "2026-13-01 00:00:00+00", "\uff12",
+     "2026-11-01 00:00:00+00'); DROP TABLE predictions; --"],
+)  # fmt: skip
+def test_what_is_no_time(data: DropletData, proof: Path, row: str) -> None:
+    """One is of the right form, and only the database knows that there is no month 13."""
+    refused(
+        data, other_dump(data, TEXT_LOG.format(f"'{row.replace(chr(39), chr(39) * 2)}'")), proof
+    )
+
+
+def test_inserts_and_other_columns(data: DropletData, proof: Path) -> None:
+    said = refused(data, data.dump("digits", "--inserts"), proof)
+    assert "its columns are others" in said
+    columns = "CREATE TABLE predictions (predicted_digit int, name text)"
+    assert "its columns are others" in refused(data, other_dump(data, columns), proof)
+    refused(data, data.dump()[:-20], proof)
+
+
+@pytest.mark.parametrize("options", [("-Z0",), ("-Z9",)])
+def test_a_dump_of_ours_comes_back(data: DropletData, options: tuple[str, ...]) -> None:
+    data.add(2000)
+    rows, dump = data.rows(), data.dump("digits", *options)
+    data.add(5)
+    looked = data.run("digits-restore", "--look", stdin=dump)
+    assert looked.stdout == "The file holds 2003 answers; the database holds 2008.\n"
+    done = data.run("digits-restore", stdin=dump)
+    assert done.returncode == 0
+    assert "Restored: the database holds what the file does, 2003 answers." in done.stdout
+    assert data.rows() == rows
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns", "UTC", "Africa/Monrovia"])
+def test_a_dump_from_another_time_zone(data: DropletData, zone: str) -> None:
+    data.sql(f"ALTER ROLE digits SET timezone = '{zone}'")
+    data.sql("INSERT INTO predictions VALUES ('1950-01-01 00:00:00.5+00', 1, 2)")
+    dump, rows = data.dump(), data.rows()
+    data.sql("TRUNCATE predictions")
+    assert data.run("digits-restore", stdin=dump).returncode == 0
+    assert data.rows() == rows
+    data.sql("ALTER ROLE digits RESET timezone")
+
+
+def test_the_table_that_a_restore_makes_is_the_app_s(data: DropletData) -> None:
+    schema = ("--schema-only", "--format=plain")
+    dump = data.dump()
+    data.sql("DROP TABLE predictions")
+    data.sql(prediction_log._CREATE)  # noqa: SLF001
+    lines = data.dump("digits", *schema).decode().splitlines()
+    apps = [line for line in lines if "restrict" not in line]
+    assert any("CREATE INDEX predictions_predicted_at" in line for line in apps)
+    data.sql("DROP TABLE predictions")
+    assert data.run("digits-restore", stdin=dump).returncode == 0
+    lines = data.dump("digits", *schema).decode().splitlines()
+    assert [line for line in lines if "restrict" not in line] == apps
+
+
+def test_a_restore_that_fails_says_why_in_a_sentence(data: DropletData) -> None:
+    dump = data.dump()
+    data.sql("ALTER TABLE predictions ADD CHECK (true_label < 0) NOT VALID")
+    rows = data.rows()
+    done = data.run("digits-restore", stdin=dump)
+    assert done.returncode == 1
+    assert data.rows() == rows
+    why = 'new row for relation "predictions" violates check constraint'
+    assert done.stderr.splitlines() == [
+        f'The restore failed: {why} "predictions_true_label_check".',
+        "Nothing was changed.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "does"),
+    [
+        ("pg_restore", "exit 1"),
+        ("pg_restore", '[ "$2" = --list ] || kill -9 $$'),
+        ("psql", "echo 'psql: error: connection refused' >&2; exit 2"),
+        ("psql", '[[ "$*" != *incoming* ]] || kill -9 $$'),
+    ],
+)
+def test_a_database_that_does_not_answer_is_no_fault_of_the_file(
+    data: DropletData, program: str, does: str
+) -> None:
+    dump, rows = data.dump(), data.rows()
+    data.tell(program, does)
+    done = data.run("digits-restore", stdin=dump)
+    assert done.returncode == 1
+    assert "The database does not answer" in done.stderr
+    assert "Nothing was changed." in done.stderr
+    assert data.rows() == rows
+
+
+@pytest.mark.parametrize("kilobytes", [4, 64])
+def test_a_droplet_without_room_for_the_file(data: DropletData, kilobytes: int) -> None:
+    data.add(2000)
+    dump = data.dump("digits", "-Z9")
+    with small_disk(data.root / "var/tmp", f"{kilobytes}k"):
+        done = data.run("digits-restore", stdin=dump)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The droplet's disk is full.")
+
+
+def test_a_database_that_goes_away_in_a_restore(data: DropletData) -> None:
+    """The backup is made by then; its end takes every session away."""
+    dump, rows = data.dump(), data.rows()
+    data.program(
+        "digits-backup",
+        "#!/bin/bash\ndocker exec db psql -qU digits -c 'SELECT pg_terminate_backend(pid) FROM "
+        "pg_stat_activity WHERE pid <> pg_backend_pid()' >/dev/null 2>&1\necho Backed up to file\n",
+    )
+    done = data.run("digits-restore", stdin=dump)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The restore failed: terminating connection due to administrator")
+    assert "NOTICE" not in done.stderr
+    assert "Nothing was changed." in done.stderr
+    assert data.rows() == rows
