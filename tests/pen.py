@@ -6,6 +6,7 @@ import json
 import math
 import os
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 Strokes = list[list[tuple[float, float]]]
@@ -52,7 +53,22 @@ def drawing(label: int, share: float = 0.6) -> Strokes:
 
     `share`: of the canvas's side, for the digit's longer side.
     """
-    return fitted(_people().get(label) or OWN[label], share)
+    return fitted(_people().get(label) or _in_small_steps(OWN[label]), share)
+
+
+def _in_small_steps(strokes: Strokes) -> Strokes:
+    """Return the same lines with many points: the canvas rounds the corner between distant ones."""
+
+    finer: Strokes = []
+    for stroke in strokes:
+        finer.append([])
+        for (x, y), (to_x, to_y) in pairwise(stroke):
+            count = math.ceil(2 * math.dist((x, y), (to_x, to_y)))
+            finer[-1] += [
+                (x + (to_x - x) * n / count, y + (to_y - y) * n / count) for n in range(count)
+            ]
+        finer[-1].append(stroke[-1])
+    return finer
 
 
 def fitted(strokes: Strokes, share: float) -> Strokes:

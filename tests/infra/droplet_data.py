@@ -31,15 +31,15 @@ PLACES = (
 DOCKER = """\
 #!/bin/bash
 case $1 in
-ps) [ -e ROOT/told/stopped ] || echo db ;;
+ps) [ -e "ROOT/told/stopped" ] || echo db ;;
 exec)
   shift
   while [[ $1 == --* ]]; do
     case $1 in --env) export "$2"; shift 2 ;; *) shift ;; esac
   done
   shift
-  [ ! -e ROOT/told/"$1" ] || . ROOT/told/"$1"
-  exec env PGHOST=SOCKET PATH=PROGRAMS:$PATH "$@"
+  [ ! -e "ROOT/told/$1" ] || . "ROOT/told/$1"
+  exec env PGHOST="SOCKET" PATH="PROGRAMS:$PATH" "$@"
   ;;
 rm) ;;
 *)

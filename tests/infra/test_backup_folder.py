@@ -57,7 +57,7 @@ class FakeDroplet:
 
     def fetched(self) -> int:
         """How often a dump was asked for."""
-        return self.calls.read_text().count("\ncat ")
+        return self.calls.read_text().count("cat /var/backups/")
 
 
 @pytest.fixture
