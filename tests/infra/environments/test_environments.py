@@ -38,8 +38,8 @@ def test_a_moved_clone_makes_its_environments_anew(made: Clone) -> None:
     moved = made.folder.rename(made.folder.with_name("moved"))
     made.folder = moved
     assert MAKING in made.venv()
-    first_line = (moved / ".venv/rehearsal/bin/pip").read_text().splitlines()[0]
-    assert str(moved) in first_line
+    # In the first line, or in the second: a first line has at most 127 characters.
+    assert str(moved) in (moved / ".venv/rehearsal/bin/pip").read_text()
     assert made.venv() == ""
 
 
