@@ -12,6 +12,7 @@ from ops import plan_guard
 from ops.cloud import Cloud, Size
 from ops.errors import Failed
 from ops.settings import Settings
+from ops.state import BUCKET
 from ops.terraform import read_plan
 from tests.infra import conformance
 from tests.infra.conftest import Api, Project
@@ -130,6 +131,21 @@ def test_tainted() -> None:
 def test_no_plan(planned: str) -> None:
     with pytest.raises(Failed, match="nothing was changed"):
         read_plan(planned)
+
+
+@pytest.mark.parametrize("order", [["delete", "create"], ["create", "delete"]])
+def test_a_space_with_backups_is_not_made_again_elsewhere(order: list[str]) -> None:
+    change = {"actions": order, "before": {"name": "b", "region": "fra1"}, "after": {"name": "b"}}
+    space = {"address": f"{BUCKET}.backups[0]", "type": BUCKET, "change": change}
+    planned = plan("no-op", after=BEFORE)
+    planned["resource_changes"].append(space)
+    with pytest.raises(Failed) as refused:
+        plan_guard.refuse_another_region(Settings(), planned)
+    what, fix = refused.value.lines()
+    assert "the Space b with the backups is in fra1" in what
+    assert "export TF_VAR_backup_bucket_region=fra1" in fix
+    assert "the same command with DROP_COPIES=yes" in fix
+    plan_guard.refuse_another_region(Settings(drop_copies="yes"), planned)
 
 
 def the_droplet(api: Api) -> dict[str, Any]:
