@@ -128,3 +128,11 @@ def test_a_release_waits_for_make_test_and_the_image_and_not_for_the_rehearsal()
     started_by = yaml.safe_load(workflow("rehearsal"))[True]
     assert {"pull_request", "push"} <= set(started_by)
     assert started_by["push"] is None
+
+
+def test_no_job_with_secrets_runs_what_another_job_left_in_a_cache() -> None:
+    """Whoever can run code in the other job could put anything there."""
+    for file in tracked(".github/workflows"):
+        for name, job in yaml.safe_load(file.read_text())["jobs"].items():
+            text = yaml.safe_dump(job)
+            assert not ("secrets." in text and "actions/cache" in text), f"{file.name}: {name}"
