@@ -48,6 +48,7 @@ def options(settings: Settings, pins: Path | None = None) -> list[str]:
         "ConnectTimeout": "15",
         "ServerAliveInterval": "10",
         "ServerAliveCountMax": "3",
+        "ForwardAgent": "no",  # whatever ~/.ssh/config has: root there could use your keys
     }
     if key := settings.key:
         # A server listens to six keys at most, and an agent may hold more.

@@ -372,3 +372,9 @@ def test_a_full_disk_is_said_and_is_no_success(droplet: Droplet) -> None:
         (folder / "filler").unlink()
         assert droplet.finished("now").returncode == 0
         assert droplet.is_https
+
+
+def test_a_setting_is_never_run(droplet: Droplet) -> None:
+    droplet.set(ACME_SERVER="https://authority.invalid/$(touch ran)`touch ran`;touch ran")
+    droplet.run("now")
+    assert not (droplet.root / "ran").exists()

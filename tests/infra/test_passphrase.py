@@ -6,9 +6,12 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from ops.settings import Settings
+from ops.ssh import options
 from tests.infra.conftest import Api, Project
 from tests.infra.test_destroy import total
 from tests.infra.test_doctor import examine
@@ -124,3 +127,12 @@ def test_a_key_that_ssh_finds_by_itself(locked: Project) -> None:
     assert own not in file.read_text()
     text = examine(locked, ANSIBLE_PRIVATE_KEY_FILE=None)["login"][1]
     assert NOT_CHECKED in text
+
+
+def test_no_agent_is_forwarded_whatever_the_config_says(tmp_path: Path) -> None:
+    """Root on the droplet could use your keys for as long as you are there."""
+    config = tmp_path / "config"
+    config.write_text("Host *\n  ForwardAgent yes\n")
+    command = ["ssh", "-F", str(config), *options(Settings(), tmp_path / "pins"), "-G", "host"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "forwardagent no" in said.splitlines()
