@@ -202,6 +202,20 @@ def test_one_that_does_not_get_well_leaves_the_old_ones(
     assert machine.serves() == ("old", 3)
 
 
+def test_a_second_release_does_not_run_beside_the_first(machine: Machine) -> None:
+    machine.set_to(1)
+    machine.release("old")
+    with (machine.root / "opt/lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = machine.release("new")
+    assert done.returncode != 0
+    assert "Another release is running" in done.stderr
+    assert "Wait until it is done" in done.stderr
+    assert machine.serves() == ("old", 1)
+    assert machine.steps() == 0
+    assert machine.release("new").returncode == 0
+
+
 def test_a_long_name_moves_no_column(machine: Machine) -> None:
     machine.set_to(1)
     machine.release("old")

@@ -286,7 +286,7 @@ def test_the_database_moves_to_a_newer_image_with_a_release_or_stays(
         # One that does not start: back to the one before, and the app serves all the while.
         _rebuilt(deployment, postgres, 'ENTRYPOINT ["false"]')
         with under_load(deployment.url) as load:
-            said = deployment.ssh(f"export DATABASE_WITHIN=5; {release}")
+            said = deployment.ssh(f"export DATABASE_WITHIN=20; {release}")
         assert said.endswith("failed\n")
         assert "as it is now, and runs as before; why is above." in said
         assert load.failed == []
