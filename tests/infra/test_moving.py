@@ -300,8 +300,7 @@ def test_an_open_transaction_of_somebodys(two: Two) -> None:
     assert two.serves() == "managed"
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("to", ["managed", "local"])
+@pytest.mark.parametrize(("to", "when"), [("managed", "before"), ("local", "after")])
 def test_killed_at_any_step(two: Two, to: str, when: str) -> None:
     two.want(OTHER[to])
     assert two.release("old").returncode == 0

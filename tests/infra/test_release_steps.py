@@ -157,10 +157,16 @@ def test_from_any_number_to_any_other(
     assert machine.serves() == ("new", before)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    ("before", "after", "memory"),
-    [(1, 1, AT_ONCE), (2, 2, AT_ONCE), (2, 2, ONE_BY_ONE), (3, 2, ONE_BY_ONE), (1, 3, ONE_BY_ONE)],
+    ("before", "after", "memory", "when"),
+    [
+        (1, 1, AT_ONCE, "before"),
+        (1, 1, AT_ONCE, "after"),
+        (2, 2, AT_ONCE, "after"),
+        (2, 2, ONE_BY_ONE, "before"),
+        (3, 2, ONE_BY_ONE, "after"),
+        (1, 3, ONE_BY_ONE, "before"),
+    ],
 )
 def test_killed_at_every_step(
     tmp_path: Path, before: int, after: int, memory: str, when: str
