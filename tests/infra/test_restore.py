@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -248,3 +250,27 @@ def test_a_database_that_goes_away_in_a_restore(data: DropletData) -> None:
     assert "NOTICE" not in done.stderr
     assert "Nothing was changed." in done.stderr
     assert data.rows() == rows
+
+
+def test_a_dump_that_holds_more_than_the_log(data: DropletData, proof: Path) -> None:
+    columns = "predicted_at timestamptz, predicted_digit smallint, true_label smallint"
+    dump = other_dump(data, f"CREATE TABLE predictions ({columns}); CREATE TABLE more (x int)")
+    data.sql("DROP TABLE more", "other")
+    said = refused(data, dump, proof)
+    assert "That file is a dump of another database: it also holds TABLE DATA public more" in said
+
+
+def test_backups_of_a_kind_stay_for_a_week(data: DropletData) -> None:
+    backups = data.root / "var/backups/digits"
+
+    def made(days_ago: int, kind: str) -> str:
+        file = backups / f"digits-20250101T0000{days_ago:02}Z-{kind}.dump"
+        file.touch()
+        os.utime(file, times=(time.time() - days_ago * 86400,) * 2)
+        return file.name
+
+    stay = {made(6, "nightly"), made(30, "release")}
+    made(9, "nightly")
+    done = data.run("digits-backup", "nightly")
+    new = done.stdout.strip().rpartition("/")[2]
+    assert {file.name for file in backups.iterdir()} == {*stay, new}
