@@ -52,6 +52,7 @@ def over_sftp(deployment: Deployment) -> Deployment:
     return deployment
 
 
+@pytest.mark.long
 def test_copies_over_sftp(over_sftp: Deployment) -> None:
     assert "Nothing was logged since the last copy." in said_by(over_sftp, "digits-copies hourly")
     assert "restores, with" in said_by(over_sftp, "digits-copies test")
@@ -64,6 +65,7 @@ def test_copies_over_sftp(over_sftp: Deployment) -> None:
     assert "Copied to" in said_by(over_sftp, "digits-copies hourly")
 
 
+@pytest.mark.long
 def test_a_place_without_room_is_said(over_sftp: Deployment) -> None:
     over_sftp.ssh(
         f"cp {PLACE}/env /root/env; mkdir /srv/small; mount -t tmpfs -o size=12k tmpfs /srv/small"
@@ -78,6 +80,7 @@ def test_a_place_without_room_is_said(over_sftp: Deployment) -> None:
     assert "Copied to" in said_by(over_sftp, "digits-copies now")
 
 
+@pytest.mark.long
 def test_a_restore_that_is_cut_off_is_whole_or_not_at_all(over_sftp: Deployment) -> None:
     copied = count(over_sftp)
     assert f"{copied} answers." in said_by(over_sftp, "digits-copies now")
@@ -90,6 +93,7 @@ def test_a_restore_that_is_cut_off_is_whole_or_not_at_all(over_sftp: Deployment)
     assert count(over_sftp) == copied
 
 
+@pytest.mark.long
 def test_a_damaged_copy_is_found_and_the_good_one_before_it_taken(over_sftp: Deployment) -> None:
     good = count(over_sftp)
     assert f"{good} answers." in said_by(over_sftp, "digits-copies now")
