@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -104,7 +105,7 @@ class Copies:
         all copies of a test are of one hour, of which the retention keeps the last two.
         """
         without = "" if retention else '[[ " $* " != *" --keep-hourly "* ]] || exit 0\n'
-        text = f'#!/bin/bash\n{without}exec {restic_program()} "${{@/%5m/1s}}"\n'
+        text = f'#!/bin/bash\n{without}exec {shlex.quote(str(restic_program()))} "${{@/%5m/1s}}"\n'
         self.data.program("restic", text)
 
     @contextmanager
