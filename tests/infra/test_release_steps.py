@@ -18,7 +18,7 @@ import pytest
 from tests.infra.conftest import ROOT
 
 BIN = ROOT / "infra/ansible/roles/app/files/bin"
-COMMANDS = ("digits-release", "digits-home", "digits-watch", "digits-trouble")
+COMMANDS = ("digits-release", "digits-rollback", "digits-home", "digits-watch", "digits-trouble")
 STANDS_IN = ("docker", "systemctl", "nginx", "mv", "rm")
 AT_ONCE, ONE_BY_ONE = "1", "99999999"  # MB that a process needs
 # Of the steps, one in so many is killed, and which the first one is.
@@ -247,6 +247,28 @@ def test_an_old_one_that_cannot_be_started_again_is_said(machine: Machine) -> No
     # The new one's second does not get well, and neither does the old one's first then.
     machine.release("new", PROCESS_MB=ONE_BY_ONE, FAIL_EXEC="new:8504", HEALTHY_WITHIN="0")
     assert machine.serves() == ("old", 2)
+
+
+def test_a_rollback_goes_to_what_served_before_and_never_to_what_serves(machine: Machine) -> None:
+    for image in ("first", "second", "third"):
+        machine.release(image)
+    log = machine.root / "opt/releases.log"
+    # The same image once more, as after it was released from another registry.
+    log.write_text(log.read_text() + log.read_text().splitlines(keepends=True)[-1])
+
+    def back(*images: str) -> subprocess.CompletedProcess[str]:
+        return machine.run("digits-rollback", "me@here", IMAGES=" ".join(images))
+
+    assert back("third").returncode == 1
+    assert machine.serves() == ("third", 1)
+    assert back("first", "third").returncode == 0, "the second is not kept any more"
+    assert machine.serves() == ("first", 1)
+    machine.release("third")
+    assert back("first", "second", "third").returncode == 0
+    assert machine.serves() == ("first", 1)
+    done = back("first", "second", "third")
+    assert done.returncode == 1
+    assert "There is nothing further back than first" in done.stderr
 
 
 def test_a_rollback_that_is_killed_is_called_one_and_how_it_ended_is_said(machine: Machine) -> None:
