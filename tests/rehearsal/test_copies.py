@@ -180,6 +180,7 @@ def test_its_secrets_are_nowhere_else(copied: Deployment, said: list[str]) -> No
     assert password not in words
 
 
+@pytest.mark.long
 def test_what_goes_wrong_is_said_and_changes_nothing(copied: Deployment) -> None:
     add(copied)
     rows = copied.rows()

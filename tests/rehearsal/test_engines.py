@@ -21,6 +21,7 @@ from tests.needs import need_docker
 from tests.rehearsal.deployment import volumes
 from tests.rehearsal.test_droplet import labelled, volumes_of, wait_until
 
+pytestmark = pytest.mark.long  # as all that runs on them: test_fleet, test_managed_database
 NUMBER = "4de7ac8b-495b-4884-9a69-1050c6793cd6"
 BALANCER: dict[str, Any] = {
     "id": NUMBER,

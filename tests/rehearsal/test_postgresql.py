@@ -175,6 +175,7 @@ def test_whichever_step_fails_17_goes_on(deployment: Deployment) -> None:
     assert load.failed == []
 
 
+@pytest.mark.long
 def test_wherever_it_is_killed_17_comes_back(deployment: Deployment) -> None:
     have_18()
     there = "while [ -s /opt/digits/lock.holder ]; do sleep 0.2; done"
