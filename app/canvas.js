@@ -42,11 +42,99 @@
       });
   };
 
+  // One pointer draws a stroke: the first that comes, or a pen, which goes before a finger or a
+  // palm. Fabric.js mixes up fingers, and does not hear of a button that is released over
+  // something disabled. So it gets one mouse, and what that mouse does is decided here.
+  const guide = (shadowRoot) => {
+    let owner = null; // the pointer that draws, and the canvas it draws on
+    let held = null; // what Fabric.js hears a moment later, if it is busy
+    const tell = (type, { clientX, clientY }, target) => {
+      const place = { clientX, clientY, bubbles: true, composed: true, view: window };
+      const send = () => target.dispatchEvent(new MouseEvent(type, place));
+      if (held) held.push(send);
+      else send();
+    };
+    // Take the last stroke away, which is drawn again from what is left.
+    const undo = () => {
+      held = [];
+      queueMicrotask(() => shadowRoot.querySelector('[aria-label="Undo"]')?.click());
+      setTimeout(() => {
+        const late = held;
+        held = null;
+        for (const send of late) send();
+      }, 100);
+    };
+    const end = (event) => {
+      const { canvas } = owner;
+      owner = null;
+      tell("mouseup", event, canvas.isConnected ? canvas : document);
+    };
+    const on = (type, listener) =>
+      shadowRoot.addEventListener(
+        type,
+        (event) => event.target.matches?.(".upper-canvas") && listener(event),
+        { capture: true, passive: false },
+      );
+    on("pointerdown", (event) => {
+      event.preventDefault(); // no mouse events beside these
+      if (owner && !owner.canvas.isConnected) owner = null; // its canvas was cleared
+      const pen = event.pointerType === "pen";
+      if (owner && pen && owner.type === "touch") {
+        end(event); // a palm came before the pen
+        undo();
+      }
+      if (owner || event.button !== 0) return;
+      owner = { id: event.pointerId, type: event.pointerType, canvas: event.target };
+      event.target.setPointerCapture(event.pointerId); // its end arrives, wherever that is
+      tell("mousedown", event, event.target);
+    });
+    on("pointermove", (event) => {
+      if (event.pointerId !== owner?.id) return;
+      if (event.buttons & 1) tell("mousemove", event, event.target);
+      else end(event); // it was released, and nobody told
+    });
+    for (const type of ["pointerup", "pointercancel", "lostpointercapture"])
+      on(type, (event) => event.pointerId === owner?.id && end(event));
+    for (const type of ["touchstart", "touchmove"])
+      on(type, (event) => {
+        event.stopImmediatePropagation();
+        if (event.cancelable) event.preventDefault(); // nothing scrolls, nothing zooms
+      });
+    for (const type of ["mousedown", "mouseup"])
+      on(type, (event) => event.isTrusted && event.stopImmediatePropagation());
+  };
+
+  // Some browsers protect their users from being recognised by how they draw: the page then reads
+  // random, white or repeated pixels instead of the drawing. Read known ones back, and send a word
+  // in place of such a picture. A little noise does no harm.
+  const NOISE = 8; // of 255
+  const known = Array.from({ length: 64 }, (_, n) => [(n * 37) % 256, (n * 91) % 256, (n * 151) % 256]);
+  const isProtected = () => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [known.length, 1];
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    known.forEach((colour, x) => {
+      context.fillStyle = `rgb(${colour})`;
+      context.fillRect(x, 0, 1, 1);
+    });
+    const { data } = context.getImageData(0, 0, known.length, 1);
+    return known.some((colour, x) => colour.some((c, n) => Math.abs(data[4 * x + n] - c) > NOISE));
+  };
+  if (!window.readsKnownPixels) {
+    window.readsKnownPixels = true;
+    const { toDataURL } = HTMLCanvasElement.prototype;
+    HTMLCanvasElement.prototype.toDataURL = function (...options) {
+      return isProtected()
+        ? `data:image/png;base64,${btoa("protected")}`
+        : toDataURL.apply(this, options);
+    };
+  }
+
   // Whatever comes or changes size, in the page or in a shadow root, is looked at once it is there.
   const page = document.querySelector("[data-testid=stMainBlockContainer]");
   const dress = () => {
     // Streamlit has no way to ask for a phone's number keys.
-    document.querySelector(".st-key-label input")?.setAttribute("inputmode", "numeric");
+    document.querySelector('[class*="st-key-label-"] input')?.setAttribute("inputmode", "numeric");
     for (const { shadowRoot } of document.querySelectorAll(".st-key-canvas *")) {
       if (!shadowRoot) continue;
       if (!shadowRoot.querySelector("#tools")) {
@@ -54,6 +142,7 @@
         sheet.id = "tools";
         sheet.textContent = style;
         shadowRoot.append(sheet);
+        guide(shadowRoot);
         changes.observe(shadowRoot, { childList: true, subtree: true });
       }
       for (const canvas of shadowRoot.querySelectorAll(".canvas-container canvas")) {
@@ -69,6 +158,11 @@
     setTimeout(dress, 300);
   });
   changes.observe(page, { childList: true, subtree: true });
+  // Streamlit's dialog about a lost connection would keep the page from being used; page.css says
+  // the same in a sentence.
+  new MutationObserver(() =>
+    document.querySelector('[data-testid="stDialog"] button[aria-label="Close"]')?.click(),
+  ).observe(document.body, { childList: true });
   addEventListener("resize", dress); // another zoom, or a window moved to another display
   dress();
 })();

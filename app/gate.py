@@ -10,28 +10,33 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import os
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
+import streamlit
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from streamlit.proto.WidgetStates_pb2 import WidgetState
     from websockets.frames import Frame
 
 PAGES = 400  # open at once; each takes about 0.1 MB, and 0.5 MB in bad hands
 MESSAGE_BYTES = 1_000_000  # minutes of scribbling without a pause
-PICTURE_CHARS = 100_000  # a canvas full of scribbles has about 32,000
+# A canvas full of scribbles has about 32,000; with the noise that some browsers add, 200,000.
+PICTURE_CHARS = 250_000
 LABEL_CHARS = 100
-WIDGETS = 8  # the page has four
+WIDGETS = 8  # the page has five
 WAITING = 20  # messages of one page; a canvas sends five a second at most
 RUN_SECONDS = 30  # for which a page's next message waits for the one before, at most
 # Frames that are no message: pings, pongs, pieces. A browser sends two a minute.
@@ -40,6 +45,13 @@ EXTRA_FRAMES_PER_SECOND = 10
 
 # The one name that leads here beside the address, if there is one.
 DOMAIN = os.environ.get("SITE_DOMAIN", "")
+
+# In a GitHub codespace `make run` is reached by a name of GitHub's: NAME-PORT.DOMAIN. GitHub sets
+# these variables; a container of ours has none of them.
+CODESPACE = tuple(
+    os.environ.get(name, "").lower()
+    for name in ("CODESPACE_NAME", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN")
+)
 
 STREAM = "/_stcore/stream"
 # All that a browser asks for, and the two health checks; the rest of Streamlit is shut.
@@ -51,14 +63,38 @@ PATHS = re.compile(
 # The page's widgets, each with the kind of value it sends: the group's name.
 WIDGET = re.compile(
     r"\$\$ID-[0-9a-f]{32}-"
-    r"(?:(?P<json_value>canvas-\d{1,9})|(?P<string_value>label)"
+    r"(?:(?P<json_value>canvas-\d{1,9})|(?P<string_value>label-\d{1,9}|shown)"
     r"|(?P<trigger_value>correct|FormSubmitter:correction-Submit Correction))"
 )
+# Any widget, by the name that it has in the page: a word of its `key`.
+NAMED = re.compile(r"\$\$ID-[0-9a-f]{32}-([A-Za-z][\w: -]{0,40})", re.ASCII)
+NAMES = 10  # of unknown widgets that are written down, at most: anybody can invent some
+# What the page keeps in the browser (streamlit_app.Shown).
+SHOWN = re.compile(r"[0-9a-f-]{1,60}")
 # In the canvas's JSON, which is not parsed: beside the picture it has every point drawn.
 PICTURE = re.compile(
     r'"data":\s?"data:image/png;base64,'
     r'((?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)"'
 )
+
+
+def _page() -> str:
+    """Return Streamlit's HTML with page.css in it: it counts even if no connection comes."""
+    html = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
+    style = Path(__file__).with_name("page.css").read_text()
+    # At the end of the body: of two rules that fit as well, the later one counts.
+    changes = {
+        "<title>Streamlit</title>": "<title>Draw a digit</title>",
+        "</body>": f"<style>{style}</style></body>",
+    }
+    for before, after in changes.items():
+        if html.count(before) != 1:
+            raise RuntimeError(f"Streamlit's index.html has no {before}: see app/gate.py")
+        html = html.replace(before, after)
+    return html
+
+
+PAGE = _page()
 
 
 class Gate:
@@ -83,6 +119,8 @@ class Gate:
             await refusal(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD") or not PATHS.fullmatch(scope["path"]):
             await PlainTextResponse("There is nothing here.\n", 404)(scope, receive, send)
+        elif scope["path"] == "/":
+            await HTMLResponse(PAGE, headers={"Cache-Control": "no-cache"})(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -90,7 +128,8 @@ class Gate:
         host = _host(scope)
         origin = Headers(scope=scope).get("origin")  # only browsers send one
         # Compared without their ports: nginx leaves the port out of Host.
-        foreign = origin is not None and _hostname(origin) != host
+        came_from = _hostname(origin) if origin is not None else host
+        foreign = came_from != host and not _is_forwarded(came_from)
         full = self._pages >= PAGES
         if foreign or full or not _is_own_name(host) or scope["path"] != STREAM:
             await send({"type": "websocket.close"})  # before it is open: status 403
@@ -175,7 +214,7 @@ class _Inlet:
         with suppress(OSError):  # for which Streamlit would write a stack trace
             await self._send(message)
         sent = message.get("bytes")
-        if sent and ForwardMsg.FromString(sent).WhichOneof("type") == "script_finished":
+        if sent and _is_end_of_run(ForwardMsg.FromString(sent)):
             self._idle.set()
 
     async def read(self) -> None:
@@ -218,23 +257,62 @@ def cleaned(frame: bytes) -> bytes:
     if sent.WhichOneof("type") != "rerun_script":
         return b""
     kept.rerun_script.SetInParent()
+    query: dict[str, str] = {}
     for widget in sent.rerun_script.widget_states.widgets[:WIDGETS]:
         kind = widget.WhichOneof("value")
         known = WIDGET.fullmatch(widget.id)
         if known is None or known.lastgroup != kind:
+            if named := NAMED.fullmatch(widget.id):
+                _note_unknown(named[1])
             continue
-        if kind == "json_value":
-            picture = PICTURE.search(widget.json_value)
-            if picture is None:  # nothing drawn
-                continue
-            # Too large a picture becomes one that cannot be read, and the page says so.
-            data = picture[1] if len(picture[1]) <= PICTURE_CHARS else ""
-            widget.json_value = f'{{"drawing": {{"data": "data:image/png;base64,{data}"}}}}'
-        elif kind == "string_value":
-            widget.string_value = widget.string_value[:LABEL_CHARS]
-        kept.rerun_script.widget_states.widgets.append(widget)
+        if widget.id.endswith("-shown"):
+            # The page needs it before it knows the names of its widgets.
+            if SHOWN.fullmatch(widget.string_value):
+                query["shown"] = widget.string_value
+        elif _bounded(widget):
+            kept.rerun_script.widget_states.widgets.append(widget)
+        if kind == "trigger_value":
+            query["pressed"] = "yes"
+    kept.rerun_script.query_string = urlencode(query)
     result: bytes = kept.SerializeToString()
     return result
+
+
+def _bounded(widget: WidgetState) -> bool:
+    """Cut the value of a widget down to what the page may get; return whether it has any."""
+    if widget.WhichOneof("value") == "string_value":
+        widget.string_value = widget.string_value[:LABEL_CHARS]
+    elif widget.WhichOneof("value") == "json_value":
+        picture = PICTURE.search(widget.json_value)
+        if picture is None:  # nothing drawn
+            return False
+        # Too large a picture becomes one that cannot be read, and the page says so.
+        data = picture[1] if len(picture[1]) <= PICTURE_CHARS else ""
+        widget.json_value = f'{{"drawing": {{"data": "data:image/png;base64,{data}"}}}}'
+    return True
+
+
+_unknown: set[str] = set()
+
+
+def _note_unknown(name: str) -> None:
+    """Write down a widget that the page shows and this file does not know, once."""
+    if name in _unknown or len(_unknown) >= NAMES:
+        return
+    _unknown.add(name)
+    logging.getLogger("digits").warning(
+        "The page sent a value for the widget %r, which app/gate.py does not know. The value was"
+        " dropped. If you added this widget, add its key to WIDGET in app/gate.py.",
+        name,
+    )
+
+
+def _is_end_of_run(message: ForwardMsg) -> bool:
+    """Whether the page has been run to its end; after st.rerun another run follows."""
+    return (
+        message.WhichOneof("type") == "script_finished"
+        and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
+    )
 
 
 def _host(scope: Scope) -> str | None:
@@ -250,9 +328,16 @@ def _hostname(address: str) -> str | None:
         return None
 
 
+def _is_forwarded(host: str | None) -> bool:
+    """Whether GitHub forwards this name to this codespace, on whatever port."""
+    name, domain = CODESPACE
+    pattern = rf"{re.escape(name)}-\d{{1,5}}\.{re.escape(domain)}"
+    return bool(name and domain and re.fullmatch(pattern, host or ""))
+
+
 def _is_own_name(host: str | None) -> bool:
     """An address, localhost or the domain: a page whose name was made to point here is foreign."""
-    if host == "localhost" or (DOMAIN and host == DOMAIN):
+    if host == "localhost" or (DOMAIN and host == DOMAIN) or _is_forwarded(host):
         return True
     try:
         ipaddress.ip_address(host or "")

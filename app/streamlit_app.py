@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,33 +19,91 @@ from digits.strokes import CANVAS, PEN
 
 HINTS = {
     Unreadable.EMPTY: "Draw one digit, 0 to 9, with your mouse or finger.",
-    Unreadable.DOT: "Only a dot so far. Draw a whole digit, 0 to 9.",
+    Unreadable.DOT: "Draw it larger. So far it is hardly more than a dot.",
+    Unreadable.LINE: "That is a flat line. Draw one digit, 0 to 9.",
     Unreadable.COVERED: "Too much ink to read. Clear the canvas and draw one digit.",
     Unreadable.SEVERAL: "One digit at a time, please. Clear the canvas and draw one digit.",
     Unreadable.NO_PICTURE: "The drawing did not arrive whole. Clear the canvas and draw one digit.",
+    Unreadable.PROTECTED: (
+        "Your browser does not let this page read the canvas."
+        " Allow canvas access for this site (the icon beside the address), then draw again."
+    ),
 }
+NO_LABEL = "Type the digit first, then press Submit Correction."
 NOT_A_DIGIT = "That is not a digit. Type one digit from 0 to 9, then press Submit Correction."
 NOT_SAVED = (
     "Your answer could not be saved: the database does not answer. "
     "Your drawing is kept; press the button again in a moment."
 )
+CHANGED = (
+    "Your answer was not saved: the page was renewed in the meantime. "
+    "Look at the prediction, then press the button again."
+)
+
+# What canvas.js sends in place of a picture that the browser has made unreadable.
+PROTECTED = b"protected"
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A prediction that the browser remembers from another session may be so old.
+REMEMBERED = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What was made of the picture on the canvas, and when."""
 
-    digest: bytes  # of the picture, to know it again
+    digest: str  # of the picture, to know it again
     made_at: datetime
     answer: Recognition | Unreadable
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What the visitor sees: which canvas and text input, and the prediction, if there is one.
+
+    The browser keeps it in a hidden input and sends it with every message, because a session
+    ends with its process, and after two minutes without a connection. The page stays open, and
+    its next message comes to a new session. A press means what the visitor sees.
+    """
+
+    drawing: int
+    field: int
+    digit: int | None = None
+    made_at: datetime | None = None
+    digest: str = ""
+
+    @staticmethod
+    def read(text: str) -> Shown | None:
+        """Return what `str` has written, or None if it is something else."""
+        pattern = r"(\d{1,9})-(\d{1,9})(?:-(\d)-(\d{1,16})-([0-9a-f]{16}))?"
+        found = re.fullmatch(pattern, text, re.ASCII)
+        if found is None:
+            return None
+        drawing, field = int(found[1]), int(found[2])
+        if found[3] is None:
+            return Shown(drawing, field)
+        made_at = EPOCH + timedelta(microseconds=int(found[4]))
+        return Shown(drawing, field, int(found[3]), made_at, found[5])
+
+    def __str__(self) -> str:
+        """Write it as a short text that the gate lets through."""
+        if self.made_at is None:
+            return f"{self.drawing}-{self.field}"
+        micros = (self.made_at - EPOCH) // timedelta(microseconds=1)
+        return f"{self.drawing}-{self.field}-{self.digit}-{micros}-{self.digest}"
+
+
 def main() -> None:
-    """Show the page; Streamlit runs this anew after everything a visitor does."""
+    """Show the page; Streamlit runs this after everything a visitor does."""
     st.set_page_config(page_title="Draw a digit", page_icon="✏️")
-    st.html(f"<style>{_beside('page.css')}</style>")
     state = st.session_state
-    state.setdefault("drawing", 0)  # a new number is a new, empty canvas
+    # The gate reads it from the hidden input, since the canvas's name depends on it.
+    seen = Shown.read(st.query_params.get("shown", ""))
+    # A new number is a new, empty canvas or text input. A new session goes on with those that are
+    # shown.
+    state.setdefault("drawing", seen.drawing if seen else 0)
+    state.setdefault("field", seen.field if seen else 0)
+    state.setdefault("drawn", seen is not None and seen.digit is not None)
     state.setdefault("prediction", None)
     state.setdefault("message", "")
 
@@ -64,32 +123,61 @@ def main() -> None:
             key=f"canvas-{state.drawing}",
         )
         st.html(f"<script>{_beside('canvas.js')}</script>", unsafe_allow_javascript=True)
-    prediction = _predict(canvas.image_bytes)
+    prediction = _predict(canvas.image_bytes, seen)
     answer = prediction.answer if prediction else Unreadable.EMPTY
+    # What was typed was about a drawing that is gone. A browser would send it all the same with
+    # the next press if the text input were only emptied.
+    if answer is Unreadable.EMPTY and state.drawn:
+        state.field += 1
+    state.drawn = answer is not Unreadable.EMPTY
     _show(answer)
-    _ask(disabled=isinstance(answer, Unreadable))
+    label = _ask(disabled=isinstance(answer, Unreadable))
+    if label is None:
+        if "pressed" in st.query_params and seen and seen.drawing == state.drawing:
+            state.message = CHANGED  # a button of another version of the page
+    elif _store(prediction, seen, label):
+        st.rerun()
     with st.container(key="message"):
         st.html(f'<p role="alert">{state.message}</p>')
+    _remember(prediction)
 
 
-def _predict(png: bytes | None) -> Prediction | None:
+def _predict(png: bytes | None, seen: Shown | None) -> Prediction | None:
     """Return what the network makes of the canvas, asking it only about a new picture."""
     recogniser.load()  # with the empty page, so that the first drawing need not wait
     state = st.session_state
     if png is None:  # nothing has been drawn yet
         state.prediction = None
         return None
-    digest = sha256(png).digest()
+    digest = sha256(png).hexdigest()[:16]
     if state.prediction is None or state.prediction.digest != digest:
-        rgba = picture.read(png, CANVAS)
-        state.prediction = Prediction(
-            digest,
-            datetime.now(UTC),
-            Unreadable.NO_PICTURE if rgba is None else recogniser.recognise(rgba),
-        )
+        answer = _answer(png)
+        now = datetime.now(UTC)
+        state.prediction = Prediction(digest, _made_at(seen, digest, answer, now) or now, answer)
         state.message = ""
     prediction: Prediction = state.prediction
     return prediction
+
+
+def _answer(png: bytes) -> Recognition | Unreadable:
+    """Return what the network makes of one picture."""
+    if png == PROTECTED:
+        return Unreadable.PROTECTED
+    rgba = picture.read(png, CANVAS)
+    return Unreadable.NO_PICTURE if rgba is None else recogniser.recognise(rgba)
+
+
+def _made_at(
+    seen: Shown | None, digest: str, answer: Recognition | Unreadable, now: datetime
+) -> datetime | None:
+    """Return when another session made this prediction, if the visitor sees it already.
+
+    With the same time an answer that was stored, but never confirmed, is not stored twice.
+    """
+    if seen is None or seen.made_at is None or isinstance(answer, Unreadable):
+        return None
+    same = seen.digest == digest and seen.digit == answer.digit
+    return seen.made_at if same and now - REMEMBERED < seen.made_at <= now else None
 
 
 def _show(answer: Recognition | Unreadable) -> None:
@@ -107,62 +195,75 @@ def _show(answer: Recognition | Unreadable) -> None:
         st.html(f'<div role="status" aria-live="polite">{shown}</div>')
 
 
-def _ask(*, disabled: bool) -> None:
-    """Show the three feedback elements in one row, on a phone too."""
+def _ask(*, disabled: bool) -> str | None:
+    """Show the three feedback elements in one row, on a phone too.
+
+    Return the label that was given, "correct" or what was typed, or None without a press.
+    """
     with st.container(key="feedback", horizontal=True, vertical_alignment="center"):
-        st.button("Correct", key="correct", on_click=_correct, disabled=disabled)
+        correct = st.button("Correct", key="correct", disabled=disabled)
         # A form, so that the text travels with the press, and Enter is a press.
         with st.form("correction", border=False):  # noqa: SIM117 - two boxes, two lines
             with st.container(key="correction-row", horizontal=True, vertical_alignment="center"):
-                st.text_input(
+                typed = st.text_input(
                     "True digit",
-                    key="label",
+                    key=f"label-{st.session_state.field}",
                     placeholder="0–9",
                     label_visibility="collapsed",
                     autocomplete="off",
                     disabled=disabled,
                 )
-                st.form_submit_button(
-                    "Submit Correction", on_click=_submit_correction, disabled=disabled
-                )
+                submitted = st.form_submit_button("Submit Correction", disabled=disabled)
+    # Not by callbacks: Streamlit calls none for the first message of a session.
+    if correct:
+        return "correct"
+    return typed.strip() if submitted else None
 
 
-def _correct() -> None:
-    """Log that the prediction was right."""
-    prediction = st.session_state.prediction
-    if prediction is not None and isinstance(prediction.answer, Recognition):
-        _log(prediction.made_at, prediction.answer.digit, prediction.answer.digit)
+def _store(prediction: Prediction | None, seen: Shown | None, label: str) -> bool:
+    """Log the answer and start over; if it cannot be stored, keep everything and say why.
 
-
-def _submit_correction() -> None:
-    """Log the digit that was typed, if it is one."""
-    prediction = st.session_state.prediction
-    typed = str(st.session_state.get("label", "")).strip()
-    if prediction is None or isinstance(prediction.answer, Unreadable):
-        return
-    # str.isdigit would let in other scripts' digits.
-    if len(typed) != 1 or typed not in "0123456789":
-        st.session_state.message = NOT_A_DIGIT
-        return
-    _log(prediction.made_at, prediction.answer.digit, int(typed))
-
-
-def _log(made_at: datetime, predicted: int, true_label: int) -> None:
-    """Store the answer and start over; if it cannot be stored, keep everything and say so.
-
-    A second press of a double click finds no prediction and logs nothing.
+    The second press of a double click is about a canvas that is gone, and logs nothing.
     """
     state = st.session_state
+    answer = prediction.answer if prediction else None
+    if seen and seen.drawing != state.drawing:
+        return False
+    if not (prediction and seen and isinstance(answer, Recognition) and answer.digit == seen.digit):
+        state.message = CHANGED
+        return False
+    if label == "correct":
+        true_label = answer.digit
+    elif not label:
+        state.message = NO_LABEL
+        return False
+    elif len(label) == 1 and label.isdecimal():  # the digits of any script
+        true_label = int(label)
+    else:
+        state.message = NOT_A_DIGIT
+        return False
     try:
-        prediction_log.default().record(made_at, predicted, true_label)
+        prediction_log.default().record(prediction.made_at, answer.digit, true_label)
     except prediction_log.LogUnavailable as error:
         logging.getLogger("digits").warning("an answer could not be saved: %s", error)
         state.message = NOT_SAVED
-        return
+        return False
     state.drawing += 1
-    state.label = ""
     state.prediction = None
     state.message = ""
+    return True
+
+
+def _remember(prediction: Prediction | None) -> None:
+    """Let the browser keep what it shows, for the next session."""
+    state = st.session_state
+    shown = Shown(state.drawing, state.field)
+    if prediction and isinstance(prediction.answer, Recognition):
+        digit = prediction.answer.digit
+        shown = Shown(state.drawing, state.field, digit, prediction.made_at, prediction.digest)
+    state.shown = str(shown)
+    with st.container(key="hidden"):
+        st.text_input("What is shown", key="shown", label_visibility="collapsed")
 
 
 @st.cache_resource

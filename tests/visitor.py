@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from io import BytesIO
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,9 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
+
+# A widget, by the name that the page gives it: some have a number behind it.
+WIDGET = re.compile(r"\$\$ID-[0-9a-f]{32}-(?:FormSubmitter:correction-)?([\w ]+)(?:-\d+)?")
 
 
 def encoded(canvas: NDArray[np.uint8]) -> str:
@@ -39,9 +43,17 @@ class Visitor:
         self.digit: int | None = None
         self.hint = ""
         self.message = ""
+        self._drawn = BackMsg()
+        self.shown = ""  # what a browser keeps for the page, in a hidden input
 
     async def __aenter__(self) -> Self:
         """Open the page and wait until it is complete."""
+        await self.connect()
+        await self.run(BackMsg())
+        return self
+
+    async def connect(self) -> None:
+        """Connect, and ask for nothing yet."""
         self.page = await connect(
             self.url.replace("http", "ws", 1) + "/_stcore/stream",
             origin=Origin(self.url),
@@ -49,8 +61,11 @@ class Visitor:
             max_size=None,
             close_timeout=1,  # it may leave with much of the page unread
         )
-        await self.run(BackMsg())
-        return self
+
+    def take_over(self, page: Visitor, shown: str) -> None:
+        """Go on with an open page whose session is gone; it remembers `shown`."""
+        self.widgets = {**page.widgets}
+        self.digit, self.shown, self._drawn = page.digit, shown, page._drawn
 
     async def __aexit__(
         self,
@@ -80,6 +95,7 @@ class Visitor:
         back = BackMsg()
         back.CopyFrom(self._drawn)
         widgets = back.rerun_script.widget_states.widgets
+        widgets.add(id=self.widgets["shown"], string_value=self.shown)
         if digit == self.digit:
             widgets.add(id=self.widgets["correct"], trigger_value=True)
         else:
@@ -108,13 +124,18 @@ class Visitor:
         kind = element.WhichOneof("type")
         if kind in ("bidi_component", "button", "text_input"):
             identity = getattr(element, kind).id
-            name = identity.rsplit("-", 2 if kind == "bidi_component" else 1)
-            self.widgets[name[1]] = identity
+            named = WIDGET.fullmatch(identity)
+            assert named, identity
+            name = named[1]
+            self.widgets[name] = identity
+            if name == "shown":
+                self.shown = element.text_input.value
         elif kind == "html":
             body = element.html.body
             if 'data-testid="digit"' in body:
                 self.digit = int(body.split('data-testid="digit">')[1][0])
+                self.hint = ""
             elif 'class="hint"' in body:
-                self.hint = body.split('class="hint">')[1].split("<")[0]
+                self.digit, self.hint = None, body.split('class="hint">')[1].split("<")[0]
             elif 'role="alert"' in body:
                 self.message = body.split(">", 1)[1].split("<")[0]

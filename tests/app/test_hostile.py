@@ -18,6 +18,7 @@ from threading import Event, Thread
 
 import psutil
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 import gate
 from gate import PAGES
@@ -183,6 +184,50 @@ def test_its_domain_is_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gate._is_own_name(name)  # noqa: SLF001
     for other in ("", None, "example.org", f"{name}.evil.example"):
         assert not gate._is_own_name(other)  # noqa: SLF001
+
+
+def test_a_codespaces_name_is_its_own_there_and_nowhere_else(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "fluffy-disco-abc123-8501.app.github.dev"
+    browser = {"Host": "localhost", "Origin": f"https://{name}"}
+    assert hostile.handshake(app.url, browser) == 403
+    assert not gate._is_own_name(name)  # noqa: SLF001
+    monkeypatch.setenv("CODESPACE_NAME", "fluffy-disco-abc123")
+    monkeypatch.setenv("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN", "app.github.dev")
+    with served(app.database.url) as development:
+        for host in ("localhost", name):
+            seen = hostile.handshake(development.url, browser | {"Host": host})
+            assert seen == 101
+            assert hostile.answer(development.url, "GET", "/", {"Host": host}) == 200
+        for other in (
+            "fluffy-disco-abc123-8501.app.github.dev.evil.example",
+            "another-codespace-8501.app.github.dev",
+            "app.github.dev",
+        ):
+            foreign = {"Host": "localhost", "Origin": f"https://{other}"}
+            assert hostile.handshake(development.url, foreign) == 403
+            assert hostile.answer(development.url, "GET", "/", {"Host": other}) == 421
+
+
+def test_a_widget_that_the_gate_does_not_know_is_written_down_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gate, "_unknown", set())
+    back = BackMsg()
+    for name in ("thickness", "thickness", "evil\nname", *(f"made-up{n}" for n in range(99))):
+        identity = f"$$ID-{'0' * 32}-{name}"
+        back.rerun_script.widget_states.widgets.add(id=identity, double_value=1)
+    with caplog.at_level("WARNING"):
+        for start in range(0, len(back.rerun_script.widget_states.widgets), gate.WIDGETS):
+            some = BackMsg()
+            widgets = back.rerun_script.widget_states.widgets[start : start + gate.WIDGETS]
+            some.rerun_script.widget_states.widgets.extend(widgets)
+            assert b"thickness" not in gate.cleaned(some.SerializeToString())
+    assert caplog.text.count("'thickness'") == 1
+    assert "app/gate.py" in caplog.text
+    assert "evil" not in caplog.text
+    assert len(caplog.records) == gate.NAMES
 
 
 def test_what_the_page_does_not_need_is_shut(app: App) -> None:

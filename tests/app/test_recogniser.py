@@ -60,6 +60,19 @@ def test_one_digit_of_two_strokes_is_one() -> None:
         assert isinstance(recognise(drawn), Recognition)
 
 
+@pytest.mark.parametrize("slope", [0, 0.1, 0.25, -0.2])
+@pytest.mark.parametrize("length", [40, 120, 260])
+def test_a_flat_line_is_no_digit(slope: float, length: int) -> None:
+    middle = strokes.CANVAS / 2
+    ends = [[middle + s * length / 2, middle + s * slope * length / 2] for s in (-1, 1)]
+    for size in (1, 2):  # of the canvas, in pixels
+        drawn = strokes.draw([np.array(ends)], strokes.PEN)
+        assert recognise(drawn.repeat(size, 0).repeat(size, 1)) is Unreadable.LINE
+    # The same line upright is a 1.
+    upright = [[y, x] for x, y in ends]
+    assert isinstance(recognise(strokes.draw([np.array(upright)], strokes.PEN)), Recognition)
+
+
 @pytest.mark.parametrize("label", [1, 4, 7])
 def test_a_small_digit_of_the_pages_pen_is_read(label: int) -> None:
     shape = {1: handwriting.one, 4: handwriting.four, 7: handwriting.seven}[label]

@@ -16,7 +16,16 @@ from tests.postgres import Database
 from tests.served import served
 
 PenDigits = list[tuple[int, pen.Strokes]]
-BAD = ["abc", "", "-1", "10", "3.5", "\uff17", "x" * 10_000, "1'; DROP TABLE predictions;--"]
+BAD = [
+    "abc",
+    "\u00b2",
+    "-1",
+    "10",
+    "3.5",
+    "\u0663\u0663",
+    "x" * 10_000,
+    "1'; DROP TABLE predictions;--",
+]
 
 
 @pytest.fixture
@@ -56,7 +65,9 @@ def test_correct_logs_one_row_and_clears_the_page(
     assert before <= at <= after
 
 
-@pytest.mark.parametrize(("typed", "label"), [("7", 7), (" 7 ", 7), ("0", 0)])
+@pytest.mark.parametrize(
+    ("typed", "label"), [("7", 7), (" 7 ", 7), ("0", 0), ("\uff15", 5), ("\u0665", 5)]
+)
 def test_a_correction_logs_the_label_and_clears_the_page(
     drawn: tuple[DigitsPage, int], empty_log: Database, typed: str, label: int
 ) -> None:
@@ -91,6 +102,55 @@ def test_what_is_no_digit_is_said_and_everything_is_kept(
     assert [row[:2] for row in rows(empty_log)] == [(digit, 4)]
 
 
+def test_an_empty_field_is_asked_for(drawn: tuple[DigitsPage, int], empty_log: Database) -> None:
+    page, digit = drawn
+    page.submit_correction("")
+    assert "Type the digit first" in page.message()
+    assert page.prediction()[0] == digit
+    assert rows(empty_log) == []
+
+
+@pytest.mark.parametrize("tool", ["Undo", "Reset canvas & history"])
+def test_a_new_drawing_empties_the_field(
+    page: DigitsPage, pen_digits: PenDigits, empty_log: Database, tool: str
+) -> None:
+    page.draw(pen_digits[3][1])
+    page.prediction()
+    page.label.fill("3")
+    page.tool(tool).click()
+    page.hint()
+    page.draw(pen_digits[8][1][:1] if tool == "Undo" else pen_digits[8][1])
+    page.prediction()
+    expect(page.label).to_have_value("")
+    page.submit.click()
+    assert "Type the digit first" in page.message()
+    assert rows(empty_log) == []
+
+
+def test_what_was_typed_before_correct_is_about_no_later_drawing(
+    page: DigitsPage, pen_digits: PenDigits, empty_log: Database
+) -> None:
+    page.draw(pen_digits[3][1])
+    page.prediction()
+    page.label.fill("5")
+    page.press_correct()
+    page.wait_until_cleared()
+    page.draw(pen_digits[8][1])
+    page.prediction()
+    page.submit.click()
+    assert "Type the digit first" in page.message()
+    assert [row[:2] for row in rows(empty_log)] == [(3, 3)]
+
+
+def test_one_more_stroke_keeps_the_field(page: DigitsPage, pen_digits: PenDigits) -> None:
+    page.draw(pen_digits[3][1])
+    page.prediction()
+    page.label.fill("3")
+    page.draw([[[0.1, 0.9], [0.15, 0.95]]])
+    page.settle()
+    expect(page.label).to_have_value("3")
+
+
 def test_an_empty_canvas_cannot_be_answered(page: DigitsPage, empty_log: Database) -> None:
     expect(page.correct).to_be_disabled()
     expect(page.submit).to_be_disabled()
@@ -100,6 +160,8 @@ def test_an_empty_canvas_cannot_be_answered(page: DigitsPage, empty_log: Databas
 
 DOT: list[Stroke] = [[[0.5, 0.5], [0.505, 0.5]]]
 COVERED: list[Stroke] = [[[0.04 + x / 11, 0.02 + y / 41] for x in range(11)] for y in range(40)]
+TINY: list[Stroke] = [[[0.5, 0.5], [0.53, 0.5], [0.51, 0.53]]]
+LINE: list[Stroke] = [[[0.1, 0.5], [0.5, 0.52], [0.9, 0.5]]]
 TEN: list[Stroke] = [
     [[0.25, 0.3], [0.25, 0.7]],
     [[0.6, 0.3], [0.5, 0.5], [0.6, 0.7], [0.7, 0.5], [0.6, 0.3]],
@@ -107,7 +169,14 @@ TEN: list[Stroke] = [
 
 
 @pytest.mark.parametrize(
-    ("strokes", "hint"), [(DOT, "dot"), (COVERED, "Too much ink"), (TEN, "One digit at a time")]
+    ("strokes", "hint"),
+    [
+        (DOT, "Draw it larger"),
+        (TINY, "Draw it larger"),
+        (LINE, "flat line"),
+        (COVERED, "Too much ink"),
+        (TEN, "One digit at a time"),
+    ],
 )
 def test_what_cannot_be_a_digit_gets_a_hint(
     page: DigitsPage, pen_digits: PenDigits, strokes: list[Stroke], hint: str
