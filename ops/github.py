@@ -113,6 +113,13 @@ class Repository:
         if not _did(*words, stdin=value):
             raise SaidAlready
 
+    def delete_secret(self, name: str) -> None:
+        """Delete one of the environment's secrets, if it is there. Raises SaidAlready."""
+        where = (*self._its(), "--env", ENVIRONMENT)
+        listed = output_of("gh", "secret", "list", *where, "--json", "name", "--jq", ".[].name")
+        if name in (listed or "").split() and not _did("secret", "delete", name, *where):
+            raise SaidAlready
+
     def set_variable(self, name: str, value: str) -> None:
         """Set one of the repository's variables. Raises SaidAlready."""
         if not _did("variable", "set", name, *self._its(), "--body", value):

@@ -6,20 +6,74 @@ import subprocess
 from pathlib import Path
 
 from ops import github, say
+from ops.cloud import CONTROL_PANEL
 from ops.errors import Failed
 from ops.settings import Settings
 from ops.ssh import Droplet, pinned_keys
 
-# The key goes over stdin; grep keeps the second run from adding it again.
-_LET_IN = """read -r key
-grep -qxF "$key" /root/.ssh/authorized_keys && echo "The droplet lets it in already." && exit
-printf "%s\\n" "$key" >>/root/.ssh/authorized_keys && echo "The droplet lets it in now."
+COMMENT = "digits pipeline"  # behind its key, here and on the droplet
+SECRETS = ("DEPLOY_KEY", "DIGITALOCEAN_TOKEN")
+VARIABLES = ("DROPLET_HOST_KEY", "DEPLOYMENT_NAME")
+
+# The key comes over stdin. It replaces every key that a pipeline had before.
+_LET_IN = f"""set -e
+umask 077
+read -r key
+keys=/root/.ssh/authorized_keys
+others=$(grep -v ' {COMMENT}$' $keys || :)
+printf '%s\\n' "$others" "$key" | sed '/^$/d' >$keys.new
+if cmp -s $keys $keys.new; then
+  echo 'The droplet lets it in already.'
+elif grep -v -xF "$key" $keys | grep -q ' {COMMENT}$'; then
+  echo 'The droplet lets it in now. The key that the pipeline had before is removed.'
+else
+  echo 'The droplet lets it in now.'
+fi
+mv $keys.new $keys
 """
 
 
 def let_in(droplet: Droplet, public: Path) -> None:
-    """Let this public key in on the droplet. Raises Failed."""
-    droplet.show(_LET_IN, stdin=public.read_bytes())
+    """Let this public key in on the droplet, and none that a pipeline had before. Raises Failed."""
+    line = " ".join([*public.read_text().split()[:2], COMMENT])
+    droplet.show(_LET_IN, stdin=f"{line}\n".encode())
+
+
+def withdraw(settings: Settings, ips: list[str]) -> None:
+    """Remove at GitHub what opens droplets at these addresses, which are gone, and the key here.
+
+    Only if GitHub knows one of them by its pinned host key: else it is another deployment's.
+    """
+    public = settings.pipeline_key.with_name(f"{settings.pipeline_key.name}.pub")
+    repository, told = _what_github_knows(settings)
+    if repository is None or told is None:
+        if public.exists():
+            say.line(
+                f"If GitHub deployed this, it still has {' and '.join(SECRETS)}. It cannot be "
+                "asked from here. Remove them there: Settings > Environments > production."
+            )
+        return
+    known = _keys(told)
+    if not any(known & pinned_keys(ip, settings.pins) for ip in ips):
+        return
+    try:
+        for name in VARIABLES:
+            repository.delete_variable(name)
+        for name in SECRETS:
+            repository.delete_secret(name)
+    except Failed as error:
+        say.failure(error)
+        say.line(
+            f"{repository} may still have {' and '.join(SECRETS)}. Remove them there: "
+            "Settings > Environments > production."
+        )
+        return
+    for file in (settings.pipeline_key, public):
+        file.unlink(missing_ok=True)
+    say.line(
+        f"{repository} has no key and no token for this deployment any more. If the token was the "
+        f"pipeline's own, delete it: {CONTROL_PANEL}/account/api/tokens"
+    )
 
 
 def all_pinned_lines(settings: Settings, droplets: list[Droplet]) -> str:

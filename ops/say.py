@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from getpass import getpass
 
 import rich.box
 from rich.console import Console
@@ -127,6 +128,11 @@ def waiting(text: str) -> Iterator[None]:
 def somebody_is_there() -> bool:
     """Whether a question would be answered."""
     return sys.stdin.isatty()
+
+
+def ask_secret(question: str) -> str | None:
+    """What the person types, which is not shown; None if there is nobody to ask."""
+    return getpass(question).strip() if somebody_is_there() else None
 
 
 def ask(question: str) -> str | None:

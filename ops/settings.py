@@ -225,7 +225,7 @@ class Settings:
     )
     pipeline_token: str = _setting(
         "PIPELINE_TOKEN",
-        "pipeline: an API token that may only read droplets and reserved IPs",
+        "pipeline: a token that may only read droplets and reserved IPs; or mine, for your own",
         secret=True,
         kind="token",
     )

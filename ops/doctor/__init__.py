@@ -104,6 +104,7 @@ def everything(settings: Settings) -> None:
     patient.check("droplet", server.droplet)
     patient.check("address", server.address)
     patient.check("login", server.login)
+    patient.check("access", server.access)
     patient.check("room", server.room)
     if processes.are_several(patient):
         patient.check("processes", processes.serving)

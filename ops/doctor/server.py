@@ -90,6 +90,17 @@ def login(patient: Patient) -> str:
     return f"root@{ip} lets you in, and its host key is no other than before"
 
 
+def access(patient: Patient) -> str:
+    """Whose keys open root's account, by the names that stand behind them."""
+    ip = patient.need_droplet()
+    if not patient.reached:
+        raise Skipped("needs ssh")
+    lines = ssh.Droplet(patient.settings, ip).ask("cat /root/.ssh/authorized_keys").splitlines()
+    keys = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    names = [" ".join(words[2:]) or f"one without a name ({words[-1][-12:]})" for words in keys]
+    return f"{len(names)} keys are root there: {', '.join(names)} (docs/access.md)"
+
+
 def room(patient: Patient) -> str:
     """Free disk and memory on the droplet."""
     ip = patient.need_droplet()

@@ -10,10 +10,14 @@ import subprocess
 from pathlib import Path
 
 from ops import backups, deployment, fleet, github, pipeline_way_in, prices, say
+from ops.cloud import CONTROL_PANEL
 from ops.errors import Failed
 from ops.github import Repository
 from ops.programs import need
 from ops.settings import Settings
+
+TOKEN = "DIGITALOCEAN_TOKEN"
+MINE = "mine"  # in place of a token for the pipeline: the one that this laptop uses
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
@@ -22,6 +26,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     # Before anything is made: whoever gets the key is root on the droplet.
     why_not = github.why_not_asked()
     repository = _by_hand_for(settings) if why_not else _agreed(settings)
+    token = "" if why_not else _token(settings, repository)
     droplets = [one.droplet for one in fleet.members(settings)]
     name = deployment.name(settings)
 
@@ -36,7 +41,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     if why_not:
         say.line(_by_hand(settings, repository, name, host_key))
         return
-    _tell_github(settings, repository, name, host_key)
+    _tell_github(settings, repository, name, host_key, token)
     say.line()
     say.done(
         "A push to main is live when its tests have passed. Watch it: "
@@ -83,13 +88,45 @@ def _key(key: Path) -> Path:
     if key.exists():
         say.line(f"{key} is there already.")
     else:
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "digits pipeline"]
+        comment = pipeline_way_in.COMMENT
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment]
         subprocess.run([*command, "-f", str(key)], check=True)
         say.line(f"Made {key}. With it, whoever can push to main is root on the droplet.")
     return key.with_name(f"{key.name}.pub")
 
 
-def _tell_github(settings: Settings, repository: Repository, name: str, host_key: str) -> None:
+def _token(settings: Settings, repository: Repository) -> str:
+    """The token that the pipeline gets: one of its own, or yours if you say so. Raises Failed.
+
+    It is empty if the pipeline keeps the one that it has.
+    """
+    if not settings.pipeline_token and TOKEN in (repository.secrets() or ()):
+        another = settings.verb("pipeline")
+        say.line(f"It keeps the token that it has. For another: PIPELINE_TOKEN=... with {another}")
+        return ""
+    balancers = ", and load balancers," if prices.number(settings.droplets) > 1 else ""
+    scopes = f"a token that may only read droplets and reserved IPs{balancers} is enough"
+    given = settings.pipeline_token or say.ask_secret(
+        f"The pipeline needs a token of its own: {scopes}.\n"
+        f"Make one ({CONTROL_PANEL}/account/api/tokens) and paste it here; it is not shown.\n"
+        f"To hand over your own, which may do everything, type {MINE}: "
+    )
+    if given == MINE:
+        say.line("The pipeline gets your own token.")
+        return settings.token
+    if given:
+        return given
+    raise Failed(
+        f"The pipeline has no token, so nothing was made: {scopes}.",
+        f"Make one ({CONTROL_PANEL}/account/api/tokens), export PIPELINE_TOKEN=dop_v1_..., then: "
+        f"{settings.verb('pipeline')}. To hand over your own: "
+        f"{settings.verb(f'pipeline PIPELINE_TOKEN={MINE}')}",
+    )
+
+
+def _tell_github(
+    settings: Settings, repository: Repository, name: str, host_key: str, token: str
+) -> None:
     # Its secrets are for main alone, whatever the workflows of another branch say.
     if not repository.make_environment():
         say.line(
@@ -97,14 +134,8 @@ def _tell_github(settings: Settings, repository: Repository, name: str, host_key
             "plan): whoever may push a branch may deploy."
         )
     repository.set_secret("DEPLOY_KEY", settings.pipeline_key.read_text())
-    repository.set_secret("DIGITALOCEAN_TOKEN", settings.pipeline_token or settings.token)
-    if not settings.pipeline_token:
-        balancers = ", and load balancers," if prices.number(settings.droplets) > 1 else ""
-        say.line(
-            "The pipeline got your own token. One that may only read droplets and reserved "
-            f"IPs{balancers} is enough: "
-            f"{settings.verb('pipeline PIPELINE_TOKEN=...')}"
-        )
+    if token:
+        repository.set_secret(TOKEN, token)
     # The workflows look for this name, and for "digits" without one.
     if name == "digits":
         repository.delete_variable("DEPLOYMENT_NAME")  # another name's, from before

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
+from tests import gh
+from tests.gh import Repository
 from tests.infra import conformance
-from tests.infra.conftest import Api, Project
+from tests.infra.conftest import ROOT, Api, Project
 
 APPLY = ("apply", "-auto-approve", "-input=false")
 DROPLET = {"name": "digits", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
@@ -220,3 +223,50 @@ def test_wrong_token(project: Project) -> None:
     done = destroy(project, DIGITALOCEAN_TOKEN="wrong", CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
     assert "does not know this token (401)" in done.stdout
+
+
+def with_a_pipeline(project: Project, api: Api, host_key: str) -> tuple[Path, dict[str, str]]:
+    """A deployment, and what GitHub keeps: secrets for a droplet with this host key."""
+    project.terraform(*APPLY)
+    [droplet] = api.call("GET", "droplets").json()["droplets"]
+    ip = droplet["networks"]["v4"][0]["ip_address"]
+    remember_host(project, ip)
+    key = project.folder / "deploy_key"
+    for file in (key, key.with_name("deploy_key.pub")):
+        file.write_text("ssh-ed25519 AAAA digits pipeline\n")
+    repository = Repository(
+        variables={"DROPLET_HOST_KEY": f"{ip} {host_key}", "OTHER": "x"},
+        environment={"DEPLOY_KEY": "a", "DIGITALOCEAN_TOKEN": "b", "OTHER": "c"},
+    )
+    kept = project.folder / "github.json"
+    project.command("gh", gh.script(kept, repository))
+    settings = {"GH_REPO": gh.NAME, "DEPLOY_KEY_FILE": str(key), "CONFIRM": "digits"}
+    return kept, settings | {"BACKUP": "no"}
+
+
+def test_what_the_pipeline_was_given_is_taken_back(project: Project, api: Api) -> None:
+    ours = (project.folder / "key.pub").read_text()
+    kept, settings = with_a_pipeline(project, api, ours)
+    done = destroy(project, **settings)
+    assert done.returncode == 0
+    assert "me/digits has no key and no token for this deployment any more." in done.stdout
+    repository = Repository.read(kept)
+    assert (repository.variables, repository.environment) == ({"OTHER": "x"}, {"OTHER": "c"})
+    assert not list(project.folder.glob("deploy_key*"))
+
+
+def test_another_deployments_pipeline_keeps_what_it_has(project: Project, api: Api) -> None:
+    theirs = (ROOT / "infra/terraform/tests/fixtures/other_key.pub").read_text()
+    kept, settings = with_a_pipeline(project, api, theirs)
+    assert destroy(project, **settings).returncode == 0
+    repository = Repository.read(kept)
+    assert set(repository.environment or ()) == {"DEPLOY_KEY", "DIGITALOCEAN_TOKEN", "OTHER"}
+    assert "DROPLET_HOST_KEY" in repository.variables
+
+
+def test_where_github_cannot_be_asked_it_is_said(project: Project, api: Api) -> None:
+    _, settings = with_a_pipeline(project, api, "ssh-ed25519 AAAA")
+    project.command("gh", "exit 1")
+    done = destroy(project, **settings)
+    assert done.returncode == 0
+    assert "it still has DEPLOY_KEY and DIGITALOCEAN_TOKEN" in done.stdout

@@ -354,7 +354,7 @@ def test_nothing_deployed(project: Project) -> None:
     project.command("docker", "echo 28.0.0")
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
-        "state", "droplet", "address", "login", "room", "copies", "page", "certificate",
+        "state", "droplet", "address", "login", "access", "room", "copies", "page", "certificate",
         "secrets", "pipeline", "watched",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
@@ -392,6 +392,17 @@ def test_deployed(project: Project, api: Api) -> None:
     status, text = examine(project)["droplet"]
     assert status == "FAIL"
     assert "2 droplets carry the tag digits" in text
+
+
+def test_whose_keys_are_root_on_the_droplet(project: Project, api: Api) -> None:
+    droplet(api)
+    keys = "# comment\nssh-ed25519 AAAA me@laptop\n\nssh-rsa BBBB digits pipeline\nssh-rsa CCCC\n"
+    project.ssh_says(f"cat <<'SAID'\n{keys}SAID")
+    status, text = examine(project)["access"]
+    assert status == "ok"
+    assert text.startswith(
+        "3 keys are root there: me@laptop, digits pipeline, one without a name (CCCC)"
+    )
 
 
 def test_state(project: Project) -> None:

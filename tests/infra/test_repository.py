@@ -99,7 +99,7 @@ def test_nothing_goes_to_the_companys(forked: Project) -> None:
     assert not (forked.folder / "deploy_key").exists()
     assert Repository.read(kept).calls == ["auth status"] * 2
 
-    done = forked.verb("pipeline", CONFIRM=NAME)
+    done = forked.verb("pipeline", CONFIRM=NAME, PIPELINE_TOKEN="of-the-pipeline")
     assert done.returncode == 0
     assert f"gh run watch --repo {NAME}" in done.stdout
     repository = Repository.read(kept)
@@ -108,6 +108,55 @@ def test_nothing_goes_to_the_companys(forked: Project) -> None:
     for call in repository.calls:
         assert call == "auth status" or f"repos/{NAME}/" in call or f"--repo {NAME}" in call
     assert "company" not in json.dumps(repository.calls)
+
+
+def test_the_pipeline_gets_no_token_unasked(forked: Project) -> None:
+    kept = forked.folder / "github.json"
+    forked.command("gh", gh.script(kept, Repository()))
+
+    def token(**settings: str) -> str:
+        done = forked.verb("pipeline", CONFIRM=NAME, **settings)
+        assert done.returncode == 0
+        return (Repository.read(kept).environment or {})["DIGITALOCEAN_TOKEN"]
+
+    refused = forked.verb("pipeline", CONFIRM=NAME)
+    assert refused.returncode == 1
+    assert "The pipeline has no token, so nothing was made" in refused.stdout
+    assert "make pipeline PIPELINE_TOKEN=mine TARGET=rehearsal" in refused.stdout
+    assert not (forked.folder / "deploy_key").exists()
+    assert token(PIPELINE_TOKEN="mine") == forked.settings["DIGITALOCEAN_TOKEN"]
+    assert token(PIPELINE_TOKEN="of-the-pipeline") == "of-the-pipeline"
+    assert token() == "of-the-pipeline", "it keeps the one that it has"
+
+
+def authorized(forked: Project, keys: str) -> Path:
+    """The droplet's file of keys, with these in it; what is run there changes it."""
+    file = forked.folder / "authorized_keys"
+    file.write_text(keys)
+    forked.ssh_says(
+        f"command=${{!#}}\n[[ $command != *'read -r key'* ]] ||"
+        f' bash -c "${{command//\\/root\\/.ssh\\/authorized_keys/{file}}}"'
+    )
+    return file
+
+
+def test_a_new_key_of_the_pipeline_replaces_the_one_before(forked: Project) -> None:
+    forked.command("gh", "exit 1")
+    other = "ssh-ed25519 AAAA me@laptop\n"
+    file = authorized(forked, f"{other}ssh-ed25519 BBBB digits pipeline\n# a comment")
+    done = forked.verb("pipeline")
+    assert "The key that the pipeline had before is removed." in done.stdout
+    key = (forked.folder / "deploy_key.pub").read_text()
+    assert file.read_text() == f"{other}# a comment\n{key}"
+    assert file.stat().st_mode & 0o777 == 0o600
+    done = forked.verb("pipeline")
+    assert "The droplet lets it in already." in done.stdout
+    assert file.read_text() == f"{other}# a comment\n{key}"
+    (forked.folder / "deploy_key").unlink()
+    forked.verb("pipeline")
+    new = (forked.folder / "deploy_key.pub").read_text()
+    assert new != key
+    assert file.read_text() == f"{other}# a comment\n{new}"
 
 
 def test_by_hand_it_is_named_too(forked: Project) -> None:

@@ -332,7 +332,8 @@ def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_p
     assert f"gh variable set DEPLOYMENT_NAME --repo {gh.NAME} --body 'numbers'" in printed.stdout
     kept = project.folder / "github.json"
     project.command("gh", gh.script(kept, Repository()))
-    assert project.verb("pipeline", **settings, CONFIRM=gh.NAME).returncode == 0
+    settings |= {"CONFIRM": gh.NAME, "PIPELINE_TOKEN": "mine"}
+    assert project.verb("pipeline", **settings).returncode == 0
     repository = Repository.read(kept)
     assert repository.variables["DEPLOYMENT_NAME"] == "numbers"
     assert repository.branches == ["main"]
@@ -360,5 +361,6 @@ def test_the_usual_name_is_not_told_and_takes_another_ones_place(
     assert "DEPLOYMENT_NAME" not in project.verb("pipeline", **settings).stdout
     kept = project.folder / "github.json"
     project.command("gh", gh.script(kept, Repository(variables={"DEPLOYMENT_NAME": "numbers"})))
-    assert project.verb("pipeline", **settings, CONFIRM=gh.NAME).returncode == 0
+    settings |= {"CONFIRM": gh.NAME, "PIPELINE_TOKEN": "mine"}
+    assert project.verb("pipeline", **settings).returncode == 0
     assert list(Repository.read(kept).variables) == ["DROPLET_HOST_KEY"]
