@@ -16,12 +16,13 @@ from ops import say
 from ops.errors import Failed
 
 from .down import down
-from .settings import NOT_FOR_A_REHEARSAL, settings
+from .settings import NOT_FOR_A_REHEARSAL, refuse_what_leads_outside, settings
 from .up import up
 from .verb import run
 
 
 def _print_settings() -> None:
+    refuse_what_leads_outside()
     for name in NOT_FOR_A_REHEARSAL:
         if name in os.environ:
             print(f"unset {name}")

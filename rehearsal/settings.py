@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 
 from ops.errors import Failed
 from ops.settings import ROOT
 from rehearsal import places
 from rehearsal.offline import provider_package
 
-# These would lead Terraform from the rehearsal's own folder into another one's state.
-NOT_FOR_A_REHEARSAL = ("TF_WORKSPACE", "TF_DATA_DIR")
+# What is exported for the real deployment. These would lead a rehearsal there, or give it secrets.
+NOT_FOR_A_REHEARSAL = (
+    *("TF_WORKSPACE", "TF_DATA_DIR"),  # into another folder's state
+    *("DROPLET_IP", "DEPLOY_KEY", "DROPLET_HOST_KEY"),
+    *("COPIES_ACCESS_KEY_ID", "COPIES_SECRET_ACCESS_KEY"),
+    *("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"),
+)
+_ON_THIS_MACHINE = re.compile(r"none|sftp:([^@/]+@)?(127\.0\.0\.1|localhost):.*")
+
+
+def refuse_what_leads_outside() -> None:
+    """Raises Failed for a setting by which a rehearsal would change something real."""
+    place = os.environ.get("COPIES_REPOSITORY", "")
+    if place and not _ON_THIS_MACHINE.fullmatch(place):
+        raise Failed(
+            f"COPIES_REPOSITORY={place} is not on this machine. A rehearsal would put its backups "
+            "beside those of the real deployment.",
+            "Rehearse without: the same command with COPIES_REPOSITORY=none",
+        )
 
 
 def settings() -> dict[str, str]:
@@ -34,6 +52,10 @@ def settings() -> dict[str, str]:
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(places.SSH_SOCKETS),
         "SSH_KNOWN_HOSTS": str(places.KNOWN_HOSTS),
         "DEPLOY_KEY_FILE": str(places.DEPLOY_KEY),
+        # GitHub's tool gh is logged in nowhere here. The token is the one above, which opens
+        # nothing outside.
+        "GH_CONFIG_DIR": str(places.GH),
+        "PIPELINE_TOKEN": "mine",
         # What was rehearsed is no backup of the real deployment.
         "BACKUP_FOLDER": "backups/rehearsal",
         "COPIES_PASSWORD_FILE": str(places.COPIES_PASSWORD),

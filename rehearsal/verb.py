@@ -12,7 +12,7 @@ from rehearsal import places
 from rehearsal.offline import base_images, docker_hub
 
 from .down import down
-from .settings import environment
+from .settings import environment, refuse_what_leads_outside
 from .up import up
 
 
@@ -21,6 +21,7 @@ def run(verb: str, arguments: list[str]) -> int:
 
     Raises Failed. After a `destroy` that succeeded the rehearsal is over.
     """
+    refuse_what_leads_outside()
     up()
     if subprocess.run([ROOT / "scripts/venv", "ops"], check=False).returncode != 0:
         raise SaidAlready

@@ -139,12 +139,57 @@ def test_there_are_no_settings_where_no_rehearsal_stands(copy: Path) -> None:
     assert "scripts/in rehearsal -m rehearsal up" in done.stderr
 
 
-def test_the_settings_are_what_a_shell_reads(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TF_WORKSPACE", "mine")
+@pytest.fixture
+def standing(copy: Path) -> Path:
+    """The folder of a rehearsal that stands, as far as its settings go."""
     state = copy / ".rehearsal"
     state.mkdir()
     (state / "api-url").write_text("http://127.0.0.1:1\n")
     (state / "token").write_text("a word\n")
+    return state
+
+
+def test_what_is_exported_for_the_real_deployment_leads_nowhere(
+    copy: Path, standing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ("DROPLET_IP", "DEPLOY_KEY", "DROPLET_HOST_KEY", "GH_TOKEN", "COPIES_SECRET_ACCESS_KEY")
+    for name in (*real, "PIPELINE_TOKEN", "GH_CONFIG_DIR", "DIGITALOCEAN_TOKEN"):
+        monkeypatch.setenv(name, "real")
+    printed = rehearsal("env", cwd=copy).stdout
+    shell = ["bash", "-euc", 'eval "$1"; env', "bash", printed]
+    read = subprocess.run(shell, env=os.environ, capture_output=True, text=True, check=True).stdout
+    assert not [line for line in read.splitlines() if line.endswith("=real")]
+    assert f"GH_CONFIG_DIR={standing / 'gh'}\n" in read
+    assert "PIPELINE_TOKEN=mine\n" in read
+
+
+@pytest.mark.parametrize(
+    ("place", "refused"),
+    [
+        ("sftp:me@backup.example:/digits", True),
+        ("s3:https://fra1.digitaloceanspaces.com/digits", True),
+        ("sftp:root@127.0.0.1.example:/srv", True),
+        ("sftp:root@127.0.0.1:/srv/copies", False),
+        ("none", False),
+        ("", False),
+    ],
+)
+def test_a_rehearsal_makes_no_copies_elsewhere(
+    copy: Path, standing: Path, monkeypatch: pytest.MonkeyPatch, place: str, refused: bool
+) -> None:
+    assert standing.exists()
+    monkeypatch.setenv("COPIES_REPOSITORY", place)
+    for verb in ("env", "deploy") if refused else ("env",):
+        done = rehearsal(verb, cwd=copy)
+        assert done.returncode == int(refused)
+        assert ("is not on this machine" in done.stderr) == refused
+
+
+def test_the_settings_are_what_a_shell_reads(
+    copy: Path, standing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_WORKSPACE", "mine")
+    state = standing
     printed = rehearsal("env", cwd=copy).stdout
     script = 'eval "$1"; printf "%s\\n" "$TERRAFORM_DIR" "$DIGITALOCEAN_TOKEN" "${TF_WORKSPACE-}"'
     shell = ["bash", "-euc", script, "bash", printed]

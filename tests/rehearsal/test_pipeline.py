@@ -84,7 +84,7 @@ def test_a_repository_that_is_not_set_up_stays_green_and_says_what_to_do(github:
 def test_make_pipeline_sets_what_the_workflows_need(
     deployment: Deployment, github: GitHub, tmp_path: Path
 ) -> None:
-    its = {"GH_REPO": gh.NAME, "CONFIRM": gh.NAME, "PIPELINE_TOKEN": "mine"}
+    its = {"GH_REPO": gh.NAME, "CONFIRM": gh.NAME}
     said = run("make", "pipeline", "TARGET=rehearsal", PATH=path_with(tmp_path, "exit 1"), **its)
     assert said.returncode == 0
     assert f"gh secret set DEPLOY_KEY --repo {gh.NAME} --env production <" in said.stdout
