@@ -82,9 +82,8 @@ def _secret(repository: Repository, *words: str) -> str | None:
         case ("set", name, "--env", "production") if repository.environment is not None:
             repository.environment[name] = sys.stdin.read()
             return ""
-        case ("delete", name, "--env", "production") if name in (repository.environment or {}):
-            del repository.environment[name]  # type: ignore[index]
-            return ""
+        case ("delete", name, "--env", "production") if repository.environment is not None:
+            return "" if repository.environment.pop(name, None) is not None else None
         case ("list", "--env", "production", "--json", "name", "--jq", ".[].name"):
             return None if repository.environment is None else "\n".join(repository.environment)
         case ("list", "--json", "name", "--jq", ".[].name"):
