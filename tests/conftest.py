@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -21,29 +22,51 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Debian installs some programs, haproxy for one, where only root's PATH looks.
 os.environ["PATH"] = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
-# Tests with containers, and tests with a browser: Chromium drops its connections when a network
-# interface comes or goes, as those of containers do.
-NEVER_AT_ONCE = ("tests/browser/", "tests/docker/")
+CONTAINERS, BROWSER = "tests/docker/", "tests/browser/"
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """Each of xdist's processes takes a file at a time, or all of those that never run at once."""
+    """Each of xdist's processes takes a file at a time, and one of them all tests of containers."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "one" if nodeid.startswith(NEVER_AT_ONCE) else nodeid.split("::", 1)[0]
+        return CONTAINERS if nodeid.startswith(CONTAINERS) else nodeid.split("::", 1)[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
-    """Use it."""
+    """Use it, and keep the order of pytest_collection_modifyitems."""
+    config.option.loadscopereorder = False
     return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that are named in the file $PASSED_BEFORE, as .ci/run does."""
+    """Sort the tests, and leave out those named in the file $PASSED_BEFORE, as .ci/run does."""
+    # Far apart, since they never run at once: see the fixture "interfaces".
+    items.sort(
+        key=lambda item: item.nodeid.startswith(BROWSER) - item.nodeid.startswith(CONTAINERS)
+    )
     if file := os.environ.get("PASSED_BEFORE"):
         passed = set(Path(file).read_text().splitlines())
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in passed])
         items[:] = [item for item in items if item.nodeid not in passed]
+
+
+@pytest.fixture(scope="session")
+def interfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that tests of containers lock for themselves, and tests with a browser share.
+
+    Chromium drops its connections when a network interface comes or goes, as containers' do.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    # Under xdist each process has a folder in the one that all share.
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "interfaces"
+
+
+@pytest.fixture(scope="module")
+def no_browser_beside(interfaces: Path) -> Iterator[None]:
+    """Run a module with containers while no test has a browser open."""
+    with interfaces.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 LEFT_OUT_PART = "left out a part"

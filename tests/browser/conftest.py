@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -13,6 +15,13 @@ from tests.postgres import Database
 from tests.served import served
 
 SHARE = 0.65  # of the canvas's side, for the longer side of a digit
+
+
+@pytest.fixture(autouse=True)
+def _no_containers_beside(interfaces: Path) -> Iterator[None]:
+    with interfaces.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture(scope="module")

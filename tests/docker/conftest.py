@@ -18,6 +18,11 @@ def engine_answers() -> None:
     need_docker_plugins()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _alone(no_browser_beside: None) -> None:
+    """Containers bring network interfaces."""
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh visitor: no cookies, a desktop's window."""
@@ -26,7 +31,7 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def offline(engine_answers: None) -> Iterator[dict[str, str]]:
     """The base images, and the settings of a build, where the registries do not answer."""
     del engine_answers

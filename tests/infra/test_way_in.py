@@ -78,7 +78,8 @@ def new_key(file: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def sshd(key: Path) -> Iterator[str]:
+def sshd(key: Path, no_browser_beside: None) -> Iterator[str]:
+    del no_browser_beside
     yield from server(key, "no")
 
 
