@@ -160,7 +160,6 @@ def test_an_empty_canvas_cannot_be_answered(page: DigitsPage, empty_log: Databas
 
 DOT: list[Stroke] = [[[0.5, 0.5], [0.505, 0.5]]]
 COVERED: list[Stroke] = [[[0.04 + x / 11, 0.02 + y / 41] for x in range(11)] for y in range(40)]
-TINY: list[Stroke] = [[[0.5, 0.5], [0.53, 0.5], [0.51, 0.53]]]
 LINE: list[Stroke] = [[[0.1, 0.5], [0.5, 0.52], [0.9, 0.5]]]
 TEN: list[Stroke] = [
     [[0.25, 0.3], [0.25, 0.7]],
@@ -172,7 +171,6 @@ TEN: list[Stroke] = [
     ("strokes", "hint"),
     [
         (DOT, "Draw it larger"),
-        (TINY, "Draw it larger"),
         (LINE, "flat line"),
         (COVERED, "Too much ink"),
         (TEN, "One digit at a time"),
