@@ -27,10 +27,6 @@ FAINTEST_INK = 32
 BLOT_FILL = 0.75  # a round dot fills 0.79 of its box
 BLOT_ASPECT = 1.5
 DOT_SHARE = 0.25  # of the canvas: a smaller blot is a dot, a larger one is ink all over
-# Smaller than TINY_SHARE of the canvas, and with ink in TINY_FILL of the square around it: the pen
-# is so wide there that no shape is left.
-TINY_SHARE = 0.08
-TINY_FILL = 0.6
 
 # A flat line: it rises by less than FLAT_SLOPE, and its ink is spread less than FLAT_SPREAD
 # times as far across it as along it. Digits that rise so little are spread by 0.34 at least
@@ -115,10 +111,6 @@ def _why_unreadable(page: NDArray[np.float32]) -> Unreadable | None:
     # The edge of a stroke is where it is half as bright.
     box = _cropped(page, page.max() / 2)
     height, width = box.shape
-    longer = max(height, width)
-    tiny = longer < TINY_SHARE * max(page.shape)
-    if tiny and box.sum() >= TINY_FILL * box.max() * longer**2:
-        return Unreadable.DOT
     blot = box.mean() >= BLOT_FILL * box.max()
     if blot and max(height, width) <= BLOT_ASPECT * min(height, width):
         small = max(height, width) < DOT_SHARE * max(page.shape)

@@ -60,11 +60,6 @@ def test_one_digit_of_two_strokes_is_one() -> None:
         assert isinstance(recognise(drawn), Recognition)
 
 
-def test_what_is_too_small_to_have_a_shape_is_no_digit() -> None:
-    tiny = np.array([[140.0, 140.0], [148, 140], [143, 148]])
-    assert recognise(strokes.draw([tiny], strokes.PEN)) is Unreadable.DOT
-
-
 @pytest.mark.parametrize("slope", [0, 0.1, 0.25, -0.2])
 @pytest.mark.parametrize("length", [40, 120, 260])
 def test_a_flat_line_is_no_digit(slope: float, length: int) -> None:
