@@ -19,7 +19,7 @@ from ops import (
     lockout,
     moving,
     page,
-    pipeline_way_in,
+    pipeline_access,
     plan_guard,
     prices,
     say,
@@ -71,7 +71,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     if made.closes_later:
         _close_the_old_address(settings.but(old_address_open="false"), terraform)
     _say_what_there_is(settings, url, made.ip)
-    pipeline_way_in.renew(settings, [one.droplet for one in fleet.members(settings)])
+    pipeline_access.renew(settings, [one.droplet for one in fleet.members(settings)])
 
 
 @dataclass(frozen=True)

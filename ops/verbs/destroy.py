@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from ops import adoption, backups, belongings, deployment, pipeline_way_in, registry, say
+from ops import adoption, backups, belongings, deployment, pipeline_access, registry, say
 from ops.belongings import Belonging
 from ops.cloud import CONTROL_PANEL, Cloud, Droplet
 from ops.errors import Failed
@@ -54,7 +54,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         say.phase("The last backup")
         backups.fetch_last(settings, backed_up_from)
 
-    pipeline_way_in.withdraw(settings, [one.ip for one in going.droplets if one.ip])
+    pipeline_access.withdraw(settings, [one.ip for one in going.droplets if one.ip])
     say.phase("Terraform: destroy")
     got_to_the_end = terraform.destroy()
     if got_to_the_end:

@@ -1,6 +1,6 @@
 """make pipeline: let GitHub Actions deploy to the droplet that this laptop deployed.
 
-Makes a key of the pipeline's own, lets it in on the droplet, and sets what
+Makes a key of the pipeline's own, puts it on the droplet, and sets what
 .github/workflows/deploy.yml needs; where gh is missing, prints the commands instead.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from ops import backups, deployment, fleet, github, pipeline_way_in, prices, say
+from ops import backups, deployment, fleet, github, pipeline_access, prices, say
 from ops.cloud import CONTROL_PANEL
 from ops.errors import Failed
 from ops.github import Repository
@@ -21,7 +21,7 @@ MINE = "mine"  # in place of a token for the pipeline: the one that this laptop 
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
-    """Make the key, let it in, tell GitHub. Raises Failed."""
+    """Make the key, put it on the droplet, set what GitHub needs. Raises Failed."""
     need("ssh-keygen")
     # Before anything is made: whoever gets the key is root on the droplet.
     why_not = github.why_not_asked()
@@ -33,11 +33,11 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     say.phase("A key of the pipeline's own")
     public = _key(settings.pipeline_key)
     for droplet in droplets:
-        pipeline_way_in.let_in(droplet, public)
+        pipeline_access.grant(droplet, public)
     backups.bring_newest(settings, droplets[0])
 
     say.phase("What the pipeline needs to know")
-    host_key = pipeline_way_in.all_pinned_lines(settings, droplets)
+    host_key = pipeline_access.all_pinned_lines(settings, droplets)
     if why_not:
         say.line(_by_hand(settings, repository, name, host_key))
         return
@@ -88,7 +88,7 @@ def _key(key: Path) -> Path:
     if key.exists():
         say.line(f"{key} is there already.")
     else:
-        comment = pipeline_way_in.COMMENT
+        comment = pipeline_access.COMMENT
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment]
         subprocess.run([*command, "-f", str(key)], check=True)
         say.line(f"Made {key}. With it, whoever can push to main is root on the droplet.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,10 +18,10 @@ PenDigits = list[tuple[int, pen.Strokes]]
 SEVEN = [(0.2, 0.2), (0.5, 0.2), (0.8, 0.2), (0.65, 0.5), (0.5, 0.85)]
 
 
-@pytest.fixture
-def desktop(browser: Browser, url: str, empty_log: Database) -> Any:
-    assert empty_log.query("SELECT 1")
-    context = browser.new_context(**DESKTOP)  # type: ignore[arg-type]
+@contextmanager
+def opened(browser: Browser, url: str, look: dict[str, Any]) -> Iterator[DigitsPage]:
+    """The page in a window of this look, until the block ends."""
+    context = browser.new_context(**look)
     page = DigitsPage(context.new_page())
     page.open(url)
     yield page
@@ -27,13 +29,17 @@ def desktop(browser: Browser, url: str, empty_log: Database) -> Any:
 
 
 @pytest.fixture
-def phone(browser: Browser, url: str, empty_log: Database) -> Any:
+def desktop(browser: Browser, url: str, empty_log: Database) -> Iterator[DigitsPage]:
     assert empty_log.query("SELECT 1")
-    context = browser.new_context(**PHONE)  # type: ignore[arg-type]
-    page = DigitsPage(context.new_page())
-    page.open(url)
-    yield page
-    context.close()
+    with opened(browser, url, DESKTOP) as page:
+        yield page
+
+
+@pytest.fixture
+def phone(browser: Browser, url: str, empty_log: Database) -> Iterator[DigitsPage]:
+    assert empty_log.query("SELECT 1")
+    with opened(browser, url, PHONE) as page:
+        yield page
 
 
 def on_canvas(page: DigitsPage, x: float, y: float) -> tuple[float, float]:

@@ -145,12 +145,12 @@ def test_a_new_key_of_the_pipeline_replaces_the_one_before(forked: Project) -> N
     other = "ssh-ed25519 AAAA me@laptop\n"
     file = authorized(forked, f"{other}ssh-ed25519 BBBB digits pipeline\n# a comment")
     done = forked.verb("pipeline")
-    assert "The key that the pipeline had before is removed." in done.stdout
+    assert "Its earlier key is removed." in done.stdout
     key = (forked.folder / "deploy_key.pub").read_text()
     assert file.read_text() == f"{other}# a comment\n{key}"
     assert file.stat().st_mode & 0o777 == 0o600
     done = forked.verb("pipeline")
-    assert "The droplet lets it in already." in done.stdout
+    assert "The droplet accepts the pipeline's key already." in done.stdout
     assert file.read_text() == f"{other}# a comment\n{key}"
     (forked.folder / "deploy_key").unlink()
     forked.verb("pipeline")

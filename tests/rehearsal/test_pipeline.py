@@ -96,7 +96,7 @@ def test_make_pipeline_sets_what_the_workflows_need(
     repository = Repository.read(kept)
     secrets = repository.environment or {}
     assert "is there already" in again.stdout
-    assert "lets it in already" in again.stdout
+    assert "accepts the pipeline's key already" in again.stdout
     keys = deployment.ssh("cat /root/.ssh/authorized_keys").splitlines()
     assert len([key for key in keys if key.endswith(" digits pipeline")]) == 1
     for name, secret in secrets.items():

@@ -1,4 +1,4 @@
-"""The pipeline's way into the droplet: its key let in there, the host key that GitHub knows."""
+"""The pipeline's access: its SSH key on the droplet, the host key and the secrets at GitHub."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ SECRETS = ("DEPLOY_KEY", "DIGITALOCEAN_TOKEN")
 VARIABLES = ("DROPLET_HOST_KEY", "DEPLOYMENT_NAME")
 
 # The key comes over stdin. It replaces every key that a pipeline had before.
-_LET_IN = f"""set -e
+_GRANT = f"""set -e
 umask 077
 read -r key
 keys=/root/.ssh/authorized_keys
 others=$(grep -v ' {COMMENT}$' $keys || :)
 printf '%s\\n' "$others" "$key" | sed '/^$/d' >$keys.new
 if cmp -s $keys $keys.new; then
-  echo 'The droplet lets it in already.'
+  echo "The droplet accepts the pipeline's key already."
 elif grep -v -xF "$key" $keys | grep -q ' {COMMENT}$'; then
-  echo 'The droplet lets it in now. The key that the pipeline had before is removed.'
+  echo "The droplet accepts the pipeline's key now. Its earlier key is removed."
 else
-  echo 'The droplet lets it in now.'
+  echo "The droplet accepts the pipeline's key now."
 fi
 mv $keys.new $keys
 """
 
 
-def let_in(droplet: Droplet, public: Path) -> None:
-    """Let this public key in on the droplet, and none that a pipeline had before. Raises Failed."""
+def grant(droplet: Droplet, public: Path) -> None:
+    """Put this public key on the droplet, and remove the pipeline's earlier ones. Raises Failed."""
     line = " ".join([*public.read_text().split()[:2], COMMENT])
-    droplet.show(_LET_IN, stdin=f"{line}\n".encode())
+    droplet.show(_GRANT, stdin=f"{line}\n".encode())
 
 
 def withdraw(settings: Settings, ips: list[str]) -> None:
-    """Remove at GitHub what opens droplets at these addresses, which are gone, and the key here.
+    """Remove the pipeline's key and token for these droplets from GitHub, and its key from here.
 
-    Only if GitHub knows one of them by its pinned host key: else it is another deployment's.
+    Only if GitHub has the host key of one of them. Otherwise it deploys something else.
     """
     public = settings.pipeline_key.with_name(f"{settings.pipeline_key.name}.pub")
     repository, told = _what_github_knows(settings)
@@ -97,7 +97,7 @@ def pinned_lines(settings: Settings, ip: str) -> str:
 
 
 def renew(settings: Settings, droplets: list[Droplet]) -> None:
-    """Give the pipeline its way into droplets that were made anew. Raises Failed.
+    """Give the pipeline access to droplets that were recreated. Raises Failed.
 
     Does nothing where there is no pipeline, or where it knows these.
     """
@@ -109,7 +109,7 @@ def renew(settings: Settings, droplets: list[Droplet]) -> None:
     for droplet in others:
         say.line()
         say.line("This is another droplet than the pipeline knows.")
-        let_in(droplet, public)
+        grant(droplet, public)
     repository, told = _what_github_knows(settings)
     if repository is None or told is None:
         if others:
