@@ -1,0 +1,108 @@
+"""The droplet's files. Every write is atomic, and a small one finds room on a full disk, too."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+RESERVE = 256 * 1024  # bytes that are kept for the writes of a rollback on a full disk
+
+
+class DiskFull(Exception):
+    """A write found no room."""
+
+
+class Busy(Exception):
+    """Another process holds the lock."""
+
+
+class Disk:
+    """The file system, below a root folder. Paths are those of the droplet: /opt/digits/..."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.root = root
+
+    def path(self, name: str) -> Path:
+        """Where a file of the droplet is."""
+        return self.root / name.lstrip("/")
+
+    def read(self, name: str) -> str:
+        """A file's text; empty if there is no such file."""
+        try:
+            return self.path(name).read_text(errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file or folder."""
+        return self.path(name).exists()
+
+    def write(self, name: str, text: str, mode: int = 0o600) -> None:
+        """Replace a file: it is there whole or not at all, even if the power goes.
+
+        Raises DiskFull. Where there is no room, the reserve is given up for it.
+        """
+        try:
+            self._write(name, text, mode)
+        except DiskFull:
+            if not self._give_up_reserve():
+                raise
+            self._write(name, text, mode)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        self.path(name).unlink(missing_ok=True)
+
+    def free_mb(self, name: str) -> int:
+        """Megabytes that are free on the disk of a folder."""
+        return shutil.disk_usage(self.path(name)).free // 1_000_000
+
+    def keep_reserve(self) -> None:
+        """Put the reserve back, if there is room for it."""
+        file = self.path("/opt/digits/reserve")
+        with suppress(OSError):
+            if not file.exists() or file.stat().st_size < RESERVE:
+                file.write_bytes(os.urandom(RESERVE))
+
+    @contextmanager
+    def locked(self, name: str, *, wait: bool = False) -> Iterator[None]:
+        """Hold a file lock. The kernel releases it when this process ends. Raises Busy."""
+        file = self.path(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise Busy from None
+            yield
+
+    def _give_up_reserve(self) -> bool:
+        file = self.path("/opt/digits/reserve")
+        if not file.exists():
+            return False
+        file.unlink()
+        return True
+
+    def _write(self, name: str, text: str, mode: int) -> None:
+        file = self.path(name)
+        beside = file.with_name(f"{file.name}.new")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as new:
+                new.write(text)
+                new.flush()
+                os.fsync(new.fileno())
+            beside.replace(file)
+            folder = os.open(file.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(name) from error
+            raise

@@ -1,0 +1,91 @@
+"""nginx, and the one file that says which release is live: /etc/nginx/digits-upstream.conf."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from droplet.clock import Clock
+from droplet.disk import Disk
+from droplet.programs import run
+from droplet.systemd import Systemd
+
+UPSTREAM = "/etc/nginx/digits-upstream.conf"
+_NUMBER = re.compile(r"^# release (\d+)$", re.MULTILINE)
+_PORT = re.compile(r"^server 127\.0\.0\.1:(\d+);$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where nginx sends visitors: the number of the live release, and the ports of its processes.
+
+    The number is 0 before the first release.
+    """
+
+    number: int
+    ports: tuple[int, ...]
+
+
+class Nginx:
+    """The web server. Its file is replaced in one step, and read when nginx is reloaded."""
+
+    def __init__(self, disk: Disk, systemd: Systemd, clock: Clock) -> None:
+        self._disk = disk
+        self._systemd = systemd
+        self._clock = clock
+
+    def route(self) -> Route:
+        """What the file says."""
+        text = self._disk.read(UPSTREAM)
+        number = _NUMBER.search(text)
+        return Route(int(number[1]) if number else 0, tuple(map(int, _PORT.findall(text))))
+
+    def write(self, route: Route) -> None:
+        """Replace the file; nginx reads it when it is reloaded. Raises DiskFull."""
+        servers = [f"server 127.0.0.1:{port};\n" for port in route.ports]
+        lines = [f"# release {route.number}\n", *(servers or ["server 127.0.0.1:8501 down;\n"])]
+        self._disk.write(UPSTREAM, "".join(lines), 0o644)
+
+    def check(self) -> str:
+        """Why nginx does not accept its configuration; empty if it does."""
+        done = run("nginx", "-t", "-q")
+        return "" if done.ok else done.error.strip() or "nginx -t failed"
+
+    def runs(self) -> bool:
+        """Whether nginx runs. One that was stopped is started."""
+        return self._systemd.is_active("nginx") or self._systemd.start("nginx")
+
+    def reload(self) -> bool:
+        """Let it read the file; whether it did. New workers take over, the old ones drain."""
+        return self._systemd.reload("nginx")
+
+    def workers(self) -> tuple[int, ...]:
+        """The process ids of the worker processes that take connections now."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                title = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if title.startswith(b"nginx: worker process") and b"shutting down" not in title:
+                found.append(int(folder.name))
+        return tuple(found)
+
+    def drain(self, workers: tuple[int, ...], seconds: float) -> None:
+        """Wait until these workers have ended, so nobody is at an old container any more.
+
+        An open page is a connection that stays, so the wait has an end.
+        """
+        deadline = self._clock.seconds() + seconds
+        while any(_is_there(worker) for worker in workers) and self._clock.seconds() < deadline:
+            self._clock.sleep(0.2)
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
