@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from droplet import host as hosts
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None, host: Host | None = None) -> int:
         given = [called.removeprefix("digits-"), *given]
     options = _parser().parse_args(given)
     host = host or hosts.real()
+    host.console.listen()
     try:
         values = options.run(host, options)
     except Stop as stop:
@@ -33,11 +35,11 @@ def main(arguments: list[str] | None = None, host: Host | None = None) -> int:
     except Left:
         return 130
     except DiskFull as full:
-        stop = Stop(
+        no_room = Stop(
             f"The droplet's disk is full: there is no room for {full}.",
             f"See what takes it, by {host.console.make('ssh')}: du -xsh /var/* | sort -h",
         )
-        return _failed(host, options, stop)
+        return _failed(host, options, no_room)
     if options.json and values is not None:
         print(json.dumps(values))
     return 0
@@ -115,13 +117,15 @@ def _parser() -> argparse.ArgumentParser:
 def _release(host: Host, given: argparse.Namespace) -> object:
     from droplet import release
 
-    return release.run(host, release.order(given.image, given.commit, given.by))
+    release.run(host, release.order(given.image, given.commit, given.by))
+    return _live(host)
 
 
 def _rollback(host: Host, given: argparse.Namespace) -> object:
     from droplet import rollback
 
-    return rollback.run(host, given.by, given.image)
+    rollback.run(host, given.by, given.image)
+    return _live(host)
 
 
 def _releases(host: Host, given: argparse.Namespace) -> object:
@@ -156,19 +160,22 @@ def _restore(host: Host, given: argparse.Namespace) -> object:
 def _upgrade(host: Host, given: argparse.Namespace) -> object:
     from droplet import upgrade
 
-    return upgrade.run(host, given.by, given.version)
+    upgrade.run(host, given.by, given.version)
+    return None
 
 
 def _migrate(host: Host, given: argparse.Namespace) -> object:
     from droplet import migrate
 
-    return migrate.bring_back(host, given.by)
+    migrate.bring_back(host, given.by)
+    return None
 
 
 def _watchdog(host: Host, _given: argparse.Namespace) -> object:
     from droplet import watchdog
 
-    return watchdog.run(host)
+    watchdog.run(host)
+    return None
 
 
 def _certificate(host: Host, given: argparse.Namespace) -> object:
@@ -193,6 +200,13 @@ def _alert(host: Host, given: argparse.Namespace) -> object:
     from droplet import alerts
 
     return alerts.run(host, given.mode, given.name, quiet=given.json)
+
+
+def _live(host: Host) -> object:
+    from droplet import history
+
+    live = history.live(host)
+    return {"live": asdict(live) if live else None}
 
 
 if __name__ == "__main__":

@@ -23,9 +23,8 @@ class Clock:
 
     def stamp(self) -> str:
         """The time in the form of the list of releases: 2026-11-28T12:00:00Z."""
-        return stamp(self.now())
+        return self.stamp_of(self.now())
 
-
-def stamp(seconds: float) -> str:
-    """Seconds since 1970, as text in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    def stamp_of(self, seconds: float) -> str:
+        """Seconds since 1970, in the same form."""
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

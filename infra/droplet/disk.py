@@ -90,10 +90,11 @@ class Disk:
 
     def _write(self, name: str, text: str, mode: int) -> None:
         file = self.path(name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         beside = file.with_name(f"{file.name}.new")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as new:
+            with os.fdopen(os.open(beside, flags, mode), "w") as new:
                 new.write(text)
                 new.flush()
                 os.fsync(new.fileno())

@@ -42,7 +42,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Container:
-    """A container, running or not. `image` is the id of its image, `name_of_image` what it is called."""
+    """A container, running or not. `image` is the id of its image, `name_of_image` its name."""
 
     id: str
     name: str
@@ -68,7 +68,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Stack:
-    """What the compose file is filled in with: the app's image and port, and the database it uses."""
+    """What the compose file is filled in with: the app's image and port, and its database."""
 
     image: str = ""
     port: int = 0
@@ -193,7 +193,9 @@ class Docker:
         env: Mapping[str, str] | None = None,
     ) -> Result:
         """Run a command in a container."""
-        given = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
+        given = [
+            word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")
+        ]
         interactive = ["--interactive"] if stdin else []
         return run(
             *("docker", "exec", *interactive, *given, container, *command),
@@ -213,6 +215,11 @@ class Docker:
     def restart(self, container: str, seconds: int) -> bool:
         """Stop a container, after so many seconds by force, and start it."""
         return run("docker", "restart", "--time", str(seconds), container).ok
+
+    def uptime(self, container: str) -> str:
+        """How long it has been up, and whether it is healthy, in Docker's words."""
+        chosen = ("--filter", f"id={container}", "--format", "{{.Status}}")
+        return run("docker", "ps", "--all", "--no-trunc", *chosen).out.strip()
 
     def stats(self, container: str) -> str:
         """The memory that it uses, of its limit: 214.3MiB / 600MiB."""
@@ -271,7 +278,10 @@ class Docker:
         if stack.database == MANAGED:
             for name in ("docker-compose.yml", "managed-database.yml"):
                 files += ["--file", str(path(f"{FOLDER}/{name}"))]
-        env = {"DATABASE_CONNECTIONS": str(stack.connections), "COMPOSE_PROJECT_NAME": stack.project}
+        env = {
+            "DATABASE_CONNECTIONS": str(stack.connections),
+            "COMPOSE_PROJECT_NAME": stack.project,
+        }
         if stack.image:
             env |= {"APP_IMAGE": stack.image, "APP_PORT": str(stack.port)}
         return run(
@@ -329,7 +339,7 @@ def _check(test: list[str]) -> tuple[str, ...]:
 def _seconds(text: str) -> float:
     """Docker's time, with nanoseconds, in seconds since 1970."""
     with suppress(ValueError):
-        return datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00")).timestamp()
+        return datetime.fromisoformat(re.sub(r"\.\d+", "", text)).timestamp()
     return 0.0
 
 

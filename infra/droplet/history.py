@@ -42,6 +42,10 @@ class Release:
         """The first twelve digits of the image's id."""
         return self.id.removeprefix("sha256:")[:12]
 
+    def at(self, when: str) -> Release:
+        """The same release, at this time."""
+        return replace(self, when=when)
+
 
 def read(host: Host) -> list[Release]:
     """The releases that were live, the oldest first; the last one is live now."""
@@ -115,9 +119,7 @@ def _lines(host: Host) -> list[Release]:
 
 def _of_the_bash_version(host: Host) -> list[Release]:
     """Lines of six fields with tabs between; the oldest ones have four."""
-    settings = dict(
-        line.partition("=")[::2] for line in host.disk.read(_OLD_SETTINGS).splitlines()
-    )
+    settings = dict(line.partition("=")[::2] for line in host.disk.read(_OLD_SETTINGS).splitlines())
     found = []
     for number, line in enumerate(host.disk.read(_OLD_LIST).splitlines(), start=1):
         when, name, commit, by, *rest = [*line.split("\t"), "", "", ""][:6]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from droplet import site
 from droplet.clock import Clock
 from droplet.console import Console
 from droplet.disk import Disk
 from droplet.docker import Docker, Stack
+from droplet.memory import Memory
 from droplet.nginx import Nginx
 from droplet.postgres import Postgres
+from droplet.site import LOCAL, Site, read
 from droplet.systemd import Systemd
 
 
@@ -22,17 +23,18 @@ class Host:
     console: Console
     clock: Clock
     disk: Disk
+    memory: Memory
     systemd: Systemd
     nginx: Nginx
     docker: Docker
     postgres: Postgres
 
     @property
-    def site(self) -> site.Site:
+    def site(self) -> Site:
         """What Ansible wrote down about this deployment."""
-        return site.read(self.disk)
+        return read(self.disk)
 
-    def stack(self, image: str = "", port: int = 0, database: str = site.LOCAL) -> Stack:
+    def stack(self, image: str = "", port: int = 0, database: str = LOCAL) -> Stack:
         """What docker compose is told, with the connections that this deployment allows."""
         return Stack(image, port, database, self.site.connections)
 
@@ -45,6 +47,7 @@ def real(root: Path = Path("/")) -> Host:
         console=Console(),
         clock=clock,
         disk=disk,
+        memory=Memory(),
         systemd=systemd,
         nginx=Nginx(disk, systemd, clock),
         docker=docker,

@@ -91,7 +91,9 @@ class Postgres:
         command = ("pg_dump", f"--username={USER}", "--format=custom", NAME)
         return self._docker.execute(container, *command, stdout=into)
 
-    def read_dump(self, container: str, dump: IO[bytes], *options: str, into: IO[bytes] | None = None) -> Result:
+    def read_dump(
+        self, container: str, dump: IO[bytes], *options: str, into: IO[bytes] | None = None
+    ) -> Result:
         """pg_restore of a dump to text: with --list, with --data-only, or of all of it."""
         # A timeout, since docker exec sometimes misses the end of its standard input.
         command = ("pg_restore", *options)
@@ -99,7 +101,12 @@ class Postgres:
 
     def restore(self, container: str, dump: IO[bytes], database: str = NAME) -> Result:
         """pg_restore of a dump that this droplet made into a database, in one transaction."""
-        command = ("pg_restore", f"--username={USER}", f"--dbname={database}", "--single-transaction")
+        command = (
+            "pg_restore",
+            f"--username={USER}",
+            f"--dbname={database}",
+            "--single-transaction",
+        )
         more = ("--exit-on-error", "--no-owner", "--no-acl")
         return self._docker.execute(container, *command, *more, stdin=dump, timeout=LONGEST)
 
@@ -111,38 +118,38 @@ class Postgres:
 
     def close(self, container: str) -> None:
         """Make every transaction from now on read-only, and end the sessions. Raises SqlError."""
-        self.ask(container, f"BEGIN READ WRITE; {_READ_ONLY.format('SET')} = on; COMMIT")
+        self.ask(container, f"BEGIN READ WRITE; {READ_ONLY}; COMMIT")
         self.end_sessions(container)
 
     def open(self, container: str, *, empty: bool = False) -> None:
         """Let it store answers again; with `empty`, without those it holds. Raises SqlError."""
         truncate = "TRUNCATE public.predictions;" if empty else ""
-        self.ask(container, f"BEGIN READ WRITE; {truncate} {_READ_ONLY.format('RESET')}; COMMIT")
+        self.ask(container, f"BEGIN READ WRITE; {truncate} {_WRITABLE}; COMMIT")
+
+    def may_make_tables(self, container: str) -> bool:
+        """Whether the app may make its table. Raises SqlError."""
+        return bool(self.number(container, "SELECT has_schema_privilege('public', 'CREATE')::int"))
 
     def end_sessions(self, container: str) -> None:
         """End every session but those of this package. Raises SqlError if somebody stays."""
-        others = (
-            f"usename = '{USER}' AND pid <> pg_backend_pid() AND application_name <> '{SESSION}'"
-        )
         for _ in range(3):  # who was still logging in is seen the next time
             now = self.ask(container, "SELECT clock_timestamp()")
-            self.ask(
-                container,
-                "SET client_min_messages = error; "
-                f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}",
-            )
-            left = f"SELECT count(*) FROM pg_stat_activity WHERE {others} AND backend_start < '{now}'"
-            if not self.number(container, left):
+            self.ask(container, _END_SESSIONS)
+            if not self.number(container, f"{_SESSIONS} AND backend_start < '{now}'"):
                 return
         raise SqlError("somebody is still connected, and does not leave")
 
     # --- the predictions ---------------------------------------------------------------
 
-    def rows(self, container: str, into: IO[bytes]) -> Result:
-        """Every prediction, in one order and one form, whatever the server is set to."""
-        copy = f"COPY (SELECT {COLUMNS} FROM public.predictions ORDER BY 1, 2, 3) TO STDOUT"
-        command = (*_PSQL, f"--dbname={NAME}", "--command", copy)
-        return self._docker.execute(container, *command, stdout=into, env=_FORM, timeout=LONGEST)
+    def rows(self, container: str, into: IO[bytes]) -> None:
+        """Write every prediction, in one order and one form. Raises SqlError."""
+        ordered = f"SELECT {COLUMNS} FROM public.predictions ORDER BY 1, 2, 3"
+        self.copy_out(container, f"COPY ({ordered}) TO STDOUT", into)
+
+    def copy_out(self, container: str, sql: str, into: IO[bytes]) -> None:
+        """Write what a COPY ... TO STDOUT gives. Raises SqlError."""
+        command = (*_PSQL, f"--dbname={NAME}", "--command", sql)
+        _checked(self._docker.execute(container, *command, stdout=into, env=_FORM, timeout=LONGEST))
 
     @contextmanager
     def session(self, container: str) -> Iterator[Session]:
@@ -159,7 +166,14 @@ class Postgres:
 
 
 SESSION = "digits-session"
-_READ_ONLY = f"ALTER ROLE {USER} {{}} default_transaction_read_only"
+READ_ONLY = f"ALTER ROLE {USER} SET default_transaction_read_only = on"
+_WRITABLE = f"ALTER ROLE {USER} RESET default_transaction_read_only"
+_OTHERS = (
+    f"FROM pg_stat_activity WHERE usename = '{USER}' AND pid <> pg_backend_pid() "
+    f"AND application_name <> '{SESSION}'"
+)
+_END_SESSIONS = f"SET client_min_messages = error; SELECT pg_terminate_backend(pid, 5000) {_OTHERS}"
+_SESSIONS = f"SELECT count(*) {_OTHERS}"
 _FORM = {**_ENVIRONMENT, "PGTZ": "UTC", "PGDATESTYLE": "ISO"}
 
 

@@ -37,16 +37,16 @@ def run(
 
     With `stdout`, what it prints goes there and not into the result.
     """
-    given = {"input": stdin.encode()} if isinstance(stdin, str) else {"stdin": stdin}
+    text = stdin.encode() if isinstance(stdin, str) else None
     try:
-        done = subprocess.run(  # type: ignore[call-overload]
+        done = subprocess.run(
             [*WITH_US, *command],
+            **({"input": text} if text is not None else {"stdin": stdin}),
             stdout=stdout or subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=timeout,
             env={**os.environ, **(env or {})},
             check=False,
-            **given,
         )
     except subprocess.TimeoutExpired as late:
         return Result(124, _text(late.stdout), _text(late.stderr))
@@ -66,5 +66,5 @@ def start(command: Sequence[str], env: Mapping[str, str] | None = None) -> subpr
     )
 
 
-def _text(printed: bytes | None) -> str:
-    return (printed or b"").decode(errors="replace")
+def _text(printed: object) -> str:
+    return printed.decode(errors="replace") if isinstance(printed, bytes) else ""

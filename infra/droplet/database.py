@@ -1,0 +1,181 @@
+"""The database's container: its image, its settings, start, and the way back if it does not start.
+
+Image, volume and path are in postgres.env, which docker compose reads. `digits upgrade-database`
+writes it and nothing else does; without it docker-compose.yml's own values hold.
+"""
+
+from __future__ import annotations
+
+from droplet import history, images
+from droplet.console import Stop
+from droplet.docker import DATABASE, DATABASE_SETTINGS, Container, Image, Stack
+from droplet.host import Host
+from droplet.programs import Result
+from droplet.site import LOCAL, MANAGED, number_of
+
+NAME = "digits-db-1"
+CLIENT = "digits-migrate"  # reaches the managed database during a migration
+
+
+def container(host: Host) -> Container | None:
+    """The container of the database, if it runs."""
+    return next((one for one in host.docker.containers(DATABASE) if one.runs), None)
+
+
+def live(host: Host) -> str:
+    """Which database has the predictions: local or managed. Before the first release: as wanted."""
+    release = history.live(host)
+    return release.database if release else host.site.database
+
+
+def words(database: str) -> str:
+    """The database in a sentence."""
+    return "the managed database" if database == MANAGED else "the droplet's own database"
+
+
+def stack(host: Host, database: str = "") -> Stack:
+    """What docker compose is told about the database."""
+    return host.stack(database=database or live(host))
+
+
+def settings(host: Host) -> dict[str, str]:
+    """The values of postgres.env."""
+    lines = host.disk.read(DATABASE_SETTINGS).splitlines()
+    return dict(line.partition("=")[::2] for line in lines if "=" in line)
+
+
+def write_settings(host: Host, values: dict[str, str]) -> None:
+    """Replace postgres.env. Raises DiskFull."""
+    text = "".join(f"{name}={value}\n" for name, value in values.items() if value)
+    host.disk.write(DATABASE_SETTINGS, text)
+
+
+def major(image: Image | None) -> str:
+    """The major version of PostgreSQL in an image; empty if it does not tell."""
+    return image.environment.get("PG_MAJOR", "") if image else ""
+
+
+# --- its image -----------------------------------------------------------------
+
+
+def fetch(host: Host, name: str) -> None:
+    """Pull the image, so that security fixes arrive; one that is here will do. Raises Stop."""
+    before = host.docker.image(name)
+    if before and images.is_immutable(name):
+        return
+    if not before:
+        host.console.say(f"Pulling {name}")
+    why = host.docker.pull(name, None, lambda mb: host.console.say(f"  {mb} MB received"))
+    if not why:
+        return
+    host.console.warn(why)
+    if not before:
+        raise Stop(
+            f"{name} could not be pulled; Docker's reason is above.",
+            "Check that there is such a version, and that its registry answers; then run the same "
+            "command again.",
+        )
+    host.console.say(
+        f"Nobody knows whether there is a newer {name}, so the one that is here stays."
+    )
+
+
+def check_version(host: Host, name: str) -> None:
+    """Raises Stop if the data were written by another major version: it would not start on them."""
+    volume = settings(host).get("POSTGRES_VOLUME", "digits_postgres")
+    wanted = major(host.docker.image(name))
+    if not wanted or not host.docker.has_volume(volume):
+        return
+    # Up to 17 it lies on the volume itself, from 18 on in a folder there for each version.
+    read = "cat /data/PG_VERSION /data/*/docker/PG_VERSION 2>/dev/null | head -n 1"
+    found = host.docker.run(
+        *("--rm", "--network", "none", "--volume", f"{volume}:/data:ro", "--entrypoint", "sh"),
+        *(name, "-c", read),
+    ).out.strip()
+    if found and found != wanted:
+        upgrade = host.console.make(f"upgrade-database VERSION={wanted}")
+        raise Stop(
+            f"The database was written by PostgreSQL {found}, and {name} is version {wanted}: it "
+            "would not start on it.",
+            f"Stay on {found}: in docker-compose.yml, postgres:{found}-trixie. Or move the "
+            f"predictions to {wanted}: {upgrade}",
+        )
+
+
+# --- its container ----------------------------------------------------------------
+
+
+def is_right(host: Host, name: str) -> bool:
+    """Whether it runs, from this image and as docker-compose.yml has it now."""
+    running, image = container(host), host.docker.image(name)
+    if not running or not image or running.image != image.id:
+        return False
+    return running.config == host.docker.config(stack(host), DATABASE)
+
+
+def up(host: Host, database: str = "") -> bool:
+    """Start it, and wait until it is healthy; whether it is."""
+    return start(host, database).ok
+
+
+def start(host: Host, database: str = "") -> Result:
+    """Start it, and wait until it is healthy."""
+    within = number_of("DATABASE_WITHIN", 120)
+    return host.docker.start_database(stack(host, database), within)
+
+
+def bring_up(host: Host, name: str) -> None:
+    """Start it, or move it to what the image's name means now. Raises Stop.
+
+    If that does not start, it goes back to the image that it had.
+    """
+    running, image = container(host), host.docker.image(name)
+    if running and not is_right(host, name):
+        host.console.say(
+            "The database is restarted and is away for some seconds; the page goes on meanwhile"
+        )
+    done = start(host)
+    if done.ok:
+        # The one before cannot be needed: it is older, and can be pulled again.
+        before = host.docker.image(running.image) if running else None
+        if before and image and before.id != image.id:
+            host.docker.remove_image(before)
+        return
+    show_start(host, done)
+    logs = host.console.make("logs")
+    if not running:
+        raise Stop("The database did not start; Docker's reason is above.", f"See: {logs}")
+    # The compose file's name means the old one again, until the next pull.
+    host.docker.tag(running.image, name)
+    if not up(host):
+        raise Stop(
+            "The database did not start, neither from the new image nor from the one before; "
+            "Docker's reason is above.",
+            f"See: {logs}",
+        )
+    upgrade = host.console.make("upgrade-database VERSION=17.6")
+    raise Stop(
+        f"The database did not start from {name} as it is now, and runs as before; why is above.",
+        f"To stay with what runs, name its version ({host.console.make('status')}), as in: "
+        f"{upgrade}",
+    )
+
+
+def show_start(host: Host, done: Result) -> None:
+    """Show what Docker and the database printed when it did not start."""
+    host.console.warn(done.error.strip())
+    for line in host.docker.logs(NAME, 20):
+        host.console.warn(f"  | {line}")
+
+
+def need(host: Host) -> Container:
+    """The container of the database. Raises Stop if it does not run."""
+    found = container(host)
+    if not found:
+        raise Stop("The database is not running.", f"Start it: {host.console.make('deploy')}")
+    return found
+
+
+def reach(database: str) -> str:
+    """The container that reaches a database during a migration."""
+    return NAME if database == LOCAL else CLIENT

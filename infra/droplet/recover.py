@@ -1,0 +1,77 @@
+"""Bring the droplet back to one live release, whatever a command that was killed has left.
+
+Every command that changes something begins with `alone`, which calls `recover`; a command that
+fails or is interrupted calls it, too. There is no other way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from droplet import history, lock, processes, underway
+from droplet.disk import Busy
+from droplet.host import Host
+from droplet.lock import Holder
+
+
+@contextmanager
+def alone(host: Host, what: str, by: str, wait: int = 0) -> Iterator[None]:
+    """Run a command that changes something: alone, on a droplet that is recovered.
+
+    If the command fails, what it began is taken back. Raises Stop.
+    """
+    with lock.held(host, what, by, wait) as killed:
+        if killed:
+            host.console.say(f"{killed} was killed. Recovering.")
+        recover(host, killed)
+        host.console.listen()
+        try:
+            yield
+        except BaseException:
+            host.console.protect()
+            recover(host)
+            raise
+
+
+def recover(host: Host, killed: Holder | None = None) -> None:
+    """Make nginx, files, containers and databases agree on the live release."""
+    history.take_over(host)
+    host.disk.keep_reserve()
+    if not underway.recover(host):
+        host.console.warn(
+            "The database could not be brought back yet. It is tried again every ten seconds."
+        )
+    live = history.live(host)
+    if live:
+        processes.converge(host, live, reload=killed is not None)
+    if killed and killed.what in ("release", "rollback"):
+        if not live:
+            host.console.warn("It is taken back: nothing is live yet.")
+        elif live.when >= killed.since:
+            host.console.warn(f"It is completed: {live.name} is live.")
+        else:
+            host.console.warn(f"It is taken back: {live.name} is still live.")
+
+
+def after_a_kill(host: Host) -> None:
+    """Recover if a command was killed and none runs now; for commands that only look."""
+    if not is_needed(host):
+        return
+    try:
+        with host.disk.locked(lock.LOCK):
+            killed = lock.holder(host)
+            if killed:
+                host.console.warn(f"{killed} was killed. Recovering.")
+            recover(host, killed)
+            host.disk.remove(lock.HOLDER)
+    except Busy:
+        return
+
+
+def is_needed(host: Host) -> bool:
+    """Whether a command that was killed, or one that runs, has left something."""
+    if host.disk.exists(lock.HOLDER) or underway.is_begun(host):
+        return True
+    live, route = history.live(host), host.nginx.route()
+    return bool(live and route.ports and set(route.ports) != set(live.ports))
