@@ -6,10 +6,14 @@ import errno
 import fcntl
 import os
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
+_TEMPORARY = "digits-command."
 RESERVE = 256 * 1024  # bytes that are kept for the writes of a rollback on a full disk
 
 
@@ -42,21 +46,89 @@ class Disk:
         """Whether there is such a file or folder."""
         return self.path(name).exists()
 
-    def write(self, name: str, text: str, mode: int = 0o600) -> None:
+    def write(self, name: str, text: str, mode: int = 0o600, *, spare: bool = True) -> None:
         """Replace a file: it is there whole or not at all, even if the power goes.
 
-        Raises DiskFull. Where there is no room, the reserve is given up for it.
+        Raises DiskFull. Where there is no room, the reserve is given up for it, if `spare`.
         """
         try:
             self._write(name, text, mode)
         except DiskFull:
-            if not self._give_up_reserve():
+            if not spare or not self._give_up_reserve():
                 raise
             self._write(name, text, mode)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         self.path(name).unlink(missing_ok=True)
+
+    def folder(self, name: str, mode: int) -> None:
+        """Make a folder with this mode, if it is not there. Raises DiskFull."""
+        with _full(name):
+            if not self.exists(name):
+                self.path(name).mkdir(parents=True)
+                self.path(name).chmod(mode)
+
+    def names(self, folder: str) -> list[str]:
+        """The files of a folder, sorted, without those that `write` was making when it was killed."""
+        found = self.path(folder).glob("*")
+        return sorted(file.name for file in found if file.suffix != ".new")
+
+    # --- large files ---------------------------------------------------------------
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[IO[bytes]]:
+        """A new file for bytes, which nobody else may read. Raises DiskFull.
+
+        It is on the disk when the block ends, even if the power goes then.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
+        with _full(name), open(os.open(self.path(name), flags, 0o600), "wb") as new:
+            yield new
+            new.flush()
+            os.fsync(new.fileno())
+
+    @contextmanager
+    def temporary(self, folder: str) -> Iterator[str]:
+        """A new folder below another, until the block ends. Raises DiskFull.
+
+        Those that killed commands left are removed after a day.
+        """
+        for left in self.path(folder).glob(f"{_TEMPORARY}*"):
+            if time.time() - self.modified(f"{folder}/{left.name}") > 86400:
+                shutil.rmtree(left, ignore_errors=True)
+        with _full(folder):
+            made = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=self.path(folder)))
+        try:
+            yield f"{folder}/{made.name}"
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    def add_name(self, name: str, another: str) -> bool:
+        """Give a file another name, too (a hard link); False if that name is taken."""
+        try:
+            with _full(another):
+                self.path(another).hardlink_to(self.path(name))
+        except FileExistsError:
+            return False
+        return True
+
+    def modified(self, name: str) -> float:
+        """When a file was changed, in seconds since 1970; 0 if it is not there."""
+        try:
+            return self.path(name).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def date(self, name: str, seconds: float) -> None:
+        """Make an empty file, if it is not there, and set when it was changed. Raises DiskFull."""
+        with _full(name):
+            self.path(name).touch()
+            os.utime(self.path(name), (seconds, seconds))
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with all that is in it, if it is there."""
+        shutil.rmtree(self.path(name), ignore_errors=True)
 
     def free_mb(self, name: str) -> int:
         """Megabytes that are free on the disk of a folder."""
@@ -107,3 +179,13 @@ class Disk:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(name) from error
             raise
+
+
+@contextmanager
+def _full(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(name) from error
+        raise

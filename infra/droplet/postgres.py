@@ -42,6 +42,10 @@ class SqlError(Exception):
     """PostgreSQL did not do what was asked; the text says why."""
 
 
+class Rejected(SqlError):
+    """PostgreSQL answers, and does not accept the SQL or the rows that it was sent."""
+
+
 class Postgres:
     """A PostgreSQL server, named by the container through which it is reached."""
 
@@ -91,6 +95,11 @@ class Postgres:
         command = ("pg_dump", f"--username={USER}", "--format=custom", NAME)
         return self._docker.execute(container, *command, stdout=into)
 
+    def dump_command(self, container: str) -> tuple[str, ...]:
+        """The command that prints a dump, not compressed: most of it is the same an hour later."""
+        command = ("pg_dump", f"--username={USER}", "--format=custom", "--compress=0", NAME)
+        return ("docker", "exec", container, *command)
+
     def read_dump(
         self, container: str, dump: IO[bytes], *options: str, into: IO[bytes] | None = None
     ) -> Result:
@@ -109,6 +118,17 @@ class Postgres:
         )
         more = ("--exit-on-error", "--no-owner", "--no-acl")
         return self._docker.execute(container, *command, *more, stdin=dump, timeout=LONGEST)
+
+    def make_database(self, container: str, name: str) -> Result:
+        """An empty database beside the predictions', in the place of any of that name."""
+        removed = self.remove_database(container, name)
+        command = ("createdb", f"--username={USER}", name)
+        return self._docker.execute(container, *command, timeout=60) if removed.ok else removed
+
+    def remove_database(self, container: str, name: str) -> Result:
+        """Remove such a database, if it is there."""
+        command = ("dropdb", f"--username={USER}", "--if-exists", "--force", name)
+        return self._docker.execute(container, *command, timeout=60)
 
     # --- open for answers, and closed ----------------------------------------------
 
@@ -222,7 +242,7 @@ class Session:
             if not chunk:
                 break
             self._buffer += chunk
-        raise SqlError(self._why())
+        raise self._error()
 
     def end(self) -> None:
         """End the session; a transaction that is open is rolled back."""
@@ -235,11 +255,11 @@ class Session:
                 except OSError:
                     continue
 
-    def _why(self) -> str:
+    def _error(self) -> SqlError:
         self._process.kill()
         stream = self._process.stderr
         text = stream.read().decode(errors="replace") if stream else ""
-        return error_in(text)
+        return (Rejected if "ERROR: " in text else SqlError)(error_in(text))
 
 
 def error_in(text: str) -> str:

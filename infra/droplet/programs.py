@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 # util-linux; the kernel then kills the program together with this process.
@@ -32,10 +33,11 @@ def run(
     stdout: IO[bytes] | None = None,
     timeout: float | None = None,
     env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Result:
     """Run a program to its end; after `timeout` seconds it is killed, with status 124.
 
-    With `stdout`, what it prints goes there and not into the result.
+    With `stdout`, what it prints goes there and not into the result. It runs in `folder`.
     """
     text = stdin.encode() if isinstance(stdin, str) else None
     try:
@@ -45,6 +47,7 @@ def run(
             stdout=stdout or subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=timeout,
+            cwd=folder,
             env={**os.environ, **(env or {})},
             check=False,
         )

