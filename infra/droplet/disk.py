@@ -58,6 +58,33 @@ class Disk:
         """Remove a file, if it is there."""
         self.path(name).unlink(missing_ok=True)
 
+    def touch(self, name: str) -> None:
+        """Make an empty file, if it is not there. A full disk has room for it, too."""
+        self.folder(str(Path(name).parent), 0o755)
+        self.path(name).touch()
+
+    def folder(self, name: str, mode: int) -> None:
+        """Make a folder with this mode, if it is not there. Raises DiskFull."""
+        with _full(name):
+            if not self.exists(name):
+                self.path(name).mkdir(parents=True)
+                self.path(name).chmod(mode)
+
+    def names(self, folder: str) -> list[str]:
+        """The files of a folder, sorted, without those that a killed `write` has left."""
+        found = self.path(folder).glob("*")
+        return sorted(file.name for file in found if file.suffix != ".new")
+
+    def link(self, name: str, to: str) -> None:
+        """Let a symbolic link lead to a file beside it, in one step. Raises DiskFull."""
+        file, beside = self.path(name), self.path(f"{name}.new")
+        if file.is_symlink() and str(file.readlink()) == to:
+            return
+        with _full(name):
+            beside.unlink(missing_ok=True)
+            beside.symlink_to(to)
+            beside.replace(file)
+
     def free_mb(self, name: str) -> int:
         """Megabytes that are free on the disk of a folder."""
         return shutil.disk_usage(self.path(name)).free // 1_000_000
@@ -95,6 +122,7 @@ class Disk:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with os.fdopen(os.open(beside, flags, mode), "w") as new:
+                os.fchmod(new.fileno(), mode)  # whatever the umask is
                 new.write(text)
                 new.flush()
                 os.fsync(new.fileno())
@@ -107,3 +135,13 @@ class Disk:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(name) from error
             raise
+
+
+@contextmanager
+def _full(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(name) from error
+        raise

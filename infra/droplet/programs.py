@@ -32,10 +32,12 @@ def run(
     stdout: IO[bytes] | None = None,
     timeout: float | None = None,
     env: Mapping[str, str] | None = None,
+    umask: int = -1,
 ) -> Result:
     """Run a program to its end; after `timeout` seconds it is killed, with status 124.
 
-    With `stdout`, what it prints goes there and not into the result.
+    With `stdout`, what it prints goes there and not into the result. A `umask` of -1 is this
+    process's own.
     """
     text = stdin.encode() if isinstance(stdin, str) else None
     try:
@@ -46,6 +48,7 @@ def run(
             stderr=subprocess.PIPE,
             timeout=timeout,
             env={**os.environ, **(env or {})},
+            umask=umask,
             check=False,
         )
     except subprocess.TimeoutExpired as late:
