@@ -192,9 +192,9 @@ def _measure(folder_for_trust: Path) -> Iterator[Line]:
     )  # fmt: skip
 
     # The same change of version as everybody does it: compose up, in place.
-    images = deployment.ssh("cut -f 2 /opt/digits/releases.log | tail -n 2").split()
+    images = [one["name"] for one in deployment.releases()[-2:]]
     compose = (
-        "cd /opt/digits && APP_IMAGE={} docker compose --env-file release.env"
+        "cd /opt/digits && APP_IMAGE={} docker compose"
         " up --detach --wait app"
     )
     with under_load(deployment.url, pause=PAUSE) as load:

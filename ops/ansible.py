@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops import deployment, inherited, moving, processes, say
+from ops import deployment, inherited, moving, package, processes, say
 from ops.cloud import Droplet
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
@@ -95,6 +95,7 @@ def fingerprint() -> str:
     """
     files = [ROOT / "docker-compose.yml", FOLDER / "site.yml"]
     files += [file for file in (FOLDER / "roles").rglob("*") if file.is_file()]
+    files += package.SOURCE.glob("*.py")
     whole = hashlib.sha256()
     for file in sorted(files):
         name = file.relative_to(ROOT).as_posix()
@@ -149,6 +150,7 @@ def inventory(settings: Settings) -> dict[str, object]:
                 "ansible_ssh_common_args": shlex.join(options(settings)),
                 "app_fingerprint": fingerprint(),
                 "app_processes": count,
+                "command_file": str(package.build()),
                 "database_connections": moving.connections(settings, count, len(there)),
                 "site_address": deployment.site_of(settings, found) if found else "",
                 **site(settings),

@@ -209,7 +209,7 @@ def _with_image(settings: Settings, droplet: Droplet, source: Source) -> Setting
     if settings.image or _LOCAL.match(source.image):
         return settings
     say.line(f"The image that served was {source.image}, commit {source.commit}.")
-    # With a login, digits-release pulls it; without, it has to be public.
+    # With a login, the release pulls it; without, it has to be public.
     public = settings.registry_user or (
         droplet.run(f"docker pull --quiet {shlex.quote(source.image)} >/dev/null").status == 0
     )

@@ -6,13 +6,12 @@ had it already. Of one droplet nothing of this is seen.
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ops import deployment, power, say
+from ops import commands, deployment, power, say
 from ops.cloud import CONTROL_PANEL
 from ops.errors import Failed, SaidAlready
 from ops.programs import who_releases
@@ -20,10 +19,8 @@ from ops.settings import Settings
 from ops.ssh import Droplet
 from ops.ssh_words import Unreachable
 
-# The id of the image that serves there; nothing on a droplet that has served nobody yet.
-SERVES = "[ ! -e /opt/digits/releases.log ] || tail -n 1 /opt/digits/releases.log | cut -f 5"
-# The same once a release is over whose connection was lost: it may have gone on to its end.
-_SERVES_AT_LAST = f"flock --wait 60 /opt/digits/lock true 2>/dev/null; {SERVES}"
+# Wait for the end of a release whose connection was lost: it may have gone on.
+_WAIT_FOR_ITS_END = "flock --wait 60 /run/lock/digits true 2>/dev/null"
 # No visitors from the balancer (roles/web): its health path says that the droplet is worked on.
 _OUT = "touch /run/digits-drained"
 # And visitors again, also where it waits after a boot until it serves what the others do.
@@ -192,6 +189,11 @@ def drain(settings: Settings, names: list[str]) -> None:
     time.sleep(before.seconds_to_notice)
 
 
+def live(droplet: Droplet, before: str = "") -> str:
+    """The id of the image that is live there; empty where nothing is. Raises Failed."""
+    return str(commands.live(droplet, before).get("id", ""))
+
+
 def one_by_one(settings: Settings, there: list[Member], change: Callable[[Member], None]) -> None:
     """Put another version into service on each. Raises what the change raises.
 
@@ -200,7 +202,7 @@ def one_by_one(settings: Settings, there: list[Member], change: Callable[[Member
     if len(there) == 1:
         change(there[0])
         return
-    before = {one.name: one.droplet.must(SERVES).strip() for one in there}
+    before = {one.name: live(one.droplet) for one in there}
     done: list[Member] = []
     for one in there:
         say.phase(f"Droplet {one.name}")
@@ -219,13 +221,12 @@ def _put_back(settings: Settings, done: Iterable[Member], before: dict[str, str]
     somebody_served = any(before.values())
     for one in done:
         served = before[one.name]
-        words = ["digits-rollback", who_releases(settings.released_by), served]
         try:
-            if one.droplet.must(_SERVES_AT_LAST).strip() == served:
+            if live(one.droplet, _WAIT_FOR_ITS_END) == served:
                 continue  # it had that version before, too, or never got another
             say.phase(f"Droplet {one.name} goes back, so that all serve the same")
             if served:
-                one.droplet.show(shlex.join(words))
+                commands.show(one.droplet, "rollback", who_releases(settings.released_by), served)
             elif somebody_served:
                 # A new one has nothing to go back to, and must not serve what the others do not.
                 one.droplet.show(_OUT)

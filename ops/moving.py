@@ -1,6 +1,6 @@
 """The managed database beside the droplets: the way in, the way home, who has how many connections.
 
-The move itself is a part of a release on the droplet (digits-move.sh); here is what has to come
+The move itself is a part of a release on the droplet (droplet/migrate.py); here is what has to come
 before and after it. To the managed database: Terraform makes it, Ansible says how it is reached,
 the release moves what is logged. Home: the release first, while it is there; then Terraform.
 """
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from typing import Any
 
-from ops import deployment, fleet, plan_guard, prices, say
+from ops import commands, deployment, fleet, plan_guard, prices, say
 from ops.cloud import CONTROL_PANEL
 from ops.errors import Failed, SaidAlready
 from ops.programs import who_releases
@@ -112,11 +111,11 @@ def _bring_home(settings: Settings, plan: dict[str, Any]) -> None:
     say.phase("What is logged comes home from the managed database")
     # Whoever is at another droplet could give no answer from now on.
     fleet.drain(settings, plan_guard.leavers(plan))
-    words = ["env", f"HEALTHY_WITHIN={settings.healthy_within}", f"WAIT={settings.wait}"]
-    words += ["digits-home", who_releases(settings.released_by)]
+    given = {"HEALTHY_WITHIN": settings.healthy_within, "WAIT": settings.wait}
     try:
         first = deployment.address(settings.but(droplet=""))
-        Droplet(settings, first).show(shlex.join(words))
+        who = who_releases(settings.released_by)
+        commands.show(Droplet(settings, first), "migrate", who, settings=given)
     except Failed as trouble:
         if not isinstance(trouble, SaidAlready):
             say.failure(trouble)

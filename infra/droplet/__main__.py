@@ -181,7 +181,7 @@ def _watchdog(host: Host, _given: argparse.Namespace) -> object:
 def _certificate(host: Host, given: argparse.Namespace) -> object:
     from droplet import certificate
 
-    return certificate.run(host, given.mode)
+    return certificate.run(host, given.mode, quiet=given.json)
 
 
 def _offsite(host: Host, given: argparse.Namespace) -> object:
@@ -193,7 +193,8 @@ def _offsite(host: Host, given: argparse.Namespace) -> object:
 def _fleet(host: Host, given: argparse.Namespace) -> object:
     from droplet import fleet
 
-    return fleet.run(host, given.mode)
+    fleet.run(host, given.mode)
+    return None
 
 
 def _alert(host: Host, given: argparse.Namespace) -> object:

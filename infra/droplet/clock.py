@@ -28,3 +28,8 @@ class Clock:
     def stamp_of(self, seconds: float) -> str:
         """Seconds since 1970, in the same form."""
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def minute(seconds: float) -> str:
+    """Seconds since 1970, as people read it: 2026-11-28 12:00 UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

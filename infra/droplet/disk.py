@@ -62,6 +62,11 @@ class Disk:
         """Remove a file, if it is there."""
         self.path(name).unlink(missing_ok=True)
 
+    def touch(self, name: str) -> None:
+        """Make an empty file, if it is not there. A full disk has room for it, too."""
+        self.folder(str(Path(name).parent), 0o755)
+        self.path(name).touch()
+
     def folder(self, name: str, mode: int) -> None:
         """Make a folder with this mode, if it is not there. Raises DiskFull."""
         with _full(name):
@@ -70,9 +75,42 @@ class Disk:
                 self.path(name).chmod(mode)
 
     def names(self, folder: str) -> list[str]:
-        """The files of a folder, sorted, without those that `write` was making when it was killed."""
+        """The files of a folder, sorted, without those that a killed `write` has left."""
         found = self.path(folder).glob("*")
         return sorted(file.name for file in found if file.suffix != ".new")
+
+    def link(self, name: str, to: str) -> None:
+        """Let a symbolic link lead to a file beside it, in one step. Raises DiskFull."""
+        file, beside = self.path(name), self.path(f"{name}.new")
+        if file.is_symlink() and str(file.readlink()) == to:
+            return
+        with _full(name):
+            beside.unlink(missing_ok=True)
+            beside.symlink_to(to)
+            beside.replace(file)
+
+    def free_mb(self, name: str) -> int:
+        """Megabytes that are free on the disk of a folder."""
+        return shutil.disk_usage(self.path(name)).free // 1_000_000
+
+    def keep_reserve(self) -> None:
+        """Put the reserve back, if there is room for it."""
+        file = self.path("/opt/digits/reserve")
+        with suppress(OSError):
+            if not file.exists() or file.stat().st_size < RESERVE:
+                file.write_bytes(os.urandom(RESERVE))
+
+    @contextmanager
+    def locked(self, name: str, *, wait: bool = False) -> Iterator[None]:
+        """Hold a file lock. The kernel releases it when this process ends. Raises Busy."""
+        file = self.path(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise Busy from None
+            yield
 
     # --- large files ---------------------------------------------------------------
 
@@ -83,7 +121,7 @@ class Disk:
         It is on the disk when the block ends, even if the power goes then.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
-        with _full(name), open(os.open(self.path(name), flags, 0o600), "wb") as new:
+        with _full(name), os.fdopen(os.open(self.path(name), flags, 0o600), "wb") as new:
             yield new
             new.flush()
             os.fsync(new.fileno())
@@ -130,29 +168,6 @@ class Disk:
         """Remove a folder with all that is in it, if it is there."""
         shutil.rmtree(self.path(name), ignore_errors=True)
 
-    def free_mb(self, name: str) -> int:
-        """Megabytes that are free on the disk of a folder."""
-        return shutil.disk_usage(self.path(name)).free // 1_000_000
-
-    def keep_reserve(self) -> None:
-        """Put the reserve back, if there is room for it."""
-        file = self.path("/opt/digits/reserve")
-        with suppress(OSError):
-            if not file.exists() or file.stat().st_size < RESERVE:
-                file.write_bytes(os.urandom(RESERVE))
-
-    @contextmanager
-    def locked(self, name: str, *, wait: bool = False) -> Iterator[None]:
-        """Hold a file lock. The kernel releases it when this process ends. Raises Busy."""
-        file = self.path(name)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                raise Busy from None
-            yield
-
     def _give_up_reserve(self) -> bool:
         file = self.path("/opt/digits/reserve")
         if not file.exists():
@@ -167,6 +182,7 @@ class Disk:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with os.fdopen(os.open(beside, flags, mode), "w") as new:
+                os.fchmod(new.fileno(), mode)  # whatever the umask is
                 new.write(text)
                 new.flush()
                 os.fsync(new.fileno())

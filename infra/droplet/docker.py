@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from droplet.clock import Clock
 from droplet.disk import Disk
-from droplet.programs import WITH_US, Result, run
+from droplet.programs import WITH_US, Result, run, start
 from droplet.site import LOCAL, MANAGED
 
 FOLDER = "/opt/digits"
@@ -193,16 +193,19 @@ class Docker:
         env: Mapping[str, str] | None = None,
     ) -> Result:
         """Run a command in a container."""
-        given = [
-            word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")
-        ]
         interactive = ["--interactive"] if stdin else []
         return run(
-            *("docker", "exec", *interactive, *given, container, *command),
+            *("docker", "exec", *interactive, *_env(env), container, *command),
             stdin=stdin,
             stdout=stdout,
             timeout=timeout,
         )
+
+    def attach(
+        self, container: str, *command: str, env: Mapping[str, str] | None = None
+    ) -> Popen[bytes]:
+        """Start a command in a container that reads and writes while this process goes on."""
+        return start(("docker", "exec", "--interactive", *_env(env), container, *command))
 
     def stop(self, *containers: str, seconds: int = 10, signal: str = "TERM") -> bool:
         """Stop containers; each has so many seconds to end by itself."""
@@ -288,6 +291,10 @@ class Docker:
             *("docker", "compose", "--project-directory", str(path(FOLDER)), *files, *arguments),
             env={**env, **stack.settings},
         )
+
+
+def _env(values: Mapping[str, str] | None) -> list[str]:
+    return [word for name, value in (values or {}).items() for word in ("--env", f"{name}={value}")]
 
 
 def _image(told: dict[str, Any]) -> Image:

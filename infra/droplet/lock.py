@@ -11,7 +11,8 @@ from droplet.console import Stop
 from droplet.disk import Busy
 from droplet.host import Host
 
-LOCK, HOLDER = "/run/digits/lock", "/run/digits/holder"  # in memory: a full disk stops no rollback
+# In memory: a full disk stops no rollback.
+LOCK, HOLDER = "/run/lock/digits", "/run/lock/digits.holder"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from droplet.docker import Docker
-from droplet.programs import Result, start
+from droplet.programs import Result
 
 USER = NAME = "digits"
 TABLE_LOCK = 20240728  # the lock under which the app makes its table (app/digits/prediction_log.py)
@@ -163,8 +163,7 @@ class Postgres:
 
     def rows(self, container: str, into: IO[bytes]) -> None:
         """Write every prediction, in one order and one form. Raises SqlError."""
-        ordered = f"SELECT {COLUMNS} FROM public.predictions ORDER BY 1, 2, 3"
-        self.copy_out(container, f"COPY ({ordered}) TO STDOUT", into)
+        self.copy_out(container, _ROWS, into)
 
     def copy_out(self, container: str, sql: str, into: IO[bytes]) -> None:
         """Write what a COPY ... TO STDOUT gives. Raises SqlError."""
@@ -174,9 +173,7 @@ class Postgres:
     @contextmanager
     def session(self, container: str) -> Iterator[Session]:
         """One session, which ends with the block, and with this process at the latest."""
-        given = [word for name, value in _FORM.items() for word in ("--env", f"{name}={value}")]
-        command = ("docker", "exec", "--interactive", *given, container, *_PSQL, f"--dbname={NAME}")
-        process = start(command)
+        process = self._docker.attach(container, *_PSQL, f"--dbname={NAME}", env=_FORM)
         session = Session(process)
         try:
             session.tell(f"SET application_name = '{SESSION}';")
@@ -185,6 +182,7 @@ class Postgres:
             session.end()
 
 
+_ROWS = f"COPY (TABLE public.predictions ORDER BY {COLUMNS}) TO STDOUT"
 SESSION = "digits-session"
 READ_ONLY = f"ALTER ROLE {USER} SET default_transaction_read_only = on"
 _WRITABLE = f"ALTER ROLE {USER} RESET default_transaction_read_only"

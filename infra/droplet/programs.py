@@ -33,11 +33,13 @@ def run(
     stdout: IO[bytes] | None = None,
     timeout: float | None = None,
     env: Mapping[str, str] | None = None,
+    umask: int = -1,
     folder: Path | None = None,
 ) -> Result:
     """Run a program to its end; after `timeout` seconds it is killed, with status 124.
 
-    With `stdout`, what it prints goes there and not into the result. It runs in `folder`.
+    With `stdout`, what it prints goes there and not into the result. A `umask` of -1 is this
+    process's own. It runs in `folder`.
     """
     text = stdin.encode() if isinstance(stdin, str) else None
     try:
@@ -49,6 +51,7 @@ def run(
             timeout=timeout,
             cwd=folder,
             env={**os.environ, **(env or {})},
+            umask=umask,
             check=False,
         )
     except subprocess.TimeoutExpired as late:

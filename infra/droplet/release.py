@@ -290,7 +290,7 @@ def _refuse_ended(host: Host, order: Order, new: Container) -> None:
     status, memory = host.docker.ended(new.id, new.started - 60) or (
         (is_now.exit_code, is_now.out_of_memory) if is_now else (0, False)
     )
-    if memory or status == 137:
+    if memory:
         raise Stop(
             f"The new container was killed for want of memory: it may use {new.memory_mb} MB, and "
             f"the droplet has {host.memory.available_mb()} MB available.",

@@ -31,7 +31,6 @@ def run(host: Host, *, quiet: bool = False) -> dict[str, Any]:
         "processes": len(there),
         "wanted": host.site.processes,
         "route": list(host.nginx.route().ports),
-        "busy": lock.is_held(host),
     }
 
 
@@ -41,7 +40,8 @@ def releases(host: Host, *, quiet: bool = False) -> dict[str, Any]:
     found = history.read(host)
     if not quiet:
         _print_releases(host, found)
-    return {"releases": [asdict(one) for one in found]}
+    running = (lock.holder(host) or "Another command") if lock.is_held(host) else ""
+    return {"releases": [asdict(one) for one in found], "running": str(running)}
 
 
 def _print_releases(host: Host, found: list[history.Release]) -> None:

@@ -46,7 +46,7 @@ class Now:
 
     def settings(self) -> dict[str, str]:
         """postgres.env as it is."""
-        return _settings(self.image, self.volume, self.path, self.kept)
+        return settings(self.image, self.volume, self.path, self.kept)
 
 
 def run(host: Host, by: str, version: str = "") -> None:
@@ -105,7 +105,8 @@ def _look(host: Host) -> Now:
     )
 
 
-def _settings(image: str, volume: str, path: str, kept: tuple[str, ...]) -> dict[str, str]:
+def settings(image: str, volume: str, path: str, kept: tuple[str, ...]) -> dict[str, str]:
+    """The values of postgres.env."""
     return {
         "POSTGRES_IMAGE": image,
         "POSTGRES_VOLUME": volume,
@@ -130,7 +131,7 @@ def _to_minor(host: Host, now: Now, image: str) -> None:
             "The database is restarted and is away for some seconds; the page goes on meanwhile"
         )
         underway.begin_upgrade(host, now.settings())
-        database.write_settings(host, _settings(image, now.volume, now.path, now.kept))
+        database.write_settings(host, settings(image, now.volume, now.path, now.kept))
         done = database.start(host)
         if not done.ok:
             database.show_start(host, done)
@@ -162,11 +163,11 @@ def _to_major(host: Host, now: Now, image: str, major: int) -> None:
         f"The page goes on predicting. For about {seconds} s it will not store answers: it says to "
         "press again."
     )
-    new = _start_beside(host, now, _settings(image, volume, path, ()), major)
+    new = _start_beside(host, now, settings(image, volume, path, ()), major)
     with migrate.hold(host, now.container.id):
         host.console.say("Holding answers back: the page says to press again")
         contents = _copy(host, now, new, major)
-        _switch(host, now, _settings(image, volume, path, (*now.kept, now.volume)), major)
+        _switch(host, now, settings(image, volume, path, (*now.kept, now.volume)), major)
     version = host.postgres.version_text(database.NAME)
     drop = host.console.make("upgrade-database DROP=yes")
     host.console.say(f"In service: PostgreSQL {version}, with the same rows and checksums:")
@@ -184,13 +185,13 @@ def _refuse_others(host: Host, now: Now) -> None:
         )
 
 
-def _start_beside(host: Host, now: Now, settings: dict[str, str], major: int) -> Container:
+def _start_beside(host: Host, now: Now, wanted: dict[str, str], major: int) -> Container:
     host.console.say(f"Starting PostgreSQL {major} beside {now.major}, on a volume of its own")
-    volume = settings["POSTGRES_VOLUME"]
+    volume = wanted["POSTGRES_VOLUME"]
     underway.begin_upgrade(host, now.settings(), volume)
     _need(host, host.docker.compose(underway.beside(host), "down"), "remove an earlier one")
     _need(host, host.docker.make_volume(volume), f"make the volume {volume}")
-    beside = underway.beside(host, settings)
+    beside = underway.beside(host, wanted)
     done = host.docker.start_database(beside, number_of("DATABASE_WITHIN", 120))
     there = host.docker.containers(DATABASE, beside.project)
     if not done.ok or not there:
@@ -247,7 +248,7 @@ def _contents(host: Host, container: str) -> list[str]:
     return lines
 
 
-def _switch(host: Host, now: Now, settings: dict[str, str], major: int) -> None:
+def _switch(host: Host, now: Now, wanted: dict[str, str], major: int) -> None:
     """Put the new database in the old one's place."""
     # From here on this goes to its end, or back, whoever leaves.
     host.console.protect()
@@ -259,7 +260,7 @@ def _switch(host: Host, now: Now, settings: dict[str, str], major: int) -> None:
     stopped = host.docker.stop(now.container.id, seconds=60, signal="QUIT")
     if not stopped or not host.docker.remove(now.container.id):
         _fail(host, "", "Docker could not stop and remove the old database.")
-    database.write_settings(host, settings)
+    database.write_settings(host, wanted)
     done = database.start(host)
     if not done.ok:
         database.show_start(host, done)
@@ -280,7 +281,7 @@ def _drop(host: Host, now: Now) -> None:
         host.console.say("Nothing to do: no earlier database is kept.")
         return
     _need(host, host.docker.remove_volume(*now.kept), "remove the volumes")
-    database.write_settings(host, _settings(now.image, now.volume, now.path, ()))
+    database.write_settings(host, settings(now.image, now.volume, now.path, ()))
     for image in host.docker.images():
         is_old = any(images.repository(name) == "postgres" for name in image.names)
         if is_old and image.id != now.container.image:

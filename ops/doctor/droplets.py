@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from ops import deployment, fleet, power, ssh
+from ops import commands, deployment, fleet, power, ssh
 from ops.cloud import CONTROL_PANEL, Droplet
 from ops.doctor import processes, server
 from ops.doctor.findings import Patient, Skipped, Warned
@@ -106,7 +106,9 @@ def _why_not(words: str) -> str:
 
 def _serve_the_same(patient: Patient, there: list[Droplet]) -> str:
     """All serve the same version."""
-    serve = {name: image for name, image in _asked(patient, there, fleet.SERVES).items() if image}
+    printed = _asked(patient, there, commands.line("releases", "--json"))
+    found = {name: commands.live_of(text) for name, text in printed.items()}
+    serve = {name: str(live["id"]) for name, live in found.items() if live}
     if different := fleet.different_versions(serve):
         raise Failed(
             f"The droplets serve different versions: {different}.",

@@ -21,7 +21,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     if len(there) > 1 and not settings.droplet:
         _all_at_once(settings, [one.name for one in there])
         return
-    words = ["docker", "compose", "--env-file", "release.env", "logs"]
+    words = ["docker", "compose", "logs"]
     words += ["--tail", settings.lines_back, *settings.follow.split()]
     named = f" 2>&1 | sed --unbuffered 's/^/{settings.droplet} | /'" if len(there) > 1 else ""
     droplet = Droplet(settings, deployment.address(settings))

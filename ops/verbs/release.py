@@ -2,8 +2,8 @@
 
 Of several droplets one after the other (ops/fleet.py).
 
-The order of events on the droplet is digits-release's
-(infra/ansible/roles/app/files/bin/digits-release); here is what happens before.
+The order of events on the droplet is that of `digits release` (infra/droplet/release.py); here is
+what happens before.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import shlex
 
-from ops import ansible, backups, docker, fleet, registry, say
+from ops import ansible, backups, commands, docker, fleet, registry, say
 from ops.docker import Build
-from ops.errors import Failed, SaidAlready
+from ops.errors import Failed
 from ops.fleet import Member
 from ops.programs import output_of, who_releases
 from ops.settings import Settings
@@ -26,10 +26,8 @@ if docker image inspect {image} >/dev/null 2>&1; then
   echo there
 elif [ -z "$(ss -Hltn "sport = :$port")" ]; then
   echo lacking
-elif flock --nonblock /opt/digits/lock true; then
-  echo taken
 else
-  echo "busy $(cat /opt/digits/lock.holder)"
+  echo taken
 fi
 """
 
@@ -106,21 +104,21 @@ def _hand_over(settings: Settings, droplet: Droplet, own: str, is_first: bool) -
 def _is_lacking(settings: Settings, droplet: Droplet) -> bool:
     """Whether the droplet would pull the image from here. Raises Failed if it could not."""
     script = _IS_IT_THERE.format(port=settings.registry_port, image=shlex.quote(settings.image))
-    said, _, rest = droplet.must(script).strip().partition(" ")
-    if said == "busy":
-        raise Failed(
-            f"Another release is running: {rest}.",
-            f"Wait until it is done ({settings.verb('releases')} shows it), then run this one "
-            "again.",
-        )
-    if said == "taken":
+    found = droplet.must(script).strip()
+    if found == "taken":
+        if running := commands.ask(droplet, "releases").get("running"):
+            raise Failed(
+                f"{running} is running.",
+                f"Wait until it is done ({settings.verb('releases')} shows it), then run this one "
+                "again.",
+            )
         raise Failed(
             f"Port {settings.registry_port} of the droplet, which it would pull the image "
             "through, is taken.",
             "A connection that was cut off keeps it for some minutes. If it stays: "
             f"{settings.verb('release REGISTRY_PORT=5051')}",
         )
-    return said == "lacking"
+    return found == "lacking"
 
 
 def _put_into_service(
@@ -130,7 +128,7 @@ def _put_into_service(
     more: list[str] | None = None,
     keep_open: tuple[int, ...] = (),
 ) -> None:
-    """Let digits-release do it on the droplet, and show what it says."""
+    """Let the droplet release it, and show what it prints."""
     say.phase(f"Release {settings.image}")
     here = output_of("git", "describe", "--always", "--dirty")
     commit = settings.commit or here or "unknown"
@@ -143,11 +141,10 @@ def _put_into_service(
         # Several have one database, and one dump of it will do.
         "BACKED_UP": "" if is_first else "yes",
     }
-    words = [f"{name}={value}" for name, value in given.items()]
-    words += ["digits-release", settings.image, commit, who_releases(settings.released_by)]
+    words = ["release", settings.image, commit, who_releases(settings.released_by)]
     try:
         answer = droplet.run(
-            shlex.join(["env", *words]),
+            commands.line(*words, settings=given),
             # Over stdin: what is in a command line is there for everybody to read.
             stdin=f"{settings.registry_password}\n".encode(),
             more=more,
@@ -160,5 +157,4 @@ def _put_into_service(
             f"{settings.verb('status')}"
         )
         raise
-    if answer.status != 0:
-        raise SaidAlready
+    commands.check(droplet, answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ops import backups, deployment, fleet, outside, say, site
+from ops import backups, commands, deployment, fleet, outside, say, site
 from ops.errors import Failed, SaidAlready
 from ops.fleet import Member
 from ops.settings import Settings
@@ -33,7 +33,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
 def _each(there: list[Member]) -> Failed | None:
     """Let each say how it is. What failed is returned: it must not hide what follows."""
     try:
-        fleet.each(there, lambda one: one.droplet.show("digits-status"))
+        fleet.each(there, lambda one: commands.show(one.droplet, "status"))
     except SaidAlready as failed:
         if len(there) == 1:
             raise
@@ -47,5 +47,5 @@ def _different_versions(there: list[Member]) -> str:
     for one in there if len(there) > 1 else ():
         with suppress(Failed):
             if not one.is_off:
-                served[one.name] = one.droplet.must(fleet.SERVES, stdin=b"").strip()
+                served[one.name] = fleet.live(one.droplet)
     return fleet.different_versions(served)

@@ -1,15 +1,13 @@
 """make upgrade-database: the newest minor version of PostgreSQL, or VERSION=18: another one.
 
-The order of events on the droplet is digits-upgrade-database's
-(infra/ansible/roles/app/files/bin/digits-upgrade-database).
+The order of events on the droplet is in infra/droplet/upgrade.py.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 
-from ops import backups, deployment, prices, say
+from ops import backups, commands, deployment, prices, say
 from ops.cloud import CONTROL_PANEL
 from ops.errors import Failed
 from ops.programs import who_releases
@@ -22,15 +20,14 @@ _VERSION = re.compile(r"[1-9]\d*(\.\d+)?")
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
-    """Let digits-upgrade-database do it on the droplet. Raises Failed."""
+    """Let the droplet do it. Raises Failed."""
     what = _what(settings)
     _refuse_the_managed_one(settings)
     droplet = Droplet(settings, deployment.address(settings))
     release.set_up_what_changed(settings, droplet)
     say.phase("Remove what is kept of the old database" if what == "drop" else "Move the database")
-    words = ["env", f"WAIT={settings.wait}"]
-    words += ["digits-upgrade-database", who_releases(settings.released_by)]
-    droplet.show(shlex.join([*words, what] if what else words))
+    words = ["upgrade-database", who_releases(settings.released_by), *([what] if what else [])]
+    commands.show(droplet, *words, settings={"WAIT": settings.wait})
     backups.bring_newest(settings, droplet)
 
 
@@ -48,7 +45,7 @@ def _refuse_the_managed_one(settings: Settings) -> None:
 
 
 def _what(settings: Settings) -> str:
-    """What digits-upgrade-database is told: a version, drop, or nothing for the newest minor."""
+    """What is wanted: a version, drop, or nothing for the newest minor."""
     verb, version = settings.verb, settings.postgres_version
     if settings.drop not in ("", "yes"):
         raise Failed(

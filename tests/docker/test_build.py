@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import http.server
+import json
 import os
 import shutil
 import signal
@@ -30,6 +30,7 @@ case $command in
 *"cat /opt/digits/fingerprint"*)
   exec .venv/ops/bin/python -c 'from ops import ansible; print(ansible.fingerprint())' ;;
 *"docker version"*) echo "${PLATFORM:-linux/amd64}" && exit ;;
+*"digits releases"*) cat "$DROPLET/releases" && exit ;;
 *"docker image inspect"*)
   exec bash -c "$(sed "s|/opt/digits|$DROPLET|; s|docker image inspect|$HAS|" <<<"$command")" ;;
 esac
@@ -250,11 +251,10 @@ def test_a_port_of_the_droplet_that_is_taken(laptop: Laptop) -> None:
         )
         assert "make release REGISTRY_PORT=5051 TARGET=rehearsal" in said
         # By a release, as long as one runs.
-        (laptop.droplet / "lock.holder").write_text("her@elsewhere, since noon\n")
-        with (laptop.droplet / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            said = laptop.run(*RELEASE, status=1)
-        assert "Another release is running: her@elsewhere, since noon." in said
+        values = {"releases": [], "running": "The release by her@elsewhere, since noon,"}
+        (laptop.droplet / "releases").write_text(json.dumps(values))
+        said = laptop.run(*RELEASE, status=1)
+        assert "The release by her@elsewhere, since noon, is running." in said
         assert not (laptop.droplet / "started").exists()
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
-import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from droplet import alerts, fleet
+from droplet import host as hosts
+from droplet.__main__ import main
+from droplet.alerts import RED
+from droplet.host import Host
 
 from tests.infra import conformance
 from tests.infra.conftest import ROOT, Api, Project
+from tests.infra.droplet_data import small_disk
 from tests.infra.test_adopt import NOTHING, clone, plan
 from tests.infra.test_destroy import total
 from tests.infra.test_doctor import examine
@@ -17,7 +24,6 @@ from tests.infra.test_which_droplet import reserved
 
 EMAIL = {"TF_VAR_alert_email": "you@example.org"}
 APPLY = ("apply", "-auto-approve", "-input=false")
-SCRIPT = ROOT / "infra/ansible/roles/app/files/bin/digits-trouble"
 
 
 @pytest.fixture
@@ -102,55 +108,69 @@ def test_no_address(project: Project) -> None:
 
 
 @pytest.fixture
-def trouble(tmp_path: Path) -> Path:
-    """The droplet's command, with a folder of its own."""
-    script = tmp_path / "digits-trouble"
-    script.write_text(SCRIPT.read_text().replace("/var/lib/digits", str(tmp_path / "lib")))
-    return script
+def host(tmp_path: Path) -> Host:
+    """A droplet in a folder."""
+    return hosts.real(tmp_path)
 
 
-def say(script: Path, *words: str) -> str:
-    command = ["bash", str(script), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def test_red_until_all_is_well_again(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    def say(*words: str) -> str:
+        assert main(["alert", *words], host) == 0
+        return capsys.readouterr().out
 
-
-def test_red_until_all_is_well_again(trouble: Path) -> None:
-    red = trouble.parent / "lib/trouble"
-    (trouble.parent / "lib").mkdir()
-    assert say(trouble) == ""
-    say(trouble, "end", "digits-backup")
-    assert not red.exists()
-    say(trouble, "begin", "digits-backup")
-    since = say(trouble)
+    assert say() == ""
+    say("end", "digits-backup")
+    assert not host.disk.exists(RED)
+    say("begin", "digits-backup")
+    since = say()
     assert since.startswith("digits-backup, since 20")
-    say(trouble, "begin", "digits-backup")
-    assert say(trouble) == since
-    say(trouble, "begin", "restarts")
-    say(trouble, "end", "digits-backup")
-    assert red.exists()
-    say(trouble, "end", "restarts")
-    assert not red.exists()
+    say("begin", "digits-backup")
+    assert say() == since
+    say("begin", "restarts")
+    found = json.loads(say("list", "--json"))
+    assert [one["name"] for one in found] == ["digits-backup", "restarts"]
+    say("end", "digits-backup")
+    assert host.disk.exists(RED)
+    say("end", "restarts")
+    assert not host.disk.exists(RED)
+    assert main(["alert", "begin"], host) == 1
+    assert "Name the alert" in capsys.readouterr().err
 
 
-def test_each_alert_is_a_sentence_with_the_next_step(trouble: Path) -> None:
-    roles = ROOT / "infra/ansible/roles"
-    noted = set()
-    for file in (*roles.glob("*/files/bin/*"), *roles.glob("*/files/*.service")):
-        text = file.read_text()
-        noted |= set(re.findall(r'digits-trouble (?:begin|end|"\$\w+") ([a-z-]+)', text))
-        if "digits-trouble@%N" in text:
+def test_a_full_disk_stops_no_alert(host: Host) -> None:
+    folder = host.disk.path("/var/lib/digits")
+    folder.mkdir(parents=True)
+    with small_disk(folder, "64k"):
+        (folder / "troubles").mkdir()
+        with suppress(OSError):
+            (folder / "filler").write_bytes(b"x" * 100_000)
+        alerts.begin(host, "digits-backup")
+        assert host.disk.exists(RED)
+        [(name, _, sentence)] = alerts.listed(host)
+        assert (name, "make backup" in sentence) == ("digits-backup", True)
+        alerts.end(host, "digits-backup")
+        assert not host.disk.exists(RED)
+
+
+def test_each_alert_is_a_sentence_with_the_next_step(host: Host) -> None:
+    noted = {fleet.ALERT}
+    for file in (ROOT / "infra/droplet").glob("*.py"):
+        noted |= set(re.findall(r'\(host, "([a-z-]+)"\)', file.read_text()))
+    for file in (ROOT / "infra/ansible/roles").glob("*/files/*.service"):
+        if "digits-alert@%N" in file.read_text():
             noted.add(file.stem)
-    assert {"certificate", "database-stopped", "another-version", "digits-copies"} < noted
+    assert {"certificate", "another-version", "digits-copies"} < noted
     for name in noted:
-        say(trouble, "begin", name)
-        (line,) = say(trouble, "words").splitlines()
-        assert re.fullmatch(r"since 20.* UTC: .*(make \w+|See the line \w+).*", line)
-        assert "journalctl" not in line
-        say(trouble, "end", name)
-    say(trouble, "begin", "another-unit")
-    assert say(trouble, "words").endswith(
-        "another-unit failed. See why: make ssh, then: journalctl -u another-unit\n"
-    )
+        alerts.begin(host, name)
+        [(one, since, sentence)] = alerts.listed(host)
+        assert one == name
+        assert re.fullmatch(r"20.* UTC", since)
+        assert re.search(r"make \w+|See the line \w+", sentence)
+        assert "journalctl" not in sentence
+        alerts.end(host, name)
+    alerts.begin(host, "another-unit")
+    [(_, _, sentence)] = alerts.listed(host)
+    assert sentence == "another-unit failed. See why: make ssh, then: journalctl -u another-unit"
 
 
 def test_the_nightly_backup_turns_it_red_and_green() -> None:
@@ -161,6 +181,9 @@ def test_the_nightly_backup_turns_it_red_and_green() -> None:
         "copies/files/digits-copies-test",
     ):
         text = (roles / f"{unit}.service").read_text()
-        assert "OnFailure=digits-trouble@%N.service\nOnSuccess=digits-well@%N.service\n" in text
-    served = (ROOT / "infra/ansible/roles/web/templates/digits-app.conf.j2").read_text()
-    assert "if (-f /var/lib/digits/trouble)" in served
+        assert "OnFailure=digits-alert@%N.service\nOnSuccess=digits-alert-over@%N.service\n" in text
+    for unit, mode in (("digits-alert@", "begin"), ("digits-alert-over@", "end")):
+        text = (roles / f"app/files/{unit}.service").read_text()
+        assert f"ExecStart=/usr/local/sbin/digits alert {mode} %i\n" in text
+    served = (roles / "web/templates/digits-app.conf.j2").read_text()
+    assert f"if (-f {RED})" in served

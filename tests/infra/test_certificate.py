@@ -1,15 +1,22 @@
-"""digits-certificate without a droplet: its client, authority and nginx do as they are told."""
+"""The certificate without a droplet: its client, authority and nginx do as they are told."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from droplet import alerts
+from droplet import host as hosts
+from droplet.__main__ import main
+from droplet.clock import Clock
+from droplet.disk import Disk, DiskFull
+from droplet.nginx import Nginx
 
 from tests.infra.conftest import ROOT
 from tests.infra.droplet_data import small_disk
@@ -35,28 +42,47 @@ openssl x509 -req -in csr -CA ca.pem -CAkey ca.key -days $(cat told/days) \\
     "nginx": """\
 ! { [ -e told/nginx ] && grep -q ^ssl_certificate etc/nginx/digits-site.conf; }""",
     "systemctl": "true",
-    # Writes what nginx is to read; the disk is full if it is told so.
-    "sed": """\
-[ "$1" = -n ] || [ ! -e told/sed ] || { echo 'sed: no space left' >&2; exit 4; }
-cd "$OLDPWD" && exec /usr/bin/sed "$@\"""",
     "curl": """\
-[ ! -e told/curl ] || { echo 'curl: (28) Connection timed out'; exit 28; }
+[ ! -e told/curl ] || { echo 'curl: (28) Connection timed out' >&2; exit 28; }
 said=$(date --utc --date "$(cat told/clock)" '+%a, %d %b %Y %T GMT')
 printf 'HTTP/2 200\\r\\nDate: %s\\r\\n' "$said\"""",
-    # The time in seconds, so much later as it is told.
-    "date": """\
-[ "$*" != +%s ] || [ ! -e told/date ] || exec /usr/bin/date --date "$(cat told/date)" +%s
-exec /usr/bin/date "$@\"""",
     "getent": f"""\
 [ "$*" = "ahosts {DOMAIN}" ] && [ -e told/getent ] && sed 's/$/ STREAM x/' told/getent""",
 }
 
 
-@dataclass(frozen=True)
+class LaterClock(Clock):
+    """A clock that is so many hours later than it is."""
+
+    hours = 0
+
+    def now(self) -> float:
+        return super().now() + 3600 * self.hours
+
+
+class SmallDisk(Disk):
+    """A disk that has no room while it is told so."""
+
+    is_full = False
+
+    def write(self, name: str, text: str, mode: int = 0o600) -> None:
+        if self.is_full:
+            raise DiskFull(name)
+        super().write(name, text, mode)
+
+
 class Droplet:
     """A folder in which the command finds what it would find on a droplet."""
 
-    root: Path
+    def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.root = root
+        self.clock = LaterClock()
+        self.disk = SmallDisk(root)
+        made = hosts.real(root)
+        nginx = Nginx(self.disk, made.systemd, self.clock)
+        self.host = replace(made, disk=self.disk, clock=self.clock, nginx=nginx)
+        self.status = 0
+        self._capture = capture
 
     def tell(self, program: str, text: str | None = "") -> None:
         """Have a program fail, or do otherwise; None: as usual."""
@@ -69,31 +95,19 @@ class Droplet:
         """Its settings."""
         settings = {
             "SITE_ADDRESS": ADDRESS, "SITE_DOMAIN": "", "ACME": "on",
-            "ACME_SERVER": "https://authority.invalid/dir", "ACME_ROOT": str(self.root / "ca.pem"),
+            "ACME_SERVER": "https://authority.invalid/dir", "ACME_ROOT": "/ca.pem",
         } | values  # fmt: skip
         text = "".join(f"{name}={value}\n" for name, value in settings.items())
         (self.root / "etc/digits/site.env").write_text(text)
 
-    def run(self, word: str = "") -> str:
-        """What the command says."""
-        return self.finished(word).stdout
-
-    def finished(self, word: str = "") -> subprocess.CompletedProcess[str]:
-        """The same, with the command's status."""
+    def run(self, word: str = "timer", *options: str) -> str:
+        """What the command prints; its exit status is in `status`."""
         (self.root / "calls").write_text("")
-        done = subprocess.run(
-            ["bash", "digits-certificate", *filter(None, [word])],
-            cwd=self.root,
-            env={"PATH": f"{self.root}/bin:/usr/bin:/bin:/usr/sbin:/sbin"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        print(done.stdout)
-        assert "line " not in done.stdout, "bash complains"
-        return done
+        self._capture.readouterr()
+        self.status = main(["certificate", word, *options], self.host)
+        printed = "".join(self._capture.readouterr())
+        print(printed)
+        return printed
 
     def calls(self, program: str) -> int:
         """How often the last run called a program."""
@@ -114,21 +128,15 @@ class Droplet:
 
 
 @pytest.fixture
-def droplet(tmp_path: Path) -> Droplet:
+def droplet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Droplet:
     need_program("openssl")
     for folder in ("bin", "told", "etc/digits", "etc/nginx", "run/lock", "var/www/acme"):
         (tmp_path / folder).mkdir(parents=True)
-    text = (FILES / "bin/digits-certificate").read_text()
-    text = re.sub(r"/(etc|run|var)/(?=digits|nginx|lock|lib|www)", rf"{tmp_path}/\1/", text)
-    (tmp_path / "digits-certificate").write_text(text)
     for name in ("digits-http.conf", "digits-https.conf"):
         shutil.copy(FILES / name, tmp_path / "etc/nginx")
-    trouble = (ROOT / "infra/ansible/roles/app/files/bin/digits-trouble").read_text()
-    (tmp_path / "bin/digits-trouble").write_text(
-        trouble.replace("/var/lib/digits", f"{tmp_path}/noted")
-    )
-    (tmp_path / "bin/digits-trouble").chmod(0o755)
-    (tmp_path / "noted").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin:/usr/sbin:/sbin")
     for name, script in PROGRAMS.items():
         program = tmp_path / "bin" / name
         program.write_text(f"#!/bin/bash\ncd {tmp_path}\necho {name} >>calls\n{script}\n")
@@ -136,7 +144,7 @@ def droplet(tmp_path: Path) -> Droplet:
     ca = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     ca += ["-noenc", "-days", "9", "-subj", "/CN=test", "-keyout", "ca.key", "-out", "ca.pem"]
     subprocess.run(ca, cwd=tmp_path, check=True, capture_output=True)
-    made = Droplet(tmp_path)
+    made = Droplet(tmp_path, capsys)
     made.tell("days", "6")
     made.tell("clock", "now")
     made.set()
@@ -148,32 +156,38 @@ def test_from_nothing_to_https_and_then_nothing_more(droplet: Droplet) -> None:
     assert f"A new certificate: for {ADDRESS}, valid until " in said
     assert "The site is on HTTPS." in said
     assert droplet.is_https
-    for word in ("now", ""):
+    for word in ("now", "timer"):
         said = droplet.run(word)
         assert droplet.calls("lego") == droplet.calls("curl") == droplet.calls("systemctl") == 0
     assert said == ""
     assert f"for {ADDRESS}, valid until " in droplet.run("status")
-    assert (droplet.root / "etc/nginx/digits-certificate.pem").stat().st_mode & 0o77 == 0
+    for file in (droplet.root / "etc/nginx/digits-certificate.pem", *droplet.state.rglob("*")):
+        assert file.stat().st_mode & 0o77 == 0, file
+    assert droplet.state.stat().st_mode & 0o77 == 0
 
 
 def test_the_way_back_to_http_takes_no_room(droplet: Droplet) -> None:
     droplet.run("now")
     served = droplet.root / "etc/nginx/digits-certificate.pem"
     kept = served.read_text()
-    droplet.tell("sed")
+    droplet.disk.is_full = True
     droplet.tell("curl")
     served.write_text("")
     shutil.rmtree(droplet.state / "lego")
-    assert "The site is on HTTP." in droplet.run("")
+    assert "The site is on HTTP." in droplet.run()
     assert not droplet.is_https
     served.write_text(kept)
-    assert "The site is on HTTPS." in droplet.run("")
+    assert "The site is on HTTPS." in droplet.run()
 
 
 def test_asked_twice_a_day_whether_to_renew(droplet: Droplet) -> None:
     droplet.run()
-    subprocess.run(["touch", "-d", "-13 hours", droplet.state / "asked"], check=True)
-    (droplet.state / "orders").write_text("")
+    droplet.clock.hours = 11
+    droplet.tell("clock", "11 hours")
+    droplet.run()
+    assert droplet.calls("lego") == 0
+    droplet.clock.hours = 13
+    droplet.tell("clock", "13 hours")
     assert "A new certificate" in droplet.run()
     assert droplet.calls("systemctl") == 1
 
@@ -185,7 +199,7 @@ def test_the_authority_is_away_and_comes_back(droplet: Droplet) -> None:
     assert "none, so the site is on HTTP; tried again by itself" in said
     assert not droplet.is_https
     assert "The certificate authority does not answer" in droplet.run("status")
-    assert (droplet.state / "orders").read_text() == "", "an order was spent on it"
+    assert not (droplet.state / "orders").exists(), "an order was spent on it"
     droplet.tell("curl", None)
     assert "The site is on HTTPS." in droplet.run()
     assert "does not answer" not in droplet.run("status")
@@ -291,7 +305,7 @@ def test_a_run_that_was_killed_is_completed(droplet: Droplet) -> None:
     # lego had written, and what came after had not happened.
     served.unlink()
     droplet.run("site")
-    served.with_name("digits-certificate.pem.abcdef").touch()
+    served.with_name("digits-certificate.pem.new").touch()
     assert "The site is on HTTPS." in droplet.run()
     assert droplet.calls("lego") == 0
     assert served.read_text() == new
@@ -328,33 +342,27 @@ def test_a_domain(droplet: Droplet) -> None:
     assert f'"{DOMAIN}" "max-age=86400";' in droplet.site
 
 
-def troubles(droplet: Droplet) -> str:
-    """What whoever watches the page is told."""
-    command = ["bash", str(droplet.root / "bin/digits-trouble"), "words"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def test_a_renewal_that_keeps_failing_is_told_days_before_the_end(droplet: Droplet) -> None:
     """Of a certificate of six days, when less than two days and ten hours are left."""
     droplet.run()
     droplet.tell("curl")
-    for later, noted in (("", False), ("86 hours", False), ("87 hours", True), ("7 days", True)):
-        droplet.tell("date", later)
+    for later, noted, https in (
+        (0, False, True), (86, False, True), (87, True, True), (7 * 24, True, False),
+    ):  # fmt: skip
+        droplet.clock.hours = later
         droplet.run()
-        assert ("the certificate ends soon and its renewal fails" in troubles(droplet)) == noted
-    assert droplet.is_https
+        sentences = [sentence for _, _, sentence in alerts.listed(droplet.host)]
+        assert ("the certificate ends soon and its renewal fails" in str(sentences)) == noted
+        assert droplet.is_https == https
     droplet.tell("curl", None)
-    droplet.tell("date", None)
-    subprocess.run(["touch", "-d", "-13 hours", droplet.state / "asked"], check=True)
-    assert "A new certificate" in droplet.run("now")
-    assert troubles(droplet) == ""
-
-
-def test_the_first_run_on_a_new_droplet(droplet: Droplet) -> None:
-    """roles/web runs before roles/app, which brings digits-trouble."""
-    (droplet.root / "bin/digits-trouble").unlink()
-    assert droplet.finished("now").returncode == 0
-    assert droplet.is_https
+    droplet.tell("clock", f"{later} hours")
+    (droplet.root / "bin/lego").write_text("#!/bin/bash\nexit 1\n")
+    droplet.run()
+    assert alerts.listed(droplet.host)
+    droplet.clock.hours = 0
+    droplet.tell("clock", "now")
+    droplet.run()
+    assert alerts.listed(droplet.host) == []
 
 
 def test_a_full_disk_is_said_and_is_no_success(droplet: Droplet) -> None:
@@ -365,13 +373,27 @@ def test_a_full_disk_is_said_and_is_no_success(droplet: Droplet) -> None:
         droplet.run("site")  # as nginx does before it starts
         with suppress(OSError):
             (folder / "filler").write_bytes(b"x" * 200_000)
-        done = droplet.finished("now")
-        assert "The droplet's disk is full, so no certificate can be written." in done.stdout
-        assert "cat:" not in done.stdout
-        assert done.returncode == 1
+        said = droplet.run("now")
+        assert "The droplet's disk is full, so no certificate can be written." in said
+        assert droplet.status == 1
+        assert "The droplet's disk is full" in droplet.run("status")
         (folder / "filler").unlink()
-        assert droplet.finished("now").returncode == 0
+        droplet.run("now")
+        assert droplet.status == 0
         assert droplet.is_https
+        assert "disk is full" not in droplet.run("status")
+
+
+def test_a_program_gets_values(droplet: Droplet) -> None:
+    droplet.tell("curl")
+    droplet.run("now")
+    found = json.loads(droplet.run("status", "--json"))
+    assert (found["wanted"], found["good"]) == (True, False)
+    assert "does not answer" in found["problem"][0]
+    droplet.set(ACME="off")
+    droplet.run("now")
+    found = json.loads(droplet.run("status", "--json"))
+    assert (found["wanted"], found["problem"]) == (False, [])
 
 
 def test_a_setting_is_never_run(droplet: Droplet) -> None:

@@ -15,17 +15,19 @@ from tests.infra.test_terraform import APPLY
 SSH = """
 host=$(grep -o 'root@[0-9.]*' <<<"$*" | head -n 1 | cut -d @ -f 2)
 here=$DROPLETS/$host
-said=$(tr '\\n' ' ' <<<"$*" | grep -o 'digits-[a-z]* .*\\|touch .*\\|rm .*')
+said=$(tr '\\n' ' ' <<<"$*" | grep -o 'digits [a-z]* .*\\|touch .*\\|rm .*')
 echo "$host: $said" >>"$DROPLETS/log"
 [ "$host" != "$DOWN" ] || { echo "ssh: connect to host $host port 22: timed out" >&2; exit 255; }
 case "$*" in
-*digits-release*) [ "$host" != "$BAD" ] || { echo "it does not start" >&2; exit 1; }
+*"digits release "*) [ "$host" != "$BAD" ] || { echo "it does not start" >&2; exit 1; }
   echo new >"$here" ;;
-*digits-rollback*) [ "$host" != "$BAD" ] || exit 1
+*"digits rollback"*) [ "$host" != "$BAD" ] || exit 1
   word=$(grep -o 'sha256:[a-z]*' <<<"$*" || echo sha256:older)
   echo "$word" >"$here" ;;
-*"cut -f 5"*) cat "$here" 2>/dev/null || : ;;
-*digits-status*) echo "$host serves $(cat "$here")" ;;
+*"digits releases --json"*)
+  [ ! -e "$here" ] || id=$(cat "$here")
+  printf '{"releases": [{"id": "%s"}]}\n' "${id-}" ;;
+*"digits status"*) echo "$host serves $(cat "$here")" ;;
 esac
 """
 
@@ -67,19 +69,19 @@ def test_one_after_the_other(three: tuple[Project, dict[str, Path]]) -> None:
     log = (Path(project.settings["DROPLETS"]) / "log").read_text()
     # One dump of their one database is enough: the first one's.
     for verb in ("release", "rollback"):
-        told = re.findall(rf"(\S+): .* BACKED_UP=(\w*) .*digits-{verb} ", log)
+        told = re.findall(rf"(\S+): .* BACKED_UP=(\w*) .*digits {verb} ", log)
         assert [backed_up for _, backed_up in told] == ["", "yes", "yes"]
         assert told[0][0] == serves["digits"].name
     # Where the first went, the others go, by the image's id.
-    assert log.count("digits-rollback") == 3
-    assert len(re.findall("digits-rollback.*sha256:older", log)) == 2
+    assert log.count("digits rollback") == 3
+    assert len(re.findall("digits rollback.*sha256:older", log)) == 2
 
     # Of one of them the rest does not keep us from hearing.
     text = said(project.verb("status", DOWN=serves["digits-2"].name), 1)
     for name in ("digits", "digits-3"):
         assert f"{serves[name].name} serves sha256:older" in text
     assert "DROPLET" not in text
-    shown = project.verb("ssh", "digits-status", DROPLET="digits-3").stdout
+    shown = project.verb("ssh", "digits status", DROPLET="digits-3").stdout
     assert f"{serves['digits-3'].name} serves" in shown
     text = said(project.verb("ssh", DROPLET="digits-4"), 1)
     assert "There is: digits, digits-2, digits-3" in text

@@ -48,11 +48,11 @@ def test_logs_ssh_and_what_each_says(three: Three) -> None:
     assert f"of {serves['digits-2'].name}" in alone
     assert serves["digits"].name not in alone
 
-    shown = said(project.verb("ssh", "digits-status"))
+    shown = said(project.verb("ssh", "digits status"))
     assert "This is digits, the first of 3 droplets." in shown
     assert "make ssh DROPLET=digits-2 TARGET=rehearsal" in shown
     assert f"{serves['digits'].name} serves" in shown
-    assert "the first of" not in said(project.verb("ssh", "digits-status", DROPLET="digits-2"))
+    assert "the first of" not in said(project.verb("ssh", "digits status", DROPLET="digits-2"))
 
     # Whatever verb it was, it is that one that is named.
     refused = said(project.verb("logs", DROPLET="digits-9"), 1)

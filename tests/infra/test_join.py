@@ -1,160 +1,177 @@
-"""digits-join: a droplet that comes back takes visitors only once it serves what the others do.
+"""A droplet that comes back takes visitors only once it serves what the others do.
 
-curl is a stand-in that answers for the app and for the site; the script is the real one.
+The app and the site are stand-ins; what happens meanwhile is told for each look (Machine.then).
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
-from collections.abc import Iterator
+import io
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
+from droplet import alerts
+from droplet import host as hosts
+from droplet.__main__ import main
+from droplet.clock import Clock
+from droplet.fleet import ALONE_AFTER
 
-from tests.infra.conftest import ROOT
-
-SCRIPT = ROOT / "infra/ansible/roles/fleet/files/bin/digits-join"
-CURL = """
-url=${*: -1}
-case $url in
-http://localhost:8502/_stcore/health) [ -e "$HERE/app" ] ;;
-http://203.0.113.9/release) cat "$HERE/site" 2>/dev/null || exit 22 ;;
-*) echo "asked for $url" >>"$HERE/wrong"; exit 1 ;;
-esac
-"""
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+LOOKS = 40  # after so many it still waits
+
+
+class StillWaits(Exception):
+    """It has looked often enough."""
+
+
+class TellingClock(Clock):
+    """Time passes only where somebody waits; then the next thing happens."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.events: list[Callable[[], None]] = []
+        self.looks = 0
+
+    def seconds(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        self.looks += 1
+        if self.events:
+            self.events.pop(0)()
+        elif self.looks > LOOKS:
+            raise StillWaits
 
 
 class Machine:
     """A droplet in a folder, after its boot."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
         self.root = root
-        self.process: subprocess.Popen[str] | None = None
-        text = SCRIPT.read_text()
-        for path in ("/opt/digits", "/etc/nginx", "/var/www/html", "/run", "/etc/digits"):
-            text = text.replace(f"{path}/", f"{root}/")
-        self.command("digits-join", text.removeprefix("#!/usr/bin/env bash\n"))
-        self.command("curl", CURL)
-        self.command("digits-trouble", 'echo "$@" >>"$HERE/troubles"')
-        (root / "site.env").write_text("SITE_ADDRESS=203.0.113.9\nSITE_DOMAIN=\n")
-        (root / "digits-upstream.conf").write_text("server 127.0.0.1:8502;\n")
-        (root / "digits-booted").touch()
-        (root / "app").touch()
+        self.clock = TellingClock()
+        self.host = replace(hosts.real(root), clock=self.clock)
+        self.answers = {"http://localhost:8502/_stcore/health": "ok"}
+        self._capture = capture
+        disk = self.host.disk
+        disk.write("/etc/digits/site.env", "SITE_ADDRESS=203.0.113.9\nSITE_DOMAIN=\n")
+        disk.write("/etc/nginx/digits-upstream.conf", "server 127.0.0.1:8502;\n")
+        for file in ("/run/digits-booted", "/etc/tmpfiles.d/digits-join.conf"):
+            disk.touch(file)
         self.serves(OLD)
 
-    def command(self, name: str, text: str) -> None:
-        (self.root / name).write_text(f"#!/usr/bin/env bash\n{text}")
-        (self.root / name).chmod(0o755)
+    def urlopen(self, url: str, **_options: object) -> io.BytesIO:
+        if url in self.answers:
+            return io.BytesIO(f"{self.answers[url]}\n".encode())
+        assert url == "http://203.0.113.9/release" or url in self.asked_in_vain
+        raise URLError("refused")
+
+    asked_in_vain = ("http://localhost:8502/_stcore/health",)
 
     def serves(self, image: str) -> None:
         """A release."""
-        with (self.root / "releases.log").open("a") as log:
-            log.write(f"2026-01-01T00:00:00Z\tdigits:1\tabc\tme\t{image}\trelease\n")
+        line = f"2026-01-01T00:00:00Z\tdigits:1\tabc\tme\t{image}\trelease\n"
+        log = "/opt/digits/releases.log"
+        self.host.disk.write(log, self.host.disk.read(log) + line)
 
     def others_serve(self, image: str) -> None:
-        (self.root / "site").write_text(f"{image}\n")
+        self.answers["http://203.0.113.9/release"] = image
+
+    def end_wait(self) -> None:
+        """As a release does that takes it in (ops/fleet.py)."""
+        self.host.disk.remove("/run/digits-booted")
 
     @property
     def waits(self) -> bool:
-        return (self.root / "digits-booted").exists()
+        return self.host.disk.exists("/run/digits-booted")
 
-    def start(self, *words: str, alone_after: int = 60) -> None:
-        self.process = subprocess.Popen(
-            [self.root / "digits-join", *words],
-            env={
-                "PATH": f"{self.root}:{os.environ['PATH']}",
-                "HERE": str(self.root),
-                "ALONE_AFTER": str(alone_after),
-                "EVERY": "0.1",
-            },
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    @property
+    def told(self) -> str:
+        """What it tells the others."""
+        return self.host.disk.read("/var/www/html/release").strip()
 
-    def end(self, seconds: float = 20) -> str:
-        """What it said, once it has ended well."""
-        assert self.process is not None
-        said, _ = self.process.communicate(timeout=seconds)
-        assert self.process.returncode == 0
-        assert not (self.root / "wrong").exists()
-        return said
+    @property
+    def alerts(self) -> list[str]:
+        return [name for name, _, _ in alerts.listed(self.host)]
+
+    def run(self, mode: str = "join") -> str:
+        """What it prints, once it has ended well."""
+        assert main(["fleet", mode], self.host) == 0
+        return self._capture.readouterr().out
 
     def still_waits(self) -> None:
-        time.sleep(0.7)
-        assert self.process is not None
-        assert self.process.poll() is None
+        with pytest.raises(StillWaits):
+            self.run()
         assert self.waits
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    made = Machine(tmp_path)
-    yield made
-    if made.process and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait()
+def machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Machine:
+    made = Machine(tmp_path, capsys)
+    monkeypatch.setattr("urllib.request.urlopen", made.urlopen)
+    return made
 
 
 def test_the_same_version_takes_visitors(machine: Machine) -> None:
     machine.others_serve(OLD)
-    machine.start()
-    assert "It serves what the others do" in machine.end()
+    assert "It serves what the others do" in machine.run()
     assert not machine.waits
-    assert (machine.root / "release").read_text().strip() == OLD
+    assert machine.told == OLD
     # Once more, with nothing to wait for.
-    machine.start()
-    assert machine.end() == ""
+    assert machine.run() == ""
 
 
 def test_an_older_version_waits_for_the_next_release(machine: Machine) -> None:
     machine.others_serve(NEW)
-    machine.start(alone_after=0)
     machine.still_waits()
-    assert "begin another-version" in (machine.root / "troubles").read_text()
-    # A release reaches it, and takes it in (ops/fleet.py).
-    machine.serves(NEW)
-    (machine.root / "digits-booted").unlink()
-    assert "no visitors until the next release" in machine.end()
-    assert (machine.root / "release").read_text().strip() == NEW
-    assert (machine.root / "troubles").read_text().splitlines()[-1] == "end another-version"
+    assert machine.alerts == ["another-version"]
+    machine.clock.events = [lambda: machine.serves(NEW), machine.end_wait]
+    printed = machine.run()
+    assert printed.count("no visitors until the next release") == 1
+    assert "It serves aaaaaaaaaaaa, and the others bbbbbbbbbbbb" in printed
+    assert machine.told == NEW
+    assert machine.alerts == []
 
 
 def test_the_others_may_go_back_to_what_it_serves(machine: Machine) -> None:
     machine.others_serve(NEW)
-    machine.start()
-    machine.still_waits()
-    machine.others_serve(OLD)
-    assert "It serves what the others do" in machine.end()
+    machine.clock.events = [lambda: machine.others_serve(OLD)]
+    assert "It serves what the others do" in machine.run()
+    assert machine.alerts == []
 
 
 def test_not_before_its_own_app_answers(machine: Machine) -> None:
     machine.others_serve(OLD)
-    (machine.root / "app").unlink()
-    machine.start()
+    app = dict(machine.answers)
+    del machine.answers["http://localhost:8502/_stcore/health"]
     machine.still_waits()
-    (machine.root / "app").touch()
-    machine.end()
+    machine.clock.events = [lambda: machine.answers.update(app)]
+    machine.run()
     assert not machine.waits
 
 
 def test_where_nobody_serves_it_does_after_a_while(machine: Machine) -> None:
-    machine.start(alone_after=2)
-    machine.still_waits()
-    assert "No other droplet serves" in machine.end()
+    assert "No other droplet serves" in machine.run()
     assert not machine.waits
+    assert ALONE_AFTER <= machine.clock.time < ALONE_AFTER + 5
 
 
 def test_a_new_one_waits_for_its_first_release(machine: Machine) -> None:
-    (machine.root / "releases.log").unlink()
-    machine.start(alone_after=0)
+    machine.host.disk.remove("/opt/digits/releases.log")
     machine.still_waits()
 
 
 def test_what_it_serves_is_noted(machine: Machine) -> None:
-    machine.start("note")
-    machine.end()
-    assert (machine.root / "release").read_text().strip() == OLD
+    machine.run("note")
+    assert machine.told == OLD
     assert machine.waits
+
+
+def test_one_that_is_alone_notes_nothing(machine: Machine) -> None:
+    machine.host.disk.remove("/etc/tmpfiles.d/digits-join.conf")
+    machine.run("note")
+    assert machine.told == ""

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from digits import prediction_log
+from droplet import upgrade
 from rehearsal.offline import base_images
 from tests.infra.conftest import ROOT, Api, Project
 from tests.infra.test_which_droplet import another
 
-BIN = ROOT / "infra/ansible/roles/app/files/bin"
 # What was sent to the droplet, but for the question whether Ansible has to run.
 SSH = """
 case "$*" in
@@ -47,10 +46,10 @@ def test_what_is_not_understood_is_not_sent(
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "env WAIT=0 digits-upgrade-database me"),
-        ({"VERSION": "18"}, "env WAIT=0 digits-upgrade-database me 18"),
-        ({"VERSION": "18.1", "WAIT": "60"}, "env WAIT=60 digits-upgrade-database me 18.1"),
-        ({"DROP": "yes"}, "env WAIT=0 digits-upgrade-database me drop"),
+        ({}, "env WAIT=0 digits upgrade-database me"),
+        ({"VERSION": "18"}, "env WAIT=0 digits upgrade-database me 18"),
+        ({"VERSION": "18.1", "WAIT": "60"}, "env WAIT=60 digits upgrade-database me 18.1"),
+        ({"DROP": "yes"}, "env WAIT=0 digits upgrade-database me drop"),
     ],
 )
 def test_the_droplet_is_told_in_words(
@@ -84,19 +83,10 @@ def test_stand_ins_keep_their_data_where_the_real_images_do() -> None:
 def test_the_compose_file_reads_what_an_upgrade_writes() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     read = set(re.findall(r"\$\{(POSTGRES_\w+):-", text))
-    written = set(
-        re.findall(r"(POSTGRES_\w+)=%s", (BIN / "digits-upgrade-database").read_text())
-    ) - {"POSTGRES_KEPT"}
+    written = set(upgrade.settings("image", "volume", "path", ())) - {"POSTGRES_KEPT"}
     assert read == written == {"POSTGRES_IMAGE", "POSTGRES_PATH", "POSTGRES_VOLUME"}
     # Without an upgrade everything is as it always was.
     compose = yaml.safe_load(re.sub(r"\$\{POSTGRES_\w+:-(.*)\}", r"\1", text))
     assert compose["services"]["db"]["image"] == base_images.postgres() == "postgres:17-trixie"
     assert compose["services"]["db"]["volumes"] == ["postgres:/var/lib/postgresql/data"]
     assert compose["volumes"]["postgres"]["name"] == "${COMPOSE_PROJECT_NAME}_postgres"
-
-
-def test_nobody_makes_the_table_while_it_is_held() -> None:
-    """The lock that an upgrade or a move takes is the one under which the app makes it."""
-    number = re.search(r"pg_advisory_xact_lock\((\d+)\)", (BIN / "digits-database.sh").read_text())
-    assert number
-    assert int(number[1]) == prediction_log._CREATION_LOCK  # noqa: SLF001

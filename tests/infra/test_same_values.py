@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import yaml
 
 from digits import prediction_log
+from droplet import postgres, release, site
 from gate import PAGES
 from ops import processes
 from tests.infra.conftest import ROOT
@@ -19,21 +18,23 @@ def test_nginx_lets_in_as_many_pages_as_the_app_takes() -> None:
     assert defaults["web_pages"] == PAGES
 
 
-def test_a_move_makes_the_table_as_the_app_does() -> None:
-    move = (ROLES / "app/files/bin/digits-move.sh").read_text()
-    table = re.search(r'"(CREATE TABLE .*?)"$', move, re.MULTILINE | re.DOTALL)
-    assert table
-    assert table[1].strip() == prediction_log._CREATE.strip()  # noqa: SLF001
+def test_the_droplet_makes_the_table_as_the_app_does() -> None:
+    def plain(sql: str) -> str:
+        return " ".join(sql.replace("public.", "").replace(";", "; ").split()).rstrip("; ")
+
+    assert plain(postgres.TABLE) == plain(prediction_log._CREATE)  # noqa: SLF001
 
 
-def test_the_app_and_its_compose_file_agree_on_connections() -> None:
+def test_the_droplet_holds_the_lock_under_which_the_app_makes_the_table() -> None:
+    assert postgres.TABLE_LOCK == prediction_log._CREATION_LOCK  # noqa: SLF001
+
+
+def test_the_app_its_compose_file_and_the_droplet_agree_on_connections() -> None:
     most = prediction_log.CONNECTIONS
     compose = (ROOT / "docker-compose.yml").read_text()
     assert f"DATABASE_CONNECTIONS: ${{DATABASE_CONNECTIONS:-{most}}}" in compose
-    text = (ROLES / "app/files/bin/digits-processes.sh").read_text()
-    assert f"DATABASE_CONNECTIONS=$((each < {most} ? each : {most}))" in text
+    assert most == site.MOST_CONNECTIONS
 
 
 def test_a_process_needs_as_much_memory_for_the_laptop_as_for_the_droplet() -> None:
-    text = (ROLES / "app/files/bin/digits-processes.sh").read_text()
-    assert f"process_mb=${{PROCESS_MB:-{processes.PROCESS_MB}}}" in text
+    assert release.PROCESS_MB == processes.PROCESS_MB

@@ -17,7 +17,7 @@ MANAGED = {"TF_VAR_managed_database": "true"}
 SSH = """
 echo "$*" >>"$SSH_LOG"
 case "$*" in
-*digits-home*) terraform -chdir=infra/terraform state list | grep database_cluster >>"$SSH_LOG"
+*"digits migrate"*) terraform -chdir=infra/terraform state list | grep database_cluster >>"$SSH_LOG"
   echo "Nothing has changed" >&2; exit "$HOME_ENDS" ;;
 *releases.log*) echo serves ;;
 esac
@@ -100,7 +100,7 @@ def databases(api: Api) -> int:
 
 
 def test_first_home_then_terraform(deployed: Project, api: Api) -> None:
-    assert "digits-home" not in log(deployed)
+    assert "digits migrate" not in log(deployed)
     assert databases(api) == 1
     done = deployed.verb("deploy")
     assert done.returncode == 0
@@ -133,7 +133,7 @@ def test_of_three_the_others_are_drained_before(project: Project, api: Api) -> N
     assert done.returncode == 0
     said = log(project)
     assert said.count("touch /run/digits-drained") == 2
-    assert said.index("touch /run/digits-drained") < said.index("digits-home")
+    assert said.index("touch /run/digits-drained") < said.index("digits migrate")
     assert databases(api) == 0
     assert api.call("GET", "droplets").json()["meta"]["total"] == 1
 

@@ -13,6 +13,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from rehearsal import places
@@ -150,6 +151,15 @@ class Deployment:
         state = json.loads((STATE / "terraform/terraform.tfstate").read_text())
         return str(state["outputs"]["droplet_ip"]["value"])
 
+    def live(self) -> dict[str, Any]:
+        """The release that is live on the droplet."""
+        return self.releases()[-1]
+
+    def releases(self) -> list[dict[str, Any]]:
+        """The releases that were live on the droplet, the newest last."""
+        found: list[dict[str, Any]] = json.loads(self.ssh("digits releases --json"))["releases"]
+        return found
+
     def ssh(self, command: str, stdin: str | None = None) -> str:
         """Run a command on the droplet as root, which must succeed; return what it prints."""
         done = subprocess.run(
@@ -181,7 +191,7 @@ class Deployment:
         # Each is made from one that is never released: Docker keeps what others are made from.
         base = "light" if light else "base"
         if self.ssh(f"docker image ls --quiet digits:{base}") == "":
-            serves = self.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+            serves = self.live()["id"]
             self._build(base, f"FROM {serves}\n{LIGHT if light else 'ENV VARIANT=base'}\n")
         return self._build(name, f"FROM digits:{base}\nENV VARIANT={name}-{time.time()}\n")
 

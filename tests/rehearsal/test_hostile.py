@@ -32,7 +32,7 @@ ATTACKS: tuple[Callable[[str], object], ...] = (
 # Where a release is killed: so many times by the clock, and at points that would be hit by
 # chance alone.
 INSTANTS = 3
-POINTS = ("systemctl reload nginx", "mv /opt/digits/release.env.new", "docker stop")
+POINTS = ("systemctl reload nginx", "docker stop")
 
 
 def _container(deployment: Deployment) -> str:
@@ -92,39 +92,36 @@ def _agree(deployment: Deployment, killed: bool = False) -> str:
 
     Returns the image that serves.
     """
-    status = deployment.ssh("DRAIN=2 digits-status 2>&1")
-    assert ("was killed; clearing up after it." in status) == killed
+    status = deployment.ssh("DRAIN=2 digits status 2>&1")
+    assert ("was killed. Recovering." in status) == killed
     image = deployment.ssh(f"docker inspect -f '{{{{.Image}}}}' {_container(deployment)}").strip()
     port = re.search(r"127\.0\.0\.1:(\d+);", deployment.ssh("cat /etc/nginx/digits-upstream.conf"))
     assert port
     assert f":{port[1]}->" in deployment.ssh(
         "docker ps --filter label=com.docker.compose.service=app"
     )
-    settings = dict(
-        line.split("=", 1) for line in deployment.ssh("cat /opt/digits/release.env").splitlines()
-    )
-    assert settings["APP_PORT"] == port[1]
-    inspect = f"docker image inspect -f '{{{{.Id}}}}' {settings['APP_IMAGE']}"
-    assert deployment.ssh(inspect).strip() == image
-    (served,) = re.findall(r"^\* .*$", deployment.ssh("digits-releases"), re.MULTILINE)
+    live = deployment.live()
+    assert live["ports"] == [int(port[1])]
+    assert live["id"] == image
+    (served,) = re.findall(r"^\* .*$", deployment.ssh("digits releases"), re.MULTILINE)
     assert image[7:19] in served
     assert served.split()[-1] in status
-    left = "ls /opt/digits/*.new /opt/digits/lock.holder 2>/dev/null || true"
+    left = "ls /opt/digits/*.new /run/lock/digits.holder 2>/dev/null || true"
     assert deployment.ssh(left) == ""
-    deployment.ssh("flock --nonblock /opt/digits/lock true")
+    deployment.ssh("flock --nonblock /run/lock/digits true")
     return image
 
 
 def _other(deployment: Deployment) -> str:
     """Of the two versions the one that does not serve."""
-    return "odd" if "digits:even" in deployment.ssh("cat /opt/digits/release.env") else "even"
+    return "odd" if deployment.live()["name"] == "digits:even" else "even"
 
 
 def _release_and_kill(deployment: Deployment, name: str, instant: float) -> None:
     """Start a release on the droplet, and kill it so many seconds later."""
-    begin = f"DRAIN=2 NO_PULL=yes setsid digits-release digits:{name} abc1234 me@here"
+    begin = f"DRAIN=2 NO_PULL=yes setsid digits release digits:{name} abc1234 me@here"
     deployment.ssh(f"{begin} >/tmp/killed.log 2>&1 </dev/null & sleep {instant}")
-    deployment.ssh("pkill -KILL -f '[s]bin/digits-release' || true")
+    deployment.ssh("pkill -KILL -f '[s]bin/digits release' || true")
 
 
 @pytest.mark.long
@@ -140,17 +137,17 @@ def test_a_release_that_is_killed_leaves_what_the_next_command_settles(
         visiting(deployment.url, 10, pause=1.5) as crowd,
     ):
         started = time.monotonic()
-        deployment.ssh("DRAIN=2 NO_PULL=yes digits-release digits:even abc1234 me@here")
+        deployment.ssh("DRAIN=2 NO_PULL=yes digits release digits:even abc1234 me@here")
         length = time.monotonic() - started
         seen = {_agree(deployment)}
         for number in range(INSTANTS):
             _release_and_kill(deployment, _other(deployment), length * (number + 0.5) / INSTANTS)
-            killed = "me@here" in deployment.ssh("cat /opt/digits/lock.holder 2>/dev/null || true")
+            killed = "me@here" in deployment.ssh("cat /run/lock/digits.holder 2>/dev/null || true")
             seen.add(_agree(deployment, killed=killed))
         for command in POINTS:
             _killed_at(deployment, _other(deployment), command)
             seen.add(_agree(deployment, killed=True))
-        last = f"digits-release digits:{_other(deployment)} abc1234 me@here"
+        last = f"digits release digits:{_other(deployment)} abc1234 me@here"
         deployment.ssh(f"DRAIN=2 NO_PULL=yes {last}")
         seen.add(_agree(deployment))
     print(f"{load.requests} requests, {len(load.failed)} failed, a release takes {length:.0f} s")
@@ -165,14 +162,14 @@ def _killed_at(deployment: Deployment, name: str, command: str) -> None:
     script = (
         "#!/bin/bash\n"
         f'PATH=${{PATH#/tmp/killing:}}\n[[ "$*" != {shlex.quote(words)}* ]] || '
-        "kill -KILL $(pgrep -f '[s]bin/digits-release')\n"
+        "kill -KILL $(pgrep -f '[s]bin/digits release')\n"
         f'exec {program} "$@"\n'
     )
     deployment.ssh(
         f"mkdir -p /tmp/killing && printf %s {shlex.quote(script)} >/tmp/killing/{program}"
         f" && chmod +x /tmp/killing/{program}"
     )
-    release = f"DRAIN=2 NO_PULL=yes digits-release digits:{name} abc1234 me@here"
+    release = f"DRAIN=2 NO_PULL=yes digits release digits:{name} abc1234 me@here"
     said = deployment.ssh(
         f"PATH=/tmp/killing:$PATH {release} 2>&1; echo ended $?; rm -r /tmp/killing"
     )

@@ -31,7 +31,7 @@ MANAGED = {"TF_VAR_managed_database": "true"}
 # In docker's place on the droplet: the release is killed before the command that matches.
 KILLER = """#!/bin/bash
 case "$*" in
-PATTERN) pkill --signal KILL --full '^bash .*/digits-release'; exit 1 ;;
+PATTERN) pkill --signal KILL --full '[s]bin/digits release'; exit 1 ;;
 esac
 exec /usr/bin/docker "$@"
 """
@@ -48,8 +48,7 @@ def cluster() -> dict[str, Any]:
 
 def serves(deployment: Deployment) -> str:
     """The database that has the answers."""
-    told = deployment.ssh("sed -n s/^DATABASE=//p /opt/digits/release.env").strip()
-    return told or "local"
+    return str(deployment.live()["database"])
 
 
 @contextmanager
@@ -77,15 +76,15 @@ def killed_at(deployment: Deployment, pattern: str) -> None:
         f"mkdir -p /tmp/killer && printf %s {script} >/tmp/killer/docker"
         " && chmod 755 /tmp/killer/docker"
     )
-    said = deployment.ssh("PATH=/tmp/killer:$PATH DRAIN=1 digits-home me 2>&1; echo ended $?")
+    said = deployment.ssh("PATH=/tmp/killer:$PATH DRAIN=1 digits migrate me 2>&1; echo ended $?")
     deployment.ssh("rm -r /tmp/killer")
     assert "\nended 137\n" in said, said
     # Nobody calls another command: the watch sees to it.
     deadline = time.monotonic() + 60
     while "moving" in deployment.ssh("ls /opt/digits"):
-        assert time.monotonic() < deadline, deployment.ssh("journalctl -u digits-watch -n 20")
+        assert time.monotonic() < deadline, deployment.ssh("journalctl -u digits-watchdog -n 20")
         time.sleep(1)
-    deployment.ssh("flock --timeout 60 /opt/digits/lock true")
+    deployment.ssh("flock --timeout 60 /run/lock/digits true")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -105,7 +104,7 @@ def test_there_under_load(deployment: Deployment) -> None:
     assert "Moving what is logged from the droplet's own database" in done.stdout
     assert "Both hold the same " in done.stdout
     assert serves(deployment) == "managed"
-    status = deployment.ssh("digits-status")
+    status = deployment.ssh("digits status")
     assert "PostgreSQL 17" in status
     assert f" at DigitalOcean, {count(deployment)} answers" in status
     # Nothing of the password is where everybody looks.
@@ -137,7 +136,7 @@ def test_down_for_a_while(deployment: Deployment) -> None:
         subprocess.run(["docker", "kill", engine], capture_output=True, check=True)
         time.sleep(12)
         assert requests.get(deployment.url, timeout=30).status_code == 200
-        assert "does not answer; the page goes on" in deployment.ssh("digits-status")
+        assert "does not answer; the page goes on" in deployment.ssh("digits status")
         subprocess.run(["docker", "start", engine], capture_output=True, check=True)
         time.sleep(8)
     assert deployment.ssh("docker ps --quiet").split() == before
@@ -149,7 +148,7 @@ def test_another_address(deployment: Deployment) -> None:
         before = ENGINES.address(ENGINES.name("database", cluster()["id"]))
         assert Databases(ENGINES).fail_over(cluster()) != before
         time.sleep(15)
-    assert f" at DigitalOcean, {count(deployment)} answers" in deployment.ssh("digits-status")
+    assert f" at DigitalOcean, {count(deployment)} answers" in deployment.ssh("digits status")
 
 
 def test_another_password_and_another_authority(deployment: Deployment) -> None:
@@ -160,7 +159,7 @@ def test_another_password_and_another_authority(deployment: Deployment) -> None:
         path = f"databases/{cluster()['id']}/users/digits/reset_auth"
         assert account(path, method="POST")["user"]["password"]
         time.sleep(5)
-        assert "its password or authority is another" in deployment.ssh("digits-status")
+        assert "its password or authority is another" in deployment.ssh("digits status")
         done = run("make", "deploy", "TARGET=rehearsal", **MANAGED)
         assert done.returncode == 0, done.stdout[-3000:]
     assert deployment.ssh(apps) == before
@@ -168,7 +167,7 @@ def test_another_password_and_another_authority(deployment: Deployment) -> None:
         Databases(ENGINES).rotate_authority(cluster())
         api_process.stop()  # it hears of another authority when it starts
         time.sleep(5)
-        assert "its password or authority is another" in deployment.ssh("digits-status")
+        assert "its password or authority is another" in deployment.ssh("digits status")
         done = run("make", "deploy", "TARGET=rehearsal", **MANAGED)
         assert done.returncode == 0, done.stdout[-3000:]
     assert deployment.ssh(apps) == before
@@ -183,7 +182,7 @@ def test_killed_on_the_way_home(deployment: Deployment) -> None:
         killed_at(deployment, '"rm --force --volumes digits-move"')
         if serves(deployment) == "managed":
             # The first such command is of the client's start, before the switch.
-            assert "Both hold" in deployment.ssh("DRAIN=1 digits-home me")
+            assert "Both databases hold" in deployment.ssh("DRAIN=1 digits migrate me")
         assert serves(deployment) == "local"
         time.sleep(3)
 

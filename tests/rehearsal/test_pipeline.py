@@ -148,18 +148,18 @@ def test_a_push_is_live_and_of_those_behind_it_the_newest_has_its_turn(
         second = github.push(lambda folder: retitled("Second", folder))
         third = github.push(broken)
         assert first.finish().status == 0, first.output[-3000:]
-        served = deployment.ssh("tail -n 1 /opt/digits/releases.log")
-        assert commit[:7] in served
+        served = deployment.live()
+        assert commit[:7] in served["commit"]
         assert second.finish().superseded
         assert third.finish().status != 0
     assert "RuntimeError: a mistake" in third.output
-    assert "still serves" in third.output
+    assert "is still live" in third.output
     assert load.failed == []
     assert load.requests > 50
     visitor = DigitsPage(page)
     visitor.open(deployment.url)
     expect(page.get_by_role("heading", name="Draw one figure")).to_be_visible()
-    assert deployment.ssh("tail -n 1 /opt/digits/releases.log") == served
+    assert deployment.live() == served
     for secret in github.secrets.values():
         assert secret.strip().splitlines()[-1] not in first.output
     # The droplet pulled with the run's token and kept nothing of it.
@@ -170,24 +170,23 @@ def test_a_push_is_live_and_of_those_behind_it_the_newest_has_its_turn(
 def test_going_back_waits_for_a_release_alone_and_no_waiting_push_undoes_it(
     github: GitHub, deployment: Deployment, page: Page
 ) -> None:
-    before = deployment.ssh("tail -n 2 /opt/digits/releases.log | head -n 1 | cut -f 5")
+    before = deployment.releases()[-2]["id"]
     # As if a release were under way, until somebody waits for it.
-    waits = "until pgrep -f '[f]lock --timeout' >/dev/null; do sleep 0.2; done; sleep 1"
-    deployment.ssh(f"systemd-run --quiet flock /opt/digits/lock sh -c {shlex.quote(waits)}")
+    waits = "until pgrep -f '[s]bin/digits rollback' >/dev/null; do sleep 0.2; done; sleep 2"
+    deployment.ssh(f"systemd-run --quiet flock /run/lock/digits sh -c {shlex.quote(waits)}")
     # The run of this push is under way, and before its release, when the button is pressed. Had
     # the other waited for it, it would be released.
     push = github.push(fixed)
     back = github.dispatch("rollback.yml").finish()
     assert back.status == 0, back.output[-3000:]
-    assert "Another release is running: " in back.output
+    assert "Another command is running." in back.output
     assert "Waiting for it" in back.output
-    served = deployment.ssh("tail -n 1 /opt/digits/releases.log")
-    assert "\trollback" in served
-    assert before.strip() in served
+    served = deployment.live()
+    assert (served["how"], served["id"]) == ("rollback", before)
     push.finish()
     assert push.status != 0
     assert re.search(r"Not released: you went back to .+, after this was pushed", push.output)
-    assert deployment.ssh("tail -n 1 /opt/digits/releases.log") == served
+    assert deployment.live() == served
     # Whoever means it says so.
     done = github.dispatch("deploy.yml").finish()
     assert done.status == 0, done.output[-3000:]
@@ -196,14 +195,15 @@ def test_going_back_waits_for_a_release_alone_and_no_waiting_push_undoes_it(
 
 
 def test_another_branch_does_not_reach_production(github: GitHub, deployment: Deployment) -> None:
-    before = deployment.ssh("cat /opt/digits/releases.log")
+    before = deployment.releases()
     runs = [github.dispatch(workflow, branch="mine") for workflow in ("deploy.yml", "rollback.yml")]
     for done in runs:
         assert done.finish().status != 0
         assert re.search(r"Job 'Say that only main .+' failed", done.output)
-        # act loses the lines of a step that ends at once, so the sentence is read in the workflow.
-        assert "Only main reaches production." in (ROOT / ".github/workflows" / done.workflow).read_text()
-    assert deployment.ssh("cat /opt/digits/releases.log") == before
+        # act loses the lines of a step that ends at once.
+        text = (ROOT / ".github/workflows" / done.workflow).read_text()
+        assert "Only main reaches production." in text
+    assert deployment.releases() == before
 
 
 def test_a_droplet_with_another_host_key_is_not_talked_to(
@@ -212,9 +212,9 @@ def test_a_droplet_with_another_host_key_is_not_talked_to(
     pinned = github.variables["DROPLET_HOST_KEY"]
     another = (ROOT / "infra/terraform/tests/fixtures/other_key.pub").read_text().split()
     github.variables["DROPLET_HOST_KEY"] = f"{deployment.ip} {another[0]} {another[1]}"
-    before = deployment.ssh("cat /opt/digits/releases.log")
+    before = deployment.releases()
     done = github.dispatch("rollback.yml").finish()
     github.variables["DROPLET_HOST_KEY"] = pinned
     assert done.status != 0
     assert "shows another host key than the one pinned in" in done.output
-    assert deployment.ssh("cat /opt/digits/releases.log") == before
+    assert deployment.releases() == before

@@ -24,7 +24,7 @@ case "$COMPOSE_PROJECT_NAME $*" in
 $BREAK)
   echo >>/tmp/broken/times
   if [ "$(wc -l </tmp/broken/times)" = "$NTH" ]; then
-    [ "$HOW" != kill ] || pkill --signal KILL --full '^bash .*/digits-upgrade-database'
+    [ "$HOW" != kill ] || pkill --signal KILL --full '[s]bin/digits upgrade-database'
     echo "broken on purpose" >&2
     exit 1
   fi
@@ -84,7 +84,7 @@ def broken(deployment: Deployment, step: str, how: str) -> str:
         "rm -rf /tmp/broken && mkdir /tmp/broken"
         f" && printf %s {shlex.quote(BREAKER)} >/tmp/broken/docker && chmod 755 /tmp/broken/docker"
     )
-    said = deployment.ssh(f"{settings} digits-upgrade-database me 18 2>&1 || echo failed")
+    said = deployment.ssh(f"{settings} digits upgrade-database me 18 2>&1 || echo failed")
     assert len(deployment.ssh("cat /tmp/broken/times").splitlines()) >= nth, (step, said)
     return said
 
@@ -102,8 +102,8 @@ def _many_rows(deployment: Deployment) -> Iterator[None]:
     """A log of ten thousand answers, in a database that was never moved; as before at the end."""
     fill(deployment)
     yield
-    deployment.ssh("digits-upgrade-database me drop; digits-upgrade-database me 17")
-    deployment.ssh("digits-upgrade-database me drop")
+    deployment.ssh("digits upgrade-database me drop; digits upgrade-database me 17")
+    deployment.ssh("digits upgrade-database me drop")
     empty(deployment)
 
 
@@ -127,16 +127,16 @@ def test_a_minor_version_moves_and_comes_back_without_a_lost_answer(
 ) -> None:
     deployment.ssh("docker tag postgres:17-trixie postgres:17.999-trixie")
     with visitors(deployment), under_load(deployment.url) as load:
-        assert "In service: PostgreSQL 17" in deployment.ssh("digits-upgrade-database me 17.999")
+        assert "In service: PostgreSQL 17" in deployment.ssh("digits upgrade-database me 17.999")
         image = deployment.ssh("docker inspect --format '{{.Config.Image}}' digits-db-1").strip()
         assert image == "postgres:17.999-trixie"
-        assert "In service: PostgreSQL 17" in deployment.ssh("digits-upgrade-database me 17")
+        assert "In service: PostgreSQL 17" in deployment.ssh("digits upgrade-database me 17")
     assert load.failed == []
     recipe = 'FROM postgres:17-trixie\nENTRYPOINT ["false"]\n'
     build = "docker build --quiet --tag postgres:17.998-trixie - 2>/dev/null"
     deployment.ssh(f"printf %s {shlex.quote(recipe)} | {build}")
     said = deployment.ssh(
-        "DATABASE_WITHIN=20 digits-upgrade-database me 17.998 2>&1 || echo failed"
+        "DATABASE_WITHIN=20 digits upgrade-database me 17.998 2>&1 || echo failed"
     )
     assert said.endswith("failed\n")
     assert "The database did not start from postgres:17.998-trixie" in said
@@ -147,7 +147,7 @@ def test_a_minor_version_moves_and_comes_back_without_a_lost_answer(
 def test_what_is_not_the_log_is_not_left_behind_unsaid(deployment: Deployment) -> None:
     have_18()
     sql(deployment, "CREATE DATABASE notes")
-    said = deployment.ssh("digits-upgrade-database me 18 2>&1 || echo failed")
+    said = deployment.ssh("digits upgrade-database me 18 2>&1 || echo failed")
     sql(deployment, "DROP DATABASE notes")
     assert "Beside the log of answers there is more" in said
     assert "database notes" in said
@@ -178,12 +178,12 @@ def test_whichever_step_fails_17_goes_on(deployment: Deployment) -> None:
 @pytest.mark.long
 def test_wherever_it_is_killed_17_comes_back(deployment: Deployment) -> None:
     have_18()
-    there = "while [ -s /opt/digits/lock.holder ]; do sleep 0.2; done"
+    there = "while [ -s /run/lock/digits.holder ]; do sleep 0.2; done"
     with visitors(deployment):
         # From each of three states: 18 is filled, 17 is closed for writing, 17 is gone.
         for step in ("restore", "close it for writing", "take the old one away"):
             said = broken(deployment, step, "kill")
-            # digits-watch clears up within ten seconds, and any other command at once.
+            # digits-watchdog clears up within ten seconds, and any other command at once.
             deployment.ssh(f"timeout 180 sh -c '{there}'")
             assert_as_before(deployment, step, said)
 
@@ -212,16 +212,16 @@ def test_from_17_to_18_under_load(deployment: Deployment) -> None:
 def test_18_stays_whatever_is_done(deployment: Deployment) -> None:
     rows = count(deployment)
     deployment.variant("after-18", light=True)
-    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    serves = deployment.live()["id"]
     assert "In service" in put(deployment, "digits:after-18")
-    assert "Going back to" in deployment.ssh("DRAIN=1 digits-rollback me@here")
-    assert deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip() == serves
+    assert "Going back to" in deployment.ssh("DRAIN=1 digits rollback me@here")
+    assert deployment.live()["id"] == serves
     done = run("make", "deploy", "TARGET=rehearsal", f"IMAGE={serves}", "NO_PULL=yes")
     assert done.returncode == 0
     assert "changed=0" in done.stdout
     deployment.ssh("systemctl start digits-backup.service")
     assert (major(deployment), count(deployment)) == ("18", rows)
-    status = deployment.ssh("digits-status")
+    status = deployment.ssh("digits status")
     assert re.search(r"database +PostgreSQL 18\.", status)
     assert re.search(r"kept +the volume of the database before \(digits_postgres\)", status)
 
@@ -241,12 +241,12 @@ def test_back_to_17_and_a_dump_of_18(deployment: Deployment) -> None:
     backup = deployment.ssh("digits-backup manual").split()[-1]
     rows = count(deployment)
     with visitors(deployment):
-        assert "In service: PostgreSQL 17" in deployment.ssh("digits-upgrade-database me 17")
+        assert "In service: PostgreSQL 17" in deployment.ssh("digits upgrade-database me 17")
     said = deployment.ssh(f"digits-restore <{backup} 2>&1 || echo refused")
     assert "That file was written by PostgreSQL 18, and the database is 17." in said
     assert "make upgrade-database VERSION=18" in said
     assert said.endswith("refused\n")
-    deployment.ssh("digits-upgrade-database me drop")
+    deployment.ssh("digits upgrade-database me drop")
     # As on a new droplet: an empty database is moved to where the dump is from.
     sql(deployment, "DROP TABLE predictions")
     said = deployment.ssh(f"digits-restore <{backup}")

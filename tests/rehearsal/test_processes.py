@@ -54,16 +54,15 @@ def two_serve(deployment: Deployment, image: str) -> None:
     serving = ports(deployment)
     assert serving in SETS
     assert len(app_containers(deployment)) == 2
-    inspect = "docker inspect --format '{{.Config.Image}} {{json .HostConfig.PortBindings}}' "
+    inspect = "docker inspect --format '{{.Image}} {{json .HostConfig.PortBindings}}' "
+    image = deployment.ssh(f"docker image inspect --format '{{{{.Id}}}}' {image}").strip()
     for line in deployment.ssh(inspect + " ".join(app_containers(deployment))).splitlines():
         assert line.startswith(f"{image} ")
         assert any(f'"HostPort":"{port}"' in line for port in serving)
-    status = deployment.ssh("digits-status")
+    status = deployment.ssh("digits status")
     assert len(re.findall(r"^app [12] of 2 +Up ", status, re.MULTILINE)) == 2
-    assert f"APP_PORT={serving[0]}\nAPP_PROCESSES=2\n" in deployment.ssh(
-        "cat /opt/digits/release.env"
-    )
-    assert deployment.ssh("ls /opt/digits/*.new /opt/digits/lock.holder 2>/dev/null || true") == ""
+    assert deployment.live()["ports"] == [int(port) for port in serving]
+    assert deployment.ssh("ls /opt/digits/*.new /run/lock/digits.holder 2>/dev/null || true") == ""
 
 
 def test_a_visitor_stays_with_one_of_two(deployment: Deployment) -> None:
@@ -151,7 +150,7 @@ if [[ "$*" == *" up "* && $APP_PORT == SECOND && $APP_IMAGE == NAME ]]; then
 fi
 exec docker "$@"
 """
-KILL = "kill -KILL $(pgrep -f '[s]bin/digits-release'); exit 1"
+KILL = "kill -KILL $(pgrep -f '[s]bin/digits release'); exit 1"
 
 
 @pytest.mark.long
@@ -174,7 +173,7 @@ def test_one_by_one_that_does_not_get_to_its_end_leaves_two_of_the_old(
     with under_load(deployment.url, askers=3, stayers=0) as load:
         release = "PATH=/tmp/failing:$PATH PROCESS_MB=99999999 DRAIN=1 NO_PULL=yes"
         said = deployment.ssh(
-            f"{release} digits-release digits:new abc1234 me@here 2>&1; echo ended $?"
+            f"{release} digits release digits:new abc1234 me@here 2>&1; echo ended $?"
         )
         deployment.ssh("rm -r /tmp/failing")
         if action == KILL:
@@ -184,11 +183,10 @@ def test_one_by_one_that_does_not_get_to_its_end_leaves_two_of_the_old(
             while ports(deployment) not in SETS:
                 assert time.monotonic() < deadline
                 time.sleep(1)
-            deployment.ssh("flock --timeout 60 /opt/digits/lock true")
+            deployment.ssh("flock --timeout 60 /run/lock/digits true")
         else:
             assert "no room" in said
-            assert "Going back to what served: digits:old" in said
-            assert "Nothing has changed: digits:old still serves." in said
+            assert "Nothing has changed: digits:old is still live." in said
     two_serve(deployment, "digits:old")
     assert load.requests > 50
     assert load.failed == []

@@ -71,7 +71,7 @@ def blocks() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def _released_twice(deployment: Deployment) -> None:
     """There is a version to go back to: the app, too."""
-    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    serves = deployment.live()["id"]
     deployment.variant("before")
     for image in ("digits:before", serves):
         assert "In service" in put(deployment, image)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -29,12 +30,12 @@ REGISTRY = "127.0.0.1:5050"
 RELEASE = ("env", "--default-signal=INT", "make", "release", "TARGET=rehearsal")
 
 
-def serving(deployment: Deployment) -> tuple[list[str], str, str]:
+def serving(deployment: Deployment) -> tuple[list[str], str, list[dict[str, Any]]]:
     """What a release that did not happen must leave as it is."""
     return (
         app_containers(deployment),
-        deployment.ssh("cat /etc/nginx/digits-upstream.conf /opt/digits/release.env"),
-        deployment.ssh("cat /opt/digits/releases.log"),
+        deployment.ssh("cat /etc/nginx/digits-upstream.conf"),
+        deployment.releases(),
     )
 
 
@@ -45,7 +46,7 @@ def nothing_changes(deployment: Deployment) -> Iterator[None]:
     with under_load(deployment.url) as load:
         yield
         deadline = time.monotonic() + 90
-        there = "ls /opt/digits/lock.holder 2>/dev/null || true"
+        there = "ls /run/lock/digits.holder 2>/dev/null || true"
         while load.requests <= 50 or deployment.ssh(there):
             assert time.monotonic() < deadline, "the droplet did not clear up"
             time.sleep(0.2)
@@ -132,7 +133,7 @@ BAD = {
 
 
 def test_a_bad_release_never_gets_in(deployment: Deployment) -> None:
-    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    serves = deployment.live()["id"]
     for kind, (recipe, _) in BAD.items():
         dockerfile = shlex.quote(f"FROM {serves}\n{recipe}\n")
         deployment.ssh(f"printf %s {dockerfile} | docker build --quiet --tag digits:{kind} -")
@@ -147,8 +148,8 @@ def test_a_bad_release_never_gets_in(deployment: Deployment) -> None:
         said["unhealthy"] = done.stdout
     for kind, (_, reason) in BAD.items():
         assert reason in said[kind], (kind, said[kind])
-        assert "The last lines of the container" in said[kind]
-        assert "still serves" in said[kind]
+        assert "The last lines of the new container" in said[kind]
+        assert "is still live" in said[kind]
     assert "| no such setting" in said["crashes"]
 
 
@@ -301,7 +302,7 @@ def test_a_disk_with_too_little_room_is_seen_before_anything_is_pulled(
 ) -> None:
     with nothing_changes(deployment):
         said = deployment.ssh(
-            "DISK_NEEDED=99999999 digits-release nowhere/digits:1 abc1234 me@here 2>&1"
+            "DISK_NEEDED=99999999 digits release nowhere/digits:1 abc1234 me@here 2>&1"
             " || echo refused"
         )
         assert re.search(r"Only \d+ MB are free on the droplet's disk, and a release needs", said)
@@ -332,22 +333,24 @@ def test_one_at_a_time_and_a_killed_one_is_taken_over(
     with stuck_in_the_pull(app_folder) as (process, _):
         second = _second(deployment)
         assert second.returncode != 0
-        assert re.search(r"Another release is running: .+@.+, since \d{4}-\d\d-\d\d", second.stdout)
-        deployment.ssh("pkill -KILL -f '[s]bin/digits-release'")
+        assert re.search(
+            r"The release by .+@.+, since \d{4}-\d\d-\d\dT.+, is running", second.stdout
+        )
+        deployment.ssh("pkill -KILL -f '[s]bin/digits release'")
         # What it had started ends with it, and so nothing holds its lock.
         time.sleep(1)
-        deployment.ssh("flock --nonblock /opt/digits/lock true")
+        deployment.ssh("flock --nonblock /run/lock/digits true")
         assert deployment.ssh("pgrep -f '[d]ocker pull' || true") == ""
         _remove_registry()  # the tunnel to it would keep ssh waiting
         process.wait(60)
     retitled(other, "Draw a digit again")
     done = release(APP_FOLDER=str(other))
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "was killed; taking over" in done.stdout
+    assert "was killed. Recovering." in done.stdout
 
 
 def _second(deployment: Deployment) -> subprocess.CompletedProcess[str]:
-    serves = deployment.ssh("sed -n s/^APP_IMAGE=//p /opt/digits/release.env").strip()
+    serves = deployment.live()["id"]
     return release(IMAGE=serves, NO_PULL="yes")
 
 

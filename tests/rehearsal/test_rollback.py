@@ -5,6 +5,7 @@ Most versions here are light: they are no app, but start at once (Deployment.var
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import time
@@ -50,7 +51,7 @@ def test_each_rollback_goes_one_further_back(deployment: Deployment) -> None:
     assert load.failed == []
     assert image_that_serves(deployment) == ids["b"]
     # No disk is needed to go back: nothing is pulled.
-    assert "In service" in deployment.ssh("DISK_NEEDED=99999999 digits-rollback me@here 2>&1")
+    assert "In service" in deployment.ssh("DISK_NEEDED=99999999 digits rollback me@here 2>&1")
     assert image_that_serves(deployment) == ids["a"]
     listed = run("make", "releases", "TARGET=rehearsal").stdout
     assert listed.count("\n* ") == 1
@@ -95,17 +96,17 @@ def test_a_tag_that_was_used_twice_can_be_gone_back_to(deployment: Deployment) -
 def test_a_long_list_of_releases(deployment: Deployment) -> None:
     light_variants(deployment, "last")
     assert "In service" in put(deployment, "digits:last")
-    fake = "2020-01-01T00:00:00Z\tfake:{n}\tabc\tme\tsha256:{n}\trelease"
-    script = f"print(*[{fake!r}.format(n=n) for n in range(1000)], sep='\\n')"
+    one = {"number": 0, "when": "2020-01-01T00:00:00Z", "commit": "abc", "by": "me", "ports": [1]}
+    lines = [json.dumps({**one, "name": f"fake:{n}", "id": f"sha256:{n}"}) for n in range(1000)]
     deployment.ssh(
-        f"cd /opt/digits && python3 -c {shlex.quote(script)} | cat - releases.log >long"
-        " && mv long releases.log"
+        "cd /opt/digits && cat - releases.jsonl >long && mv long releases.jsonl",
+        "".join(f"{line}\n" for line in lines),
     )
     started = time.monotonic()
-    assert len(deployment.ssh("digits-releases").splitlines()) > 1000
+    assert len(deployment.ssh("digits releases").splitlines()) > 1000
     assert "In service" in back(deployment)
     assert time.monotonic() - started < 60
-    deployment.ssh("sed -i /fake:/d /opt/digits/releases.log")
+    deployment.ssh("sed -i /fake:/d /opt/digits/releases.jsonl")
 
 
 def test_a_slow_start_is_not_a_failed_one(deployment: Deployment) -> None:

@@ -198,7 +198,7 @@ def test_what_hangs_is_back_soon(deployment: Deployment) -> None:
             time.sleep(0.5)
         print(f"{what}: back after {time.monotonic() - stopped:.0f} s")
     _wait_until_it_serves(deployment, 10)
-    noted = deployment.ssh(f"journalctl --unit digits-watch --since '{since}'")
+    noted = deployment.ssh(f"journalctl --unit digits-watchdog --since '{since}'")
     assert "The app does not answer" in noted
     assert "The database does not answer" in noted
     assert deployment.rows() == rows
