@@ -6,25 +6,24 @@ import os
 import re
 from pathlib import Path
 
-from ops import backup_folder, say
+from ops import backup_folder, commands, say
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
 from ops.ssh import Droplet
 from ops.ssh_words import Unreachable
 
-_MAKE = (
-    "command -v digits-backup >/dev/null"
-    ' && [ -n "$(docker volume ls --quiet --filter name=^digits_postgres)" ]'
-    " || { echo none; exit; }\ndigits-backup manual"
-)
-# The droplet's newest dump and its size. Nothing where copies go elsewhere (roles/copies), and did
-# so within a day.
-_NEWEST = (
-    '[ -z "$(find /var/lib/digits/copies/complete -mmin -1440 2>/dev/null)" ] || exit 0\n'
-    "cd /var/backups/digits 2>/dev/null || exit 0\n"
-    "find . -maxdepth 1 -name 'digits-*.dump' -printf '%P %s\\n' | sort | tail -n 1\n"
-    "tail -n 1 /opt/digits/releases.log 2>/dev/null | cut -f 2,3"
-)
+# A droplet of the bash version has digits-backup, which prints a sentence with the path at its end.
+_MAKE = """\
+{ command -v digits || command -v digits-backup; } >/dev/null &&
+  [ -n "$(docker volume ls --quiet --filter name=^digits_postgres)" ] || { echo none; exit; }
+if command -v digits >/dev/null; then digits backup --json; else digits-backup manual; fi
+"""
+# The droplet's newest dump and its size.
+_NEWEST = """\
+cd /var/backups/digits 2>/dev/null &&
+  find . -maxdepth 1 -name 'digits-*.dump' -printf '%P %s\\n' | sort | tail -n 1
+if command -v digits >/dev/null; then digits releases --json; else echo '{}'; fi
+"""
 _BIG = 5_000_000  # bytes that may take a while to come
 
 
@@ -33,11 +32,11 @@ def fetch(settings: Settings, droplet: Droplet) -> Path | None:
 
     Raises Failed; a dump that did not arrive whole is not kept.
     """
-    made = droplet.must(_MAKE).split()
-    if made == ["none"]:
+    printed = droplet.must(_MAKE).strip()
+    if printed == "none":
         say.note("There is no database on the droplet yet, so there is nothing to back up.")
         return None
-    there = made[-1]
+    there = _path_in(printed)
     size = droplet.must(f"stat --format %s {there}").strip()
     file = backup_folder.receive(settings, droplet, there, int(size) if size.isdigit() else None)
     name = os.path.relpath(file, ROOT)
@@ -48,11 +47,19 @@ def fetch(settings: Settings, droplet: Droplet) -> Path | None:
     return file
 
 
+def _path_in(printed: str) -> str:
+    try:
+        return str(commands.values_of(printed)["path"])
+    except ValueError:
+        return printed.rsplit(maxsplit=1)[-1]
+
+
 def bring_newest(settings: Settings, droplet: Droplet) -> None:
     """Bring the droplet's newest dump here, if it is newer than what is here.
 
     Every verb that reaches the droplet does this on its way, so that losing the droplet does not
-    lose what was logged. It is no verb's purpose: what goes wrong is said, and nothing else.
+    lose what was logged, also where there are offsite backups: root on the droplet can delete
+    those. Best effort: failures are reported, never fatal.
     """
     if settings.bring_backup == "no":
         return
@@ -70,9 +77,10 @@ def bring_newest(settings: Settings, droplet: Droplet) -> None:
 
 def _bring_newest(settings: Settings, droplet: Droplet) -> None:
     # What is typed or piped in is for the verb itself.
-    dump, *served = droplet.must(_NEWEST, stdin=b"").splitlines() or [""]
-    backup_folder.note_what_served(settings, "".join(served))
-    found = re.fullmatch(r"(digits-[\w-]+\.dump) (\d+)", dump.strip())
+    printed = droplet.must(_NEWEST, stdin=b"")
+    if live := commands.live_of(printed):
+        backup_folder.note_what_served(settings, f"{live['name']}\t{live['commit']}")
+    found = re.search(r"^(digits-[\w-]+\.dump) (\d+)$", printed, re.MULTILINE)
     there = backup_folder.named(Path(found[1])) if found else None
     if not found or not there:
         return

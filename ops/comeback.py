@@ -1,6 +1,6 @@
 """What a new droplet begins with: the answers of the one before, and the image that served there.
 
-A droplet that has served nobody yet takes the newest copy outside it: the repository's
+A droplet that has served nobody yet takes the newest backup outside it: an offsite one
 (roles/copies), or a dump of backups/. Nothing is lost by that, since nothing is there.
 """
 
@@ -9,19 +9,15 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ops import backup_folder, deployment, prices, say
-from ops.errors import Failed
+from ops import backup_folder, commands, deployment, prices, say
+from ops.errors import Failed, SaidAlready
 from ops.settings import Settings
 from ops.ssh import Droplet
 
-_STATE = "[ -s /opt/digits/releases.log ] && echo serves || echo new"
-# The copies of the repository, newest first; nothing without one.
-_LIST = "! command -v digits-copies >/dev/null || digits-copies list"
 # The answers, and how many of them came in the last day that has any.
 _COUNT = (
     'docker exec digits-db-1 psql --username=digits --no-align --tuples-only --command "SELECT '
@@ -34,7 +30,7 @@ _LOCAL = re.compile(r"127\.0\.0\.1:|sha256:|[^/]+$")
 
 @dataclass(frozen=True)
 class Source:
-    """A copy to begin with: a dump that is here, or, without a file, the repository's newest."""
+    """A backup to begin with: a dump that is here, or, without a file, the newest offsite one."""
 
     at: datetime | None
     shown: str
@@ -67,7 +63,7 @@ def bring_back(settings: Settings, droplet: Droplet) -> Settings:
 
     Returns the settings for its first release: with the image that served, if it is to be had.
     """
-    if droplet.must(_STATE).strip() == "serves":
+    if commands.live(droplet):
         if settings.restore:
             say.line(
                 "RESTORE is for a new droplet, and this one serves: nothing was restored. "
@@ -92,9 +88,9 @@ def bring_back(settings: Settings, droplet: Droplet) -> Settings:
 
 def _held(settings: Settings, droplet: Droplet) -> int:
     """How many answers the managed database holds already."""
-    said = droplet.must("digits-restore --held") if prices.is_managed(settings) else ""
-    counted = re.search(r"^\d+$", said, re.MULTILINE)
-    return int(counted[0]) if counted else 0
+    if not prices.is_managed(settings):
+        return 0
+    return int(commands.ask(droplet, "restore", "--held").get("held", 0))
 
 
 def _here(dump: backup_folder.Dump) -> str:
@@ -104,20 +100,20 @@ def _here(dump: backup_folder.Dump) -> str:
 def _sources(settings: Settings, droplet: Droplet) -> list[Source]:
     """What there is, the newest first."""
     found = []
-    listed = droplet.run(_LIST, stdout=subprocess.PIPE)
-    if listed.status != 0:
-        # A droplet that began empty since its copies could not be asked would be a loss.
+    try:
+        listed = commands.ask(droplet, "offsite", "list").get("backups", [])
+    except SaidAlready:
+        # A droplet that began empty because its repository did not answer would be a loss.
         raise Failed(
-            "The repository of copies cannot be asked, why is above; nothing was restored, and "
-            "nothing serves yet.",
-            "Mend it, then run the same command again. Or begin without it: the same command with "
+            "The repository of offsite backups does not answer; why is above. Nothing was "
+            "restored, and nothing is live yet.",
+            "Fix it, then run the same command again. Or begin without it: the same command with "
             "RESTORE=backups/... or RESTORE=none",
-        )
-    words = (listed.printed.splitlines() or [""])[0].split("\t")
-    if len(words) == 5:
-        at = datetime.strptime(words[1], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        shown = f"the repository's newest copy ({_counted(words[2])})"
-        found.append(Source(at, shown, image=words[3], commit=words[4]))
+        ) from None
+    for newest in listed[:1]:
+        at = datetime.strptime(newest["when"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        shown = f"the newest offsite backup ({_counted(newest['answers'])})"
+        found.append(Source(at, shown, image=newest["image"], commit=newest["commit"]))
     image, commit = backup_folder.what_served(settings)
     found += [
         Source(dump.made, dump.shown, dump.file, image, commit)
@@ -165,10 +161,10 @@ def _restore(settings: Settings, droplet: Droplet, chosen: Source, sources: list
     for source in (chosen, *others):
         say.line(f"Restoring {source}")
         if source.file is None:
-            status = droplet.run("digits-copies restore").status
+            status = droplet.run(commands.line("offsite", "restore")).status
         else:
             with source.file.open("rb") as content:
-                status = droplet.run("digits-restore", stdin=content).status
+                status = droplet.run(commands.line("restore"), stdin=content).status
         if status == 0:
             _say_what_came_back(settings, droplet, source)
             return

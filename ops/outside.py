@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ops import backup_folder
+from ops import backup_folder, commands
 from ops.settings import Settings
 
-# Up to when the repository holds all that was logged, in seconds since 1970 (roles/copies).
-_COMPLETE = "stat --format %Y /var/lib/digits/copies/complete 2>/dev/null || true"
+# Up to when every prediction is in the repository, in seconds since 1970. The bash version has it
+# as the time of a file.
+_OF_BASH = """stat --format '{"complete": %Y}' /var/lib/digits/copies/complete"""
+_STATUS = f"{{ digits offsite status --json || {_OF_BASH}; }} 2>/dev/null || true"
 
 
 @dataclass(frozen=True, order=True)
@@ -39,9 +41,9 @@ def newest(settings: Settings, ask: Callable[[str], str]) -> Copy | None:
     found = []
     if dump := backup_folder.newest(settings):
         found.append(Copy(dump.made, f"{dump.shown}, on this machine"))
-    complete = ask(_COMPLETE).strip()
-    if complete.isdigit():
-        found.append(Copy(datetime.fromtimestamp(int(complete), UTC), "the repository of copies"))
+    if complete := commands.values_of(ask(_STATUS)).get("complete"):
+        at = datetime.fromtimestamp(int(complete), UTC)
+        found.append(Copy(at, "the repository of offsite backups"))
     return max(found, default=None)
 
 

@@ -46,12 +46,11 @@ def main(arguments: list[str] | None = None, host: Host | None = None) -> int:
 
 
 def _failed(host: Host, options: argparse.Namespace, stop: Stop) -> int:
+    host.console.protect()
+    for line in (stop.what, *stop.then):
+        host.console.warn(line)
     if options.json:
         print(json.dumps({"error": [stop.what, *stop.then]}))
-    else:
-        host.console.protect()
-        for line in (stop.what, *stop.then):
-            host.console.warn(line)
     return stop.status
 
 

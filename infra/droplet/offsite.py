@@ -17,7 +17,7 @@ from droplet.docker import Container
 from droplet.host import Host
 from droplet.noted import FOLDER, Noted, how_to_remove
 from droplet.postgres import SqlError
-from droplet.restic import FILE, Restic, ResticError, Snapshot
+from droplet.restic import FILE, Restic, ResticError, Snapshot, is_set_up
 
 TRIES = 10  # backups that are tried, from the newest on, until one can be restored
 _RETENTION = "--keep-last 2 --keep-hourly 48 --keep-daily 30 --keep-monthly 12"
@@ -27,17 +27,20 @@ def run(host: Host, mode: str, id: str = "", *, quiet: bool = False) -> object: 
     """`digits offsite MODE [ID]`; the values of list and status. Raises Stop and DiskFull."""
     if mode == "status":
         return _status(host, quiet=quiet)
+    if mode == "list" and quiet and not is_set_up(host):
+        return {"backups": []}
     offsite = Offsite(host)
     if mode == "list":
         return offsite.list(quiet=quiet)
     if mode == "restore":
-        return offsite.restore(id)
+        offsite.restore(id)
+        return None
     try:
         with host.disk.locked(f"{FOLDER}/lock", wait=mode not in ("hourly", "now")):
-            return _run_alone(offsite, mode, id)
+            _run_alone(offsite, mode, id)
     except Busy:
         host.console.say("Another offsite backup or its test runs, so this one does nothing.")
-        return None
+    return None
 
 
 def status_lines(host: Host) -> Iterator[tuple[str, str]]:
@@ -51,13 +54,11 @@ def status_lines(host: Host) -> Iterator[tuple[str, str]]:
 
 
 def _status(host: Host, *, quiet: bool) -> dict[str, Any]:
-    try:
-        place = Restic(host).place
-    except Stop:
+    if not is_set_up(host):
         return {}
     for name, text in status_lines(host) if not quiet else ():
         host.console.say(f"{name:<12} {text}")
-    return Noted(host, place).values()
+    return Noted(host, Restic(host).place).values()
 
 
 def _run_alone(offsite: Offsite, mode: str, id: str) -> None:  # noqa: A002
@@ -100,7 +101,10 @@ class Offsite:
         return found
 
     def make(self, *, always: bool) -> bool:
-        """Make a backup, always or if predictions came since the last; whether it did. Raises Stop."""
+        """Make a backup, if predictions came since the last one, or always; whether it did.
+
+        Raises Stop.
+        """
         host, live, began = self.host, history.live(self.host), self.host.clock.now()
         if not live:  # what was never released may be about to be restored
             host.console.say("Nothing is live here yet, so there is nothing to back up.")
@@ -144,13 +148,13 @@ class Offsite:
         except ResticError as why:
             self.host.console.say(f"Old backups stay for now: {why}.")
 
-    def list(self, *, quiet: bool) -> list[dict[str, Any]]:
+    def list(self, *, quiet: bool) -> dict[str, Any]:
         """The backups, the newest first. Raises Stop."""
         found = self.find()
         for one in found if not quiet else ():
             words = (one.id, one.when, str(one.answers), one.image, one.commit)
             self.host.console.say("\t".join(words))
-        return [asdict(one) for one in found]
+        return {"backups": [asdict(one) for one in found]}
 
     def restore(self, id: str = "") -> None:  # noqa: A002
         """Restore the newest one that can be restored, or this one. Raises Stop and DiskFull."""
@@ -163,7 +167,8 @@ class Offsite:
                 self.host.console.warn("Taking the one before it.")
             self.host.console.say(f"Restoring the backup of {one.when} ({count(one.answers)})")
             try:
-                return self._restore(one)
+                self._restore(one)
+                return
             except ResticError as why:
                 self.host.console.warn(f"It cannot be read: {why}.")
             except Refused as refused:  # other trouble is no reason to take an older one

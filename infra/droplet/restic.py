@@ -1,4 +1,4 @@
-"""restic, which makes, checks and thins out the offsite backups: the program, and what its errors mean.
+"""restic, which makes, checks and thins out the offsite backups, and what its errors mean.
 
 /etc/digits/copies says where they go and what opens them (Ansible's roles/copies). Secrets are in
 that folder and in restic's environment, never in a command line.
@@ -22,61 +22,41 @@ FILE = "/digits.dump"  # what a backup holds
 NO_REPOSITORY = 10  # restic's exit status
 LONGEST, QUICK = 3000, 120  # seconds
 _DAMAGED = "what is in {place} is damaged"
-# What restic prints, and what it means. The first one that fits counts.
-_REASONS = (
-    (r"write \S*/dump: no space|write /dev/stdout: no space", "the droplet's own disk is full"),
-    (
-        "wrong password|no key found",
-        "the password does not open the repository. Put the one that it was made with into "
-        "COPIES_PASSWORD_FILE on your machine, then: {deploy}",
-    ),
-    (
-        "InvalidAccessKey|ccess key|Access Key Id|Signature|Access Denied|AccessDenied|"
-        "Permission denied",
-        "{place} does not let the droplet in: its key is wrong, or may not do this there. Give the "
-        "right one: {deploy}",
-    ),
-    (
-        "NoSuchBucket|bucket does not exist",
-        "the bucket of {place} does not exist. Make it, then: {deploy}",
-    ),
-    (
-        r'o space left|[Qq]uota|StorageFull|InsufficientStorage|sftp: \\?"Failure',
-        "there is no room left in {place}. Make room there; the backups that are there stay good",
-    ),
-    (
-        "read-only file system",
-        "{place} can only be read. Let the droplet write there; the backups that are there stay "
-        "good",
-    ),
-    (
-        "Host key verification failed|IDENTIFICATION HAS CHANGED",
-        "the sftp host shows another host key than before. If that is right, on the droplet: rm "
-        f"{PLACE}/known_hosts",
-    ),
-    (
-        "dial tcp|onnection refused|onnection reset|onnection lost|timed out|no such host|"
-        "not resolve",
-        "{place} does not answer. See whether it is up, and its name right",
-    ),
-    (
-        "start the sftp",
-        "{place} does not answer, or does not let the key in: ssh-copy-id to it, with "
-        "COPIES_SSH_KEY",
-    ),
-    (
-        "already locked",
-        "another program has the repository locked ({lock}). If that program was killed, its lock "
-        "is removed half an hour after it was made. It is tried again in an hour",
-    ),
-    (
-        r"^$|signal terminated|context canceled",
-        "{place} did not answer in time: its connection may be slow. It is tried again in an hour",
-    ),
-    ("ReadFull|too short|loading tree|ciphertext|invalid data|not found in", _DAMAGED),
-    ("command failed", "the database was not dumped. restic prints: {error}"),
-    ("", "restic prints: {error}"),
-)
+# What restic prints (a pattern), and below it what that means. The first one that fits counts.
+_REASONS = r"""
+write \S*/dump: no space|write /dev/stdout: no space
+    the droplet's own disk is full
+wrong password|no key found
+    the password does not open the repository. Put the one that it was made with into
+    COPIES_PASSWORD_FILE on your machine, then: {deploy}
+InvalidAccessKey|ccess key|Access Key Id|Signature|Access ?Denied|Permission denied
+    {place} does not let the droplet in: its key is wrong, or may not do this there. Give the right
+    one: {deploy}
+NoSuchBucket|bucket does not exist
+    the bucket of {place} does not exist. Make it, then: {deploy}
+o space left|[Qq]uota|StorageFull|InsufficientStorage|sftp: "Failure"
+    there is no room left in {place}. Make room there; the backups that are there stay good
+read-only file system
+    {place} can only be read. Let the droplet write there; the backups that are there stay good
+Host key verification failed|IDENTIFICATION HAS CHANGED
+    the sftp host shows another host key than before. If that is right, on the droplet:
+    rm /etc/digits/copies/known_hosts
+dial tcp|onnection (refused|reset|lost)|timed out|no such host|not resolve
+    {place} does not answer. See whether it is up, and its name right
+start the sftp
+    {place} does not answer, or does not let the key in: ssh-copy-id to it, with COPIES_SSH_KEY
+already locked
+    another program has the repository locked ({lock}). If that program was killed, its lock is
+    removed half an hour after it was made. It is tried again in an hour
+^$|signal terminated|context canceled
+    {place} did not answer in time: its connection may be slow. It is tried again in an hour
+ReadFull|too short|loading tree|ciphertext|invalid data|not found in
+    what is in {place} is damaged
+command failed
+    the database was not dumped. restic prints: {error}
+.
+    restic prints: {error}
+"""
 _LOCK = re.compile(r"by PID (\d+) on (\S+) .*lock was created at [^(]*\((\S+) ago\)")
 
 
@@ -90,6 +70,11 @@ class Snapshot:
     image: str
     commit: str
     size: int
+
+
+def is_set_up(host: Host) -> bool:
+    """Whether this droplet makes offsite backups."""
+    return host.disk.exists(f"{PLACE}/env")
 
 
 class ResticError(Exception):
@@ -110,7 +95,7 @@ class Restic:
         """Raises Stop where this droplet makes no offsite backups."""
         words = shlex.split(host.disk.read(f"{PLACE}/env"), comments=True)
         self.environment = dict(word.partition("=")[::2] for word in words)
-        if "RESTIC_REPOSITORY" not in self.environment:
+        if not is_set_up(host):
             raise Stop(
                 "This droplet makes no offsite backups.", "Set up where they go: docs/backups.md"
             )
@@ -203,8 +188,10 @@ class Restic:
             "lock": "process {} on {} locked it {} ago".format(*lock.groups()) if lock else "",
             "error": error[-300:],
         }
-        sentence = next(text for pattern, text in _REASONS if re.search(pattern, error))
-        return sentence.format(**given)
+        # Each is a line, and those below it that are indented.
+        table = re.findall(r"^(\S.*)\n((?: .*\n)+)", _REASONS, re.MULTILINE)
+        sentence = next(text for pattern, text in table if re.search(pattern, error))
+        return " ".join(sentence.split()).format(**given)
 
 
 def _snapshot(told: dict[str, object]) -> Snapshot:
@@ -225,7 +212,7 @@ def _snapshot(told: dict[str, object]) -> Snapshot:
 
 
 def _messages(error: str) -> str:
-    """restic's messages in one line. With --json they are JSON, too."""
+    """Its messages in one line. With --json they are JSON, too."""
     found = []
     for line in error.splitlines():
         try:

@@ -1,8 +1,8 @@
 """Replace the predictions by those of a dump.
 
 No SQL of the file is executed. It may hold the predictions' own table and nothing else, and of its
-text only rows that match a strict pattern are used (droplet.rows); if one does not, the restore ends
-before it begins. No answer is lost: while the predictions are replaced, in one transaction,
+text only rows that match a strict pattern are used (droplet.rows); if one does not, the restore
+ends before it begins. No answer is lost: while the predictions are replaced, in one transaction,
 visitors' answers wait, and one that waits too long is refused, so the page says to press again.
 """
 
@@ -36,7 +36,7 @@ _OWN = re.compile(
 
 @dataclass(frozen=True)
 class Dump:
-    """A dump that is accepted: its rows in a file, how many they are, and its PostgreSQL's version."""
+    """A dump that is accepted: the file with its rows, their number, its PostgreSQL's version."""
 
     rows: str
     count: int
@@ -103,9 +103,10 @@ def _full_disk(host: Host) -> Iterator[None]:
     try:
         yield
     except DiskFull as full:
+        ssh = host.console.make("ssh")
         raise Stop(
             f"The droplet's disk is full: there is no room for {full}.",
-            f"{_NOTHING} See what takes it, by {host.console.make('ssh')}: du -xsh /var/* | sort -h",
+            f"{_NOTHING} See what takes it, by {ssh}: du -xsh /var/* | sort -h",
         ) from full
 
 
@@ -245,12 +246,11 @@ def _hold(session: Session) -> int:
 
     The backup can read meanwhile.
     """
-    session.tell(
-        "SET client_min_messages = error; SET transaction_timeout = '5min'; BEGIN; "
-        f"SELECT pg_advisory_xact_lock({TABLE_LOCK}); {TABLE} "
-        "LOCK TABLE public.predictions IN SHARE MODE; "
-        "SELECT 'held', count(*) FROM public.predictions;"
-    )
+    session.tell("SET client_min_messages = error; SET transaction_timeout = '5min'; BEGIN;")
+    session.tell(f"SELECT pg_advisory_xact_lock({TABLE_LOCK});")
+    session.tell(TABLE)
+    session.tell("LOCK TABLE public.predictions IN SHARE MODE;")
+    session.tell("SELECT 'held', count(*) FROM public.predictions;")
     return int(session.read("held", WITHIN))
 
 

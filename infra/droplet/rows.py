@@ -1,6 +1,6 @@
 """The rows of a dump, as text: only what matches a strict pattern is taken from it.
 
-No SQL of a dump is executed. A row that is taken holds no backslash, so psql reads no command in it.
+No SQL of a dump is executed. A row that is taken holds no backslash, so psql reads no command.
 """
 
 from __future__ import annotations
@@ -32,11 +32,9 @@ def take(text: IO[bytes], into: IO[bytes]) -> bool:
 
 
 def _take_rows(text: IO[bytes], into: IO[bytes]) -> bool:
-    number = 0
-    for line in iter(lambda: text.readline(_LONGEST_LINE), b""):
+    for number, line in enumerate(iter(lambda: text.readline(_LONGEST_LINE), b""), start=1):
         if line == b"\\.\n":
             return _take_nothing(text)
-        number += 1
         if not _ROW.fullmatch(line):
             raise Foreign(
                 f"Its row {number} is not an answer: a time, the predicted digit, the right digit."

@@ -12,7 +12,6 @@ from typing import NoReturn
 from droplet import database, restore
 from droplet.console import Stop
 from droplet.disk import DiskFull
-from droplet.docker import Container
 from droplet.host import Host
 from droplet.noted import UNREADABLE, how_to_remove
 from droplet.offsite import TRIES, Offsite
@@ -36,10 +35,7 @@ def run(offsite: Offsite) -> None:
     """Test the newest backup, then check and prune the repository. Raises Stop."""
     bad: dict[str, str] = {}
     try:
-        container = database.container(offsite.host)
-        if not container:
-            raise NotTested("the database is not running")
-        with _test(offsite, container) as test:
+        with _test(offsite) as test:
             _run(offsite, test, bad)
     except NotTested as why:
         text = f"NOT TESTED: {''.join(bad.values())}{why}"
@@ -99,8 +95,11 @@ class Test:
 
 
 @contextmanager
-def _test(offsite: Offsite, container: Container) -> Iterator[Test]:
+def _test(offsite: Offsite) -> Iterator[Test]:
     host = offsite.host
+    container = database.container(host)
+    if not container:
+        raise NotTested("the database is not running")
     with host.disk.temporary(restore.WORK) as work, host.disk.create(f"{work}/dump"):
         is_managed = database.live(host) == MANAGED
         # The managed one lets nobody make a database, so then a server is started for the test.

@@ -11,6 +11,7 @@ from ops import (
     backups,
     balancer_first,
     comeback,
+    commands,
     copies,
     deployment,
     dns,
@@ -62,8 +63,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     droplet = Droplet(settings, made.ip)
     release.run(comeback.bring_back(settings, droplet), [])
     if goes_to not in ("", copies.NONE):
-        say.phase("A first copy of what is logged")
-        droplet.show("digits-copies hourly")
+        say.phase("A first offsite backup")
+        commands.show(droplet, "offsite", "hourly")
 
     say.phase("Look at it from outside")
     url = site.url(settings, deployment.site_address(settings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ops import backup_folder, backups, deployment, say
+from ops import backup_folder, backups, commands, deployment, say
 from ops.errors import Failed
 from ops.settings import Settings
 from ops.ssh import Droplet
@@ -16,7 +16,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     dump = _dump(settings)
     droplet = Droplet(settings, deployment.address(settings))
     with dump.open("rb") as content:
-        droplet.show("digits-restore --look", stdin=content)
+        commands.show(droplet, "restore", "--look", stdin=content)
     if settings.confirm != "yes":
         answer = say.ask("Replace them? Type yes: ")
         if answer is None:
@@ -27,7 +27,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         if answer != "yes":
             raise Failed("Nothing was changed.")
     with dump.open("rb") as content:
-        droplet.show("digits-restore", stdin=content)
+        commands.show(droplet, "restore", stdin=content)
     backups.bring_newest(settings, droplet)
 
 

@@ -344,7 +344,7 @@ class Project:
     def backup(self, script: str) -> None:
         """Let the droplet answer, and do this when it is asked for a backup."""
         self.ssh_says(
-            f'case "$*" in\n*digits-backup*) {script} ;;\n*"cat /"*) echo a dump ;;\nesac'
+            f'case "$*" in\n*"digits backup"*) {script} ;;\n*"cat /"*) echo a dump ;;\nesac'
         )
 
     def without(self, module: str) -> None:

@@ -37,8 +37,12 @@ class FakeDroplet:
         programs = self.root / "bin-of-droplet"
         programs.mkdir()
         self.calls = self.root / "calls"
-        for program in ("digits-status", "digits-releases", "docker"):
-            (programs / program).write_text("#!/bin/sh\n")
+        (programs / "docker").write_text("#!/bin/sh\n")
+        # `digits VERB` is the program digits-VERB, if there is one.
+        (programs / "digits").write_text(
+            f"#!/bin/sh\nverb={programs}/digits-$1\nshift\n"
+            '[ ! -e "$verb" ] || exec "$verb" "$@"\necho "{}"\n'
+        )
         (programs / "called").write_text(f'#!/bin/sh\necho "$1" >>{self.calls}\n')
         for file in programs.iterdir():
             file.chmod(0o755)
@@ -118,14 +122,23 @@ def test_how_old_the_newest_copy_is_and_a_warning_past_a_day(
 def test_what_the_repository_of_copies_has_counts_too(
     project: Project, droplet: FakeDroplet
 ) -> None:
+    dump = droplet.dump(timedelta(hours=50))
+    droplet.program("digits-offsite", 'echo "{\\"complete\\": $(date +%s)}"')
+    said = project.verb("status").stdout
+    assert re.search(r"^copy outside +\d s old: the repository", said, re.MULTILINE)
+    assert "WARNING" not in said
+    assert here(project) == [dump.name], "root on the droplet can delete the offsite backups"
+
+
+def test_a_droplet_of_the_bash_version_is_asked_too(project: Project, droplet: FakeDroplet) -> None:
+    """It has no command `digits`."""
+    (droplet.root / "bin-of-droplet/digits").write_text("#!/bin/sh\nexit 127\n")
     droplet.dump(timedelta(hours=50))
     complete = droplet.root / "var/lib/digits/copies/complete"
     complete.parent.mkdir(parents=True)
     complete.touch()
-    said = project.verb("status").stdout
-    assert re.search(r"^copy outside +\d s old: the repository", said, re.MULTILINE)
-    assert "WARNING" not in said
-    assert droplet.fetched() == 0, "what goes elsewhere is not brought here, too"
+    said = project.verb("doctor").stdout
+    assert re.search(r"^ok +copies +the newest one outside .* the repository", said, re.MULTILINE)
 
 
 def test_a_rehearsal_and_another_name_have_folders_of_their_own(

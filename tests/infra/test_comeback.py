@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from datetime import timedelta
@@ -19,7 +20,7 @@ def run(settings, _arguments):
 """
 # It takes what is a dump, and nothing that is damaged.
 RESTORE = 'read -r line; [ "$line" != damaged ] || exit 1; echo "restored $line" >>{log}'
-SERVED = "2026-11-25T20:00:00Z\t{}\tabc1234\tme\tsha256:x\trelease\n"
+SERVED = '{{"releases": [{{"name": "{}", "commit": "abc1234", "id": "sha256:x"}}]}}'
 
 
 class Gone:
@@ -56,10 +57,15 @@ class Gone:
         when = name(age)[7:23]
         when = f"{when[:4]}-{when[4:6]}-{when[6:8]}T{when[9:11]}:{when[11:13]}:{when[13:15]}Z"
         does = does or f'echo "restored the copy" >>{self.log}'
-        line = f"abc\\t{when}\\t12\\t{image}\\tabc1234\\n"
+        newest = {"when": when, "answers": 12, "image": image, "commit": "abc1234"}
+        listed = json.dumps({"backups": [newest]})
         self.droplet.program(
-            "digits-copies", f"if [ $1 = list ]; then printf '{line}'; else {does}; fi"
+            "digits-offsite", f"if [ $1 = list ]; then echo '{listed}'; else {does}; fi"
         )
+
+    def serves(self, image: str) -> None:
+        """Let an image be live on the droplet."""
+        self.droplet.program("digits-releases", f"echo '{SERVED.format(image)}'")
 
     def deploy(self, **settings: str | None) -> tuple[int, str]:
         done = self.project.verb("deploy", **settings)
@@ -136,7 +142,7 @@ def test_the_repositorys_copy_comes_before_an_older_dump(gone: Gone) -> None:
     gone.repository(timedelta(minutes=40))
     status, said = gone.deploy(RESTORE="newest")
     assert (status, gone.restored()) == (0, ["restored the copy"])
-    assert "Restoring the repository's newest copy (12 answers), of " in said
+    assert "Restoring the newest offsite backup (12 answers), of " in said
     assert re.search(r"[45]\d min ago", said)
 
 
@@ -151,11 +157,11 @@ def test_what_cannot_be_restored_is_passed_over(gone: Gone) -> None:
 
 
 def test_a_repository_that_does_not_answer_is_no_empty_one(gone: Gone) -> None:
-    gone.droplet.program("digits-copies", "echo 'The copies cannot be reached.' >&2; exit 1")
+    gone.droplet.program("digits-offsite", "echo 'They cannot be reached.' >&2; exit 1")
     for restore in ("newest", ""):
         status, said = gone.deploy(RESTORE=restore)
         assert status != 0
-        assert "The repository of copies cannot be asked, why is above" in said
+        assert "The repository of offsite backups does not answer; why is above." in said
         assert "RELEASED" not in said
     dump = gone.here(timedelta(hours=1))
     assert gone.deploy(RESTORE=f"backups/digits/{dump.name}")[0] == 0
@@ -184,7 +190,7 @@ def test_cut_off_it_goes_on_and_what_serves_is_left_alone(gone: Gone) -> None:
     assert "It is set up, and nothing serves yet." in said
     assert gone.deploy(RESTORE="newest")[0] == 0
     assert gone.restored() == ["restored good"] * 2
-    (gone.droplet.root / "opt/digits/releases.log").write_text(SERVED.format("digits:1"))
+    gone.serves("digits:1")
     status, said = gone.deploy(RESTORE="newest")
     assert status == 0
     assert "this one serves: nothing was restored" in said
@@ -213,14 +219,12 @@ def test_the_image_that_served_serves_again(gone: Gone, image: str, released: st
 def test_what_served_is_noted_with_the_dump_that_comes_here(gone: Gone) -> None:
     """For a droplet without a repository."""
     gone.project.terraform(*APPLY)
-    (gone.droplet.root / "opt/digits/releases.log").write_text(
-        SERVED.format("ghcr.io/you/d@sha256:1")
-    )
+    gone.serves("ghcr.io/you/d@sha256:1")
     gone.droplet.dump(timedelta(hours=1), content="a dump\n")
     gone.project.verb("status")
     [droplet] = gone.api.call("GET", "droplets").json()["droplets"]
     gone.api.call("DELETE", f"droplets/{droplet['id']}")
-    (gone.droplet.root / "opt/digits/releases.log").unlink()
+    (gone.droplet.root / "bin-of-droplet/digits-releases").unlink()
     said = gone.deploy(RESTORE="newest")[1]
     assert "The image that served was ghcr.io/you/d@sha256:1, commit abc1234." in said
     assert "RELEASED ghcr.io/you/d@sha256:1 abc1234" in said
@@ -229,12 +233,13 @@ def test_what_served_is_noted_with_the_dump_that_comes_here(gone: Gone) -> None:
 def test_a_replaced_droplet_gets_its_last_backup_back_unasked(project: Project, api: Api) -> None:
     gone = Gone(project, api)
     project.terraform(*APPLY)
-    (gone.droplet.root / "opt/digits/releases.log").write_text(SERVED.format("digits:1"))
+    gone.serves("digits:1")
     dump = gone.droplet.dump(timedelta(), "manual", "the last answers\n")
     # The dump is the old droplet's, and the new one has served nobody.
     gone.droplet.program(
         "digits-backup",
-        f"rm -f {gone.droplet.root}/opt/digits/*; echo /var/backups/digits/{dump.name}",
+        f"rm {gone.droplet.root}/bin-of-droplet/digits-releases; "
+        f'echo \'{{"path": "/var/backups/digits/{dump.name}"}}\'',
     )
     status, said = gone.deploy(TF_VAR_region="ams3", REPLACE="yes")
     assert status == 0

@@ -15,7 +15,7 @@ from tests.rehearsal.deployment import STATE, Deployment, rehearsed, run
 
 pytestmark = pytest.mark.timeout(900)
 
-BACKUP = "/usr/local/sbin/digits-backup"
+FAILING = "/run/systemd/system/digits-backup.service.d"  # the nightly backup, which fails
 NOTHING = "Nothing: the account is as the configuration says."
 
 
@@ -99,14 +99,17 @@ def test_a_failed_backup_is_red_until_one_works(deployment: Deployment) -> None:
     # Containers that were ended on purpose, minutes ago, may be in it.
     before = deployment.ssh("digits-trouble")
     assert health(deployment) == (503 if before else 200)
-    deployment.ssh(f"mv {BACKUP} {BACKUP}.kept; ln -s /bin/false {BACKUP}")
+    lines = r"[Service]\nExecStart=\nExecStart=/bin/false\n"
+    deployment.ssh(
+        f"mkdir {FAILING}; printf '{lines}' >{FAILING}/fails.conf; systemctl daemon-reload"
+    )
     try:
         deployment.ssh("systemctl start digits-backup.service || :")
         until(lambda: health(deployment) == 503, 10)
         assert requests.get(deployment.url, timeout=20).status_code == 200
         assert "the nightly dump failed" in run("make", "status", "TARGET=rehearsal").stdout
     finally:
-        deployment.ssh(f"mv {BACKUP}.kept {BACKUP}")
+        deployment.ssh(f"rm -r {FAILING}; systemctl daemon-reload")
     deployment.ssh("systemctl start digits-backup.service")
     until(lambda: "digits-backup" not in deployment.ssh("digits-trouble"), 10)
     after = deployment.ssh("digits-trouble")

@@ -47,22 +47,24 @@ def over_sftp(deployment: Deployment) -> Deployment:
     add(deployment)
     sftp = {"COPIES_REPOSITORY": "sftp:root@127.0.0.1:/srv/copies", "COPIES_SSH_KEY": str(key)}
     said = deploy(**sftp)
-    assert f"Copied to {sftp['COPIES_REPOSITORY']}: {count(deployment)} answers." in said
+    assert f"Backed up to {sftp['COPIES_REPOSITORY']}: {count(deployment)} answers." in said
     assert "Keep it somewhere else, too" in said
     return deployment
 
 
 @pytest.mark.long
 def test_copies_over_sftp(over_sftp: Deployment) -> None:
-    assert "Nothing was logged since the last copy." in said_by(over_sftp, "digits-copies hourly")
-    assert "restores, with" in said_by(over_sftp, "digits-copies test")
+    assert "There are no new predictions since the last offsite backup." in said_by(
+        over_sftp, "digits offsite hourly"
+    )
+    assert "restores, with" in said_by(over_sftp, "digits offsite test")
     add(over_sftp)
     over_sftp.ssh("mv /srv/copies /srv/away && touch /srv/copies")
-    said = said_by(over_sftp, "digits-copies hourly")
+    said = said_by(over_sftp, "digits offsite hourly")
     assert said.endswith("failed\n")
-    assert "Nothing that is logged was changed." in said
+    assert "No prediction was changed." in said
     over_sftp.ssh("rm /srv/copies && mv /srv/away /srv/copies")
-    assert "Copied to" in said_by(over_sftp, "digits-copies hourly")
+    assert "Backed up to" in said_by(over_sftp, "digits offsite hourly")
 
 
 @pytest.mark.long
@@ -72,55 +74,55 @@ def test_a_place_without_room_is_said(over_sftp: Deployment) -> None:
         f"; sed -i s,/srv/copies,/srv/small, {PLACE}/env"
     )
     rows = count(over_sftp)
-    said = said_by(over_sftp, "digits-copies now")
+    said = said_by(over_sftp, "digits offsite now")
     over_sftp.ssh(f"mv /root/env {PLACE}/env; umount /srv/small; rmdir /srv/small")
     assert "there is no room left in sftp:root@127.0.0.1:/srv/small" in said
     assert said.endswith("failed\n")
     assert count(over_sftp) == rows
-    assert "Copied to" in said_by(over_sftp, "digits-copies now")
+    assert "Backed up to" in said_by(over_sftp, "digits offsite now")
 
 
 @pytest.mark.long
 def test_a_restore_that_is_cut_off_is_whole_or_not_at_all(over_sftp: Deployment) -> None:
     copied = count(over_sftp)
-    assert f"{copied} answers." in said_by(over_sftp, "digits-copies now")
+    assert f"{copied} answers." in said_by(over_sftp, "digits offsite now")
     add(over_sftp)
     for seconds in (1, 2, 3, 4):
-        said_by(over_sftp, f"timeout --signal KILL {seconds} digits-copies restore")
+        said_by(over_sftp, f"timeout --signal KILL {seconds} digits offsite restore")
         assert count(over_sftp) in (copied, copied + 1)
     requests.get(over_sftp.url, timeout=20).raise_for_status()
-    over_sftp.ssh("digits-copies restore")
+    over_sftp.ssh("digits offsite restore")
     assert count(over_sftp) == copied
 
 
 @pytest.mark.long
 def test_a_damaged_copy_is_found_and_the_good_one_before_it_taken(over_sftp: Deployment) -> None:
     good = count(over_sftp)
-    assert f"{good} answers." in said_by(over_sftp, "digits-copies now")
+    assert f"{good} answers." in said_by(over_sftp, "digits offsite now")
     over_sftp.ssh("touch /root/then; sleep 1")
     add(over_sftp)
-    assert f"{good + 1} answers." in said_by(over_sftp, "digits-copies now")
+    assert f"{good + 1} answers." in said_by(over_sftp, "digits offsite now")
     over_sftp.ssh(
         "find /srv/copies/data -type f -newer /root/then"
         " -exec dd if=/dev/zero of={} bs=64 seek=1 count=2 conv=notrunc status=none ';'"
     )
-    said = over_sftp.ssh("digits-copies restore 2>&1")
+    said = over_sftp.ssh("digits offsite restore 2>&1")
     assert "It cannot be read: what is in sftp:root@127.0.0.1:/srv/copies is damaged." in said
     assert "Taking the one before it." in said
     assert count(over_sftp) == good
     add(over_sftp)
-    said = said_by(over_sftp, "digits-copies test")
+    said = said_by(over_sftp, "digits offsite test")
     assert re.search(rf"the newest good one is of \S+, with {good} answers", said)
-    assert f"a new copy restores, with {good + 1} answers" in said
+    assert f"a new backup restores, with {good + 1} answers" in said
     assert said.endswith("failed\n"), "somebody is to hear of it"
-    said = said_by(over_sftp, "digits-copies test")
-    assert "ok: the copy of" in said
+    said = said_by(over_sftp, "digits offsite test")
+    assert "ok: the backup of" in said
     assert not said.endswith("failed\n")
-    damaged = re.findall(r"digits-copies remove (\w+)", said)
+    damaged = re.findall(r"digits offsite remove (\w+)", said)
     assert damaged
     for one in damaged:
-        over_sftp.ssh(f"digits-copies remove {one}")
-    assert "damaged" not in over_sftp.ssh("digits-copies test")
+        over_sftp.ssh(f"digits offsite remove {one}")
+    assert "damaged" not in over_sftp.ssh("digits offsite test")
 
 
 @pytest.fixture(scope="module")
@@ -143,13 +145,13 @@ def test_an_hourly_copy_to_a_space_of_our_own(copied: Deployment) -> None:
     assert "digits-copies.timer" in copied.ssh("systemctl list-timers --no-legend")
     add(copied)
     copied.ssh("systemctl start digits-copies.service")
-    assert f"\t{len(copied.rows())}\t" in copied.ssh("digits-copies list").splitlines()[0]
+    assert f"\t{len(copied.rows())}\t" in copied.ssh("digits offsite list").splitlines()[0]
     copied.ssh("systemctl start digits-copies-test.service")
     said = run("make", "status", "TARGET=rehearsal").stdout
     assert re.search(
-        rf"^copies +\S+Z, {len(copied.rows())} answers, in s3:http", said, re.MULTILINE
+        rf"^offsite +\S+Z, {len(copied.rows())} answers, in s3:http", said, re.MULTILINE
     )
-    assert re.search(r"^restore test +\S+Z ok: the copy of \S+ restores", said, re.MULTILINE)
+    assert re.search(r"^restore test +\S+Z ok: the backup of \S+ restores", said, re.MULTILINE)
     assert re.search(r"^copy outside +\d+ \w+ old: the repository", said, re.MULTILINE)
     assert "0\n" in copied.ssh("docker exec digits-db-1 psql -U digits -Atc \"SELECT count(*)"
                                " FROM pg_database WHERE datname LIKE '%test%'\"")  # fmt: skip
@@ -172,7 +174,7 @@ def test_its_secrets_are_nowhere_else(copied: Deployment, said: list[str]) -> No
         assert copied.ssh(f"journalctl --no-pager | grep -cF {secret} || true").strip() == "0"
     add(copied)
     words = copied.ssh(
-        "digits-copies now >/dev/null & sleep 1; for i in 1 2 3 4 5 6; do"
+        "digits offsite now >/dev/null & sleep 1; for i in 1 2 3 4 5 6; do"
         " cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; sleep 0.3; done; wait"
     )
     assert "restic" in words
@@ -194,7 +196,7 @@ def test_what_goes_wrong_is_said_and_changes_nothing(copied: Deployment) -> None
     try:
         for spoil, reason in wrong.items():
             copied.ssh(spoil)
-            said = said_by(copied, "digits-copies hourly")
+            said = said_by(copied, "digits offsite hourly")
             copied.ssh(f"cp /root/env {env}")
             assert reason in said
             assert said.endswith("failed\n")
@@ -202,7 +204,7 @@ def test_what_goes_wrong_is_said_and_changes_nothing(copied: Deployment) -> None
     finally:
         copied.ssh(f"mv /root/env {env}")
     assert copied.rows() == rows
-    assert "Copied to" in said_by(copied, "digits-copies hourly")
+    assert "Backed up to" in said_by(copied, "digits offsite hourly")
     assert copied.ssh(f"ls {STATE_OF_COPIES}").split().count("failed") == 0
 
 

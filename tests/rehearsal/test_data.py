@@ -70,7 +70,7 @@ def refused(deployment: Deployment, *dumps: bytes) -> list[str]:
     """What is said to each on the droplet, which must take none of them."""
     # In base64, one a line.
     script = (
-        "while read -r dump; do base64 -d <<<$dump | digits-restore 2>&1 && echo taken"
+        "while read -r dump; do base64 -d <<<$dump | digits restore 2>&1 && echo taken"
         " || echo 'refused.'; done"
     )
     lines = "".join(f"{b64encode(dump).decode()}\n" for dump in dumps)
@@ -105,8 +105,8 @@ OTHERS = {
     "before the first answer": (
         "",
         (
-            "That file holds no log of answers: it was made before the first answer, or without"
-            " the data."
+            "That file holds no predictions: it was made before the first answer, or without the"
+            " data."
         ),
     ),
     "another table": (
@@ -129,11 +129,11 @@ OTHERS = {
     "one column more": (LOG.removesuffix(");") + ", name text);", "its columns are others"),
     "what is no digit": (
         LOG + AN_ANSWER.format("now(), 12, 1"),
-        "That file was not taken. Its row 1 is not an answer",
+        "That file was not accepted. Its row 1 is not an answer",
     ),
     "what is no time": (
         LOG.replace("timestamptz", "text") + AN_ANSWER.format("'x', 1, 1"),
-        "That file was not taken. Its row 1 is not an answer",
+        "That file was not accepted. Its row 1 is not an answer",
     ),
 }
 
@@ -150,7 +150,7 @@ def test_a_dump_of_something_else_is_refused_and_nothing_is_changed(
             f"set -e; {db} createdb --username digits other; {fill}"
             f"; {db} pg_dump --username digits --format custom other >/tmp/other.dump"
             f"; {db} dropdb --username digits other"
-            "; digits-restore </tmp/other.dump 2>&1 || echo refused; rm /tmp/other.dump"
+            "; digits restore </tmp/other.dump 2>&1 || echo refused; rm /tmp/other.dump"
         )
         assert reason in said, (kind, said)
         assert "Nothing was changed" in said
@@ -201,7 +201,7 @@ def test_two_backups_within_a_second(deployment: Deployment) -> None:
     unfinished = "ls /var/backups/digits/*.part 2>/dev/null || true"
     # A backup that was killed leaves one for an hour.
     before = deployment.ssh(unfinished)
-    said = deployment.ssh("digits-backup manual & digits-backup manual; wait")
+    said = deployment.ssh("digits backup manual & digits backup manual; wait")
     assert len(set(re.findall(r"Backed up to (\S+)", said))) == 2
     assert deployment.ssh(unfinished) == before
 
@@ -228,7 +228,7 @@ def test_old_dumps_go_and_the_last_one_of_each_kind_stays(deployment: Deployment
     only = f"{folder}/digits-20200101T000000Z-other.dump"  # the last of its kind
     old, young = f"{folder}/digits-20200101T000000Z-nightly.dump", f"{folder}/digits-1-nightly.dump"
     deployment.ssh(f"touch -d '8 days ago' {old} {only} && touch -d '6 days ago' {young}")
-    deployment.ssh("digits-backup nightly")
+    deployment.ssh("digits backup nightly")
     assert deployment.ssh(f"ls {old} {young} {only} 2>/dev/null || true").split() == [young, only]
     deployment.ssh(f"rm {young} {only}")
 

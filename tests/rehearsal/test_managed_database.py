@@ -113,10 +113,10 @@ def test_there_under_load(deployment: Deployment) -> None:
     assert len(password) > 8
     assert password not in inspected + done.stdout
     # What looks after the log works there as it did.
-    assert "Backed up to " in deployment.ssh("digits-backup manual")
+    assert "Backed up to " in deployment.ssh("digits backup manual")
     newest = "$(ls -t /var/backups/digits/*.dump | head -n 1)"
     assert f"the database holds {count(deployment)}." in deployment.ssh(
-        f"digits-restore --look <{newest}"
+        f"digits restore --look <{newest}"
     )
     refused = run("make", "upgrade-database", "TARGET=rehearsal")
     assert "which DigitalOcean keeps up to date" in refused.stdout

@@ -238,17 +238,17 @@ def test_the_old_one_is_dropped_when_it_is_said(deployment: Deployment) -> None:
 
 
 def test_back_to_17_and_a_dump_of_18(deployment: Deployment) -> None:
-    backup = deployment.ssh("digits-backup manual").split()[-1]
+    backup = deployment.ssh("digits backup manual").split()[-1]
     rows = count(deployment)
     with visitors(deployment):
         assert "In service: PostgreSQL 17" in deployment.ssh("digits upgrade-database me 17")
-    said = deployment.ssh(f"digits-restore <{backup} 2>&1 || echo refused")
+    said = deployment.ssh(f"digits restore <{backup} 2>&1 || echo refused")
     assert "That file was written by PostgreSQL 18, and the database is 17." in said
     assert "make upgrade-database VERSION=18" in said
     assert said.endswith("refused\n")
     deployment.ssh("digits upgrade-database me drop")
     # As on a new droplet: an empty database is moved to where the dump is from.
     sql(deployment, "DROP TABLE predictions")
-    said = deployment.ssh(f"digits-restore <{backup}")
+    said = deployment.ssh(f"digits restore <{backup}")
     assert "the empty database is moved there from 17 first" in said
     assert (major(deployment), count(deployment)) == ("18", rows)

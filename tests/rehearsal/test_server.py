@@ -255,7 +255,7 @@ def test_an_upgrade_of_docker_and_nginx_is_not_noticed(deployment: Deployment) -
 
 
 def test_status_says_what_serves_and_how_it_is(deployment: Deployment) -> None:
-    deployment.ssh("digits-backup manual")
+    deployment.ssh("digits backup manual")
     said = run("make", "status", "TARGET=rehearsal").stdout
     for line in (
         rf"^URL +{re.escape(deployment.url)}$",
