@@ -65,10 +65,10 @@ class SmallDisk(Disk):
 
     is_full = False
 
-    def write(self, name: str, text: str, mode: int = 0o600) -> None:
+    def write(self, name: str, text: str, mode: int = 0o600, *, spare: bool = True) -> None:
         if self.is_full:
             raise DiskFull(name)
-        super().write(name, text, mode)
+        super().write(name, text, mode, spare=spare)
 
 
 class Droplet:
