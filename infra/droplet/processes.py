@@ -115,6 +115,14 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> None:
     _point(host, live, there)
 
 
+def clear(host: Host) -> None:
+    """Remove what a first release has left that failed or was killed: nothing is live yet."""
+    ports = host.nginx.route().ports
+    left = [one.id for one in host.docker.containers(APP) if not {*one.ports} & {*ports}]
+    if left:
+        host.docker.remove(*left)
+
+
 def _point(host: Host, live: Release, there: dict[int, Container], *, reload: bool = False) -> None:
     """Point nginx at these processes of the live release, and remove all others."""
     route = Route(live.number, tuple(sorted(there)))
