@@ -98,6 +98,10 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> None:
 
     It undoes a release that was given up or killed, and starts again what was removed by hand.
     """
+    if not host.nginx.runs():
+        host.console.warn(
+            f"nginx does not start. See why: {host.console.make('ssh')}, then: journalctl -u nginx"
+        )
     there = of_release(host, live)
     if not there and (first := _start_again(host, live, live.ports[0])):
         there[live.ports[0]] = first
