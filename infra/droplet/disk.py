@@ -90,18 +90,6 @@ class Disk:
             beside.symlink_to(to)
             beside.replace(file)
 
-    @contextmanager
-    def create(self, name: str) -> Iterator[IO[bytes]]:
-        """A new file for bytes, which nobody else may read. Raises DiskFull.
-
-        It is on the disk when the block ends, even if the power goes then.
-        """
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
-        with _full(name), open(os.open(self.path(name), flags, 0o600), "wb") as new:
-            yield new
-            new.flush()
-            os.fsync(new.fileno())
-
     def free_mb(self, name: str) -> int:
         """Megabytes that are free on the disk of a folder."""
         return shutil.disk_usage(self.path(name)).free // 1_000_000
