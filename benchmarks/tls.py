@@ -23,9 +23,9 @@ def the_cost_of_tls(deployment: Deployment) -> Iterator[Line]:
     with chromium() as browser:
         for acme, scheme in (("on", "https"), ("off", "http")):
             set_to = f"sed -i 's/^ACME=.*/ACME={acme}/' /etc/digits/site.env"
-            deployment.ssh(f"{set_to} && digits-certificate")
+            deployment.ssh(f"{set_to} && digits certificate")
             seen[scheme] = _measured(browser, f"{scheme}://{deployment.site_address}")
-        deployment.ssh("sed -i 's/^ACME=.*/ACME=on/' /etc/digits/site.env && digits-certificate")
+        deployment.ssh("sed -i 's/^ACME=.*/ACME=on/' /etc/digits/site.env && digits certificate")
     for number, what in enumerate(("page load, nothing cached", "mouse-up to prediction")):
         http, https = (percentiles(seen[scheme][number])[0] for scheme in ("http", "https"))
         yield Line(f"{what}, HTTP and HTTPS", f"p50 {http:.0f} ms and {https:.0f} ms")

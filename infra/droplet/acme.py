@@ -22,11 +22,14 @@ MOST = 4  # failures an hour, and certificates of the same names a week; Let's E
 SECONDS_OFF = 300  # that the droplet's clock may differ from the authority's
 _CLOSED = "Open port 80 to everybody: in infra/terraform/firewall.tf, and in front of it."
 _OTHER = "Something else than nginx answers there, or not from /var/www/acme: curl -i http://{}/"
+_LIMIT = "The certificate authority is over its limit for this address, and gives none now."
+_UNREACHED = "The certificate authority cannot reach the site on port 80."
+_WRONG = "The certificate authority was answered wrongly on port 80."
 # Words of lego, what they mean, what to do.
 _MEANINGS = (
-    ("rateLimited", "is over its limit for this address, and gives none now.", ""),
-    ("error:connection|error:dns", "cannot reach the site on port 80.", _CLOSED),
-    ("unauthorized|incorrectResponse", "was answered wrongly on port 80.", _OTHER),
+    ("rateLimited", _LIMIT, ""),
+    ("error:connection|error:dns", _UNREACHED, _CLOSED),
+    ("unauthorized|incorrectResponse", _WRONG, _OTHER),
 )
 
 
@@ -143,6 +146,6 @@ def _explained(host: Host, said: str) -> Exception:
     for words, meaning, then in _MEANINGS:
         if re.search(words, last):
             advice = [then.format(host.site.address)] if then else []
-            return Stop(f"The certificate authority {meaning}", last, *advice)
+            return Stop(meaning, last, *advice)
     nothing = "nothing: it was ended after four minutes, or is not installed"
     return Stop("No certificate was given. What lego said last:", last or nothing)

@@ -39,7 +39,8 @@ def run(host: Host, mode: str, name: str = "", *, quiet: bool = False) -> object
         for one, since, sentence in found:
             if not quiet:
                 host.console.say(f"{one}, since {since}: {sentence}")
-        return [dict(zip(("name", "since", "text"), one, strict=True)) for one in found]
+        keys = ("name", "since", "text")
+        return {"alerts": [dict(zip(keys, one, strict=True)) for one in found]}
     if not name or "/" in name:
         raise Stop("Name the alert, as in: digits alert begin digits-backup")
     (begin if mode == "begin" else end)(host, name)

@@ -15,6 +15,7 @@ from typing import IO
 
 _TEMPORARY = "digits-command."
 RESERVE = 256 * 1024  # bytes that are kept for the writes of a rollback on a full disk
+RESERVE_FILE = "/opt/digits/reserve"
 
 
 class DiskFull(Exception):
@@ -95,10 +96,9 @@ class Disk:
 
     def keep_reserve(self) -> None:
         """Put the reserve back, if there is room for it."""
-        file = self.path("/opt/digits/reserve")
-        with suppress(OSError):
-            if not file.exists() or file.stat().st_size < RESERVE:
-                file.write_bytes(os.urandom(RESERVE))
+        with suppress(DiskFull):
+            if self._size(RESERVE_FILE) < RESERVE:
+                self._put(RESERVE_FILE, os.urandom(RESERVE), 0o600)
 
     @contextmanager
     def locked(self, name: str, *, wait: bool = False) -> Iterator[None]:
@@ -169,32 +169,46 @@ class Disk:
         shutil.rmtree(self.path(name), ignore_errors=True)
 
     def _give_up_reserve(self) -> bool:
-        file = self.path("/opt/digits/reserve")
-        if not file.exists():
+        if not self._size(RESERVE_FILE):
             return False
-        file.unlink()
+        self.remove(RESERVE_FILE)
         return True
 
     def _write(self, name: str, text: str, mode: int) -> None:
-        file = self.path(name)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        beside = file.with_name(f"{file.name}.new")
+        beside = f"{name}.new"
         try:
+            self._put(beside, text.encode(), mode)
+            self._move(beside, name)
+        except (DiskFull, OSError):
+            self.remove(beside)
+            raise
+
+    # --- the steps of a write, each of which may be the last --------------------------
+
+    def _size(self, name: str) -> int:
+        """Bytes; 0 if there is no such file."""
+        try:
+            return self.path(name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+
+    def _put(self, name: str, data: bytes, mode: int) -> None:
+        """Write a file in its place: a kill leaves a part of it. Raises DiskFull."""
+        file, flags = self.path(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with _full(name):
             file.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(beside, flags, mode), "w") as new:
+            with open(os.open(file, flags, mode), "wb") as new:
                 os.fchmod(new.fileno(), mode)  # whatever the umask is
-                new.write(text)
+                new.write(data)
                 new.flush()
                 os.fsync(new.fileno())
-            beside.replace(file)
-            folder = os.open(file.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull(name) from error
-            raise
+
+    def _move(self, name: str, to: str) -> None:
+        """Let a file take another one's place, in one step that lasts if the power goes then."""
+        self.path(name).replace(self.path(to))
+        folder = os.open(self.path(to).parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
 
 
 @contextmanager

@@ -49,11 +49,10 @@ class Release:
 
 def read(host: Host) -> list[Release]:
     """The releases that were live, the oldest first; the last one is live now."""
-    route = host.nginx.route()
-    found = _lines(host) if host.disk.exists(FILE) else _of_the_bash_version(host)
-    if not route.number:  # the bash version did not number them
-        return found
-    return [one for one in found if one.number <= route.number]
+    number = host.nginx.route().number
+    if not number:  # nothing was live yet, or the bash version has not been replaced
+        return _of_the_bash_version(host)
+    return [one for one in _lines(host) if one.number <= number]
 
 
 def live(host: Host) -> Release | None:
@@ -64,20 +63,18 @@ def live(host: Host) -> Release | None:
 
 def add(host: Host, release: Release) -> None:
     """Write a release down, after those that were live. Raises DiskFull."""
-    lines = [json.dumps(asdict(one)) for one in (*read(host), release)]
-    host.disk.write(FILE, "".join(f"{line}\n" for line in lines))
+    _write(host, [*read(host), release])
 
 
 def take_over(host: Host) -> None:
     """Replace the files of the bash version, and number its last release in nginx's file."""
     if not host.disk.exists(_OLD_LIST):
         return
-    if not host.disk.exists(FILE):
-        found = _of_the_bash_version(host)
-        if found:
-            add(host, found[-1]) if len(found) == 1 else _write(host, found)
-            host.nginx.write(replace(host.nginx.route(), number=found[-1].number))
-    for name in (_OLD_LIST, _OLD_SETTINGS, "/opt/digits/tried", "/opt/digits/lock.holder"):
+    route, found = host.nginx.route(), _of_the_bash_version(host)
+    if found and not route.number:
+        _write(host, found)
+        host.nginx.write(replace(route, number=found[-1].number))
+    for name in (_OLD_SETTINGS, "/opt/digits/tried", "/opt/digits/lock.holder", _OLD_LIST):
         host.disk.remove(name)
 
 

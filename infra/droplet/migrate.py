@@ -188,7 +188,7 @@ def _copy_rows(host: Host, source: str, target: str, number: int) -> None:
     One transaction does it, and closes the other, too: nobody writes into it before it is live.
     """
     file = host.disk.path(underway.ROWS)
-    with file.open("wb") as rows:
+    with host.disk.create(underway.ROWS) as rows:
         host.postgres.rows(source, rows)
     if _lines(host) != number:
         raise SqlError("they were not read to their end")
@@ -201,7 +201,7 @@ def _copy_rows(host: Host, source: str, target: str, number: int) -> None:
         session.tell("COMMIT; SELECT 'done', '';")
         session.read("done", LONGEST)
     before = _sum(host)
-    with file.open("wb") as rows:
+    with host.disk.create(underway.ROWS) as rows:
         host.postgres.rows(target, rows)
     if _sum(host) != before:
         raise Stop("The two databases do not hold the same predictions.", "Run this again.")

@@ -79,13 +79,13 @@ class Nginx:
         An open page is a connection that stays, so the wait has an end.
         """
         deadline = self._clock.seconds() + seconds
-        while any(_is_there(worker) for worker in workers) and self._clock.seconds() < deadline:
+        while any(self.is_there(worker) for worker in workers) and self._clock.seconds() < deadline:
             self._clock.sleep(0.2)
 
-
-def _is_there(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    def is_there(self, worker: int) -> bool:
+        """Whether a worker process still runs."""
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return False
+        return True

@@ -98,6 +98,10 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> None:
 
     It undoes a release that was given up or killed, and starts again what was removed by hand.
     """
+    if not host.nginx.runs():
+        host.console.warn(
+            f"nginx does not start. See why: {host.console.make('ssh')}, then: journalctl -u nginx"
+        )
     there = of_release(host, live)
     if not there and (first := _start_again(host, live, live.ports[0])):
         there[live.ports[0]] = first
@@ -113,6 +117,14 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> None:
             f"{host.console.make('deploy')}"
         )
     _point(host, live, there)
+
+
+def clear(host: Host) -> None:
+    """Remove what a first release has left that failed or was killed: nothing is live yet."""
+    ports = host.nginx.route().ports
+    left = [one.id for one in host.docker.containers(APP) if not {*one.ports} & {*ports}]
+    if left:
+        host.docker.remove(*left)
 
 
 def _point(host: Host, live: Release, there: dict[int, Container], *, reload: bool = False) -> None:

@@ -45,6 +45,8 @@ def recover(host: Host, killed: Holder | None = None) -> None:
     live = history.live(host)
     if live:
         processes.converge(host, live, reload=killed is not None)
+    else:
+        processes.clear(host)
     if killed and killed.what in ("release", "rollback"):
         if not live:
             host.console.warn("It is taken back: nothing is live yet.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import urllib.request
 
-from ops import deployment, site, ssh
+from ops import commands, deployment, site, ssh
 from ops.cloud import CONTROL_PANEL
 from ops.doctor.findings import Patient, Skipped
 from ops.errors import Failed
@@ -166,8 +166,8 @@ def certificate(patient: Patient) -> str:
         raise Skipped("the load balancer speaks HTTP")
     if not patient.reached:
         raise Skipped("needs ssh")
-    said = ssh.Droplet(patient.settings, patient.need_droplet()).ask("digits-certificate status")
-    what, *why = said.strip().splitlines() or ["the droplet does not say"]
-    if "ACME=off" in what:
-        raise Skipped(what)
-    raise Failed(what, *(why or [see]))
+    there = ssh.Droplet(patient.settings, patient.need_droplet())
+    told = commands.values_of(there.ask(commands.line("certificate", "status", "--json")))
+    if not told.get("wanted", True):
+        raise Skipped(told["text"])
+    raise Failed(told.get("text", "the droplet does not tell"), *(told.get("problem") or [see]))

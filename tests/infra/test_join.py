@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+
 from droplet import alerts
 from droplet import host as hosts
 from droplet.__main__ import main
@@ -19,6 +20,7 @@ from droplet.clock import Clock
 from droplet.fleet import ALONE_AFTER
 
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+APP = "http://localhost:8502/_stcore/health"
 LOOKS = 40  # after so many it still waits
 
 
@@ -53,7 +55,7 @@ class Machine:
         self.root = root
         self.clock = TellingClock()
         self.host = replace(hosts.real(root), clock=self.clock)
-        self.answers = {"http://localhost:8502/_stcore/health": "ok"}
+        self.answers = {APP: "ok"}
         self._capture = capture
         disk = self.host.disk
         disk.write("/etc/digits/site.env", "SITE_ADDRESS=203.0.113.9\nSITE_DOMAIN=\n")
@@ -65,10 +67,8 @@ class Machine:
     def urlopen(self, url: str, **_options: object) -> io.BytesIO:
         if url in self.answers:
             return io.BytesIO(f"{self.answers[url]}\n".encode())
-        assert url == "http://203.0.113.9/release" or url in self.asked_in_vain
+        assert url in ("http://203.0.113.9/release", APP)
         raise URLError("refused")
-
-    asked_in_vain = ("http://localhost:8502/_stcore/health",)
 
     def serves(self, image: str) -> None:
         """A release."""
@@ -101,10 +101,12 @@ class Machine:
         assert main(["fleet", mode], self.host) == 0
         return self._capture.readouterr().out
 
-    def still_waits(self) -> None:
+    def still_waits(self) -> str:
+        """What it prints while it waits."""
         with pytest.raises(StillWaits):
             self.run()
         assert self.waits
+        return self._capture.readouterr().out
 
 
 @pytest.fixture
@@ -127,12 +129,11 @@ def test_the_same_version_takes_visitors(machine: Machine) -> None:
 
 def test_an_older_version_waits_for_the_next_release(machine: Machine) -> None:
     machine.others_serve(NEW)
-    machine.still_waits()
+    assert machine.still_waits().count("no visitors until the next release") == 1
     assert machine.alerts == ["another-version"]
     machine.clock.events = [lambda: machine.serves(NEW), machine.end_wait]
     printed = machine.run()
-    assert printed.count("no visitors until the next release") == 1
-    assert "It serves aaaaaaaaaaaa, and the others bbbbbbbbbbbb" in printed
+    assert "It serves aaaaaaaaaaaa, and the others bbbbbbbbbbbb: no visitors until" in printed
     assert machine.told == NEW
     assert machine.alerts == []
 
@@ -147,7 +148,7 @@ def test_the_others_may_go_back_to_what_it_serves(machine: Machine) -> None:
 def test_not_before_its_own_app_answers(machine: Machine) -> None:
     machine.others_serve(OLD)
     app = dict(machine.answers)
-    del machine.answers["http://localhost:8502/_stcore/health"]
+    del machine.answers[APP]
     machine.still_waits()
     machine.clock.events = [lambda: machine.answers.update(app)]
     machine.run()

@@ -95,9 +95,9 @@ def until(condition: Callable[[], bool], seconds: float) -> None:
 
 def test_a_failed_backup_is_red_until_one_works(deployment: Deployment) -> None:
     deployment.ssh("systemctl start digits-backup.service")
-    until(lambda: "digits-backup" not in deployment.ssh("digits-trouble"), 10)
+    until(lambda: "digits-backup" not in deployment.ssh("digits alert"), 10)
     # Containers that were ended on purpose, minutes ago, may be in it.
-    before = deployment.ssh("digits-trouble")
+    before = deployment.ssh("digits alert")
     assert health(deployment) == (503 if before else 200)
     lines = r"[Service]\nExecStart=\nExecStart=/bin/false\n"
     deployment.ssh(
@@ -111,8 +111,8 @@ def test_a_failed_backup_is_red_until_one_works(deployment: Deployment) -> None:
     finally:
         deployment.ssh(f"rm -r {FAILING}; systemctl daemon-reload")
     deployment.ssh("systemctl start digits-backup.service")
-    until(lambda: "digits-backup" not in deployment.ssh("digits-trouble"), 10)
-    after = deployment.ssh("digits-trouble")
+    until(lambda: "digits-backup" not in deployment.ssh("digits alert"), 10)
+    after = deployment.ssh("digits alert")
     assert health(deployment) == (503 if after else 200)
 
 
@@ -123,5 +123,5 @@ def test_a_container_that_keeps_ending_is_red(deployment: Deployment) -> None:
         deadline = time.monotonic() + 60
         while deployment.ssh(database).strip() == "0" and time.monotonic() < deadline:
             time.sleep(1)
-    until(lambda: "database-restarts, since" in deployment.ssh("digits-trouble"), 30)
+    until(lambda: "database-restarts, since" in deployment.ssh("digits alert"), 30)
     assert health(deployment) == 503

@@ -34,7 +34,7 @@ ON_HTTP = "none, so the site is on HTTP"
 
 def certificate(deployment: Deployment, word: str = "now") -> str:
     """Run what the timer runs, on the droplet; what it says."""
-    said = deployment.ssh(f"digits-certificate {word} 2>&1 || true")
+    said = deployment.ssh(f"digits certificate {word} 2>&1 || true")
     print(said)
     return said
 
@@ -239,7 +239,7 @@ def test_keys_are_for_root_alone_and_nowhere_else(deployment: Deployment) -> Non
 def test_two_at_once_order_once_and_nobody_notices(deployment: Deployment) -> None:
     before = serial(deployment)
     with under_load(deployment.url, askers=4, stayers=10) as load, wants_a_name(deployment):
-        said = deployment.ssh("digits-certificate 2>&1 & digits-certificate now 2>&1; wait")
+        said = deployment.ssh("digits certificate 2>&1 & digits certificate now 2>&1; wait")
         assert said.count("A new certificate") == 1
         orders = deployment.ssh(f"cat {STATE_THERE}/orders")
         assert orders.count(" try ") == orders.count(" got ") == 1
@@ -285,7 +285,7 @@ def test_what_a_browser_would_refuse_is_not_served(deployment: Deployment) -> No
         f"rm {SERVED}",
         f"openssl x509 -in /root/served -out {SERVED}",  # without its key
     ):
-        deployment.ssh(f"cp /root/served {SERVED}; digits-certificate site; systemctl reload nginx")
+        deployment.ssh(f"cp /root/served {SERVED}; digits certificate site; systemctl reload nginx")
         assert is_on(deployment, "https")
         with away(deployment):
             # Nor is there another one: the authority has been away until past the end.
@@ -362,14 +362,14 @@ class TestWhatGoesWrongWithAnOrder:
         install = "DEBIAN_FRONTEND=noninteractive apt-get install -qq faketime >/dev/null"
         deployment.ssh(f"command -v faketime || {install}")
         for off, word in (("+1 day", "ahead"), ("-1 day", "behind")):
-            said = deployment.ssh(f"faketime '{off}' digits-certificate now 2>&1 || true")
+            said = deployment.ssh(f"faketime '{off}' digits certificate now 2>&1 || true")
             assert re.search(rf"The droplet's clock is 1\d\d\d minutes {word}", said), said
             assert is_on(deployment, "https")
 
     def test_it_is_killed_half_way(self, deployment: Deployment) -> None:
         for instant in (0.2, 0.6, 1.2, 2.5, 4):
             forget(deployment, all_of_it=False)
-            deployment.ssh(f"timeout --signal=KILL {instant} digits-certificate || true")
+            deployment.ssh(f"timeout --signal=KILL {instant} digits certificate || true")
             deployment.ssh("pkill -KILL lego || true; nginx -t -q")
             assert is_on(deployment, "https")
         forget(deployment, all_of_it=False)
@@ -417,7 +417,6 @@ def test_a_renewal_and_then_an_authority_that_is_away_until_past_the_end(
             # lies in the past.
             for _ in range(40):
                 forget(deployment, all_of_it=False)
-                deployment.ssh(f"touch -d '-13 hours' {STATE_THERE}/asked")
                 if "A new certificate" in certificate(deployment, ""):
                     break
             time.sleep(1)

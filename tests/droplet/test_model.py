@@ -1,0 +1,279 @@
+"""Operators and fate play on a droplet in memory, in many orders (Hypothesis).
+
+MODEL_RUNS is how many runs of up to 30 steps are made, MODEL_SEED repeats one set of them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    get_state_machine_test,
+    initialize,
+    invariant,
+    rule,
+)
+
+from droplet import status, watchdog
+from tests.droplet.model import KINDS, Droplet, Fate, Outcome
+
+RUNS = int(os.environ.get("MODEL_RUNS", "300"))
+LONG = int(os.environ.get("MODEL_RUNS_LONG", "100000"))
+STEPS = 30
+
+STRIKES = (
+    *("kill", "kill", "kill", "leave", "full", "little", "docker hangs", "docker restarts"),
+    *("docker stops", "nginx stops", "database stops", "database hangs", "managed away", "reboot"),
+    *("another release", "another rollback", "status", "watchdog"),
+)
+STRIKE: st.SearchStrategy[Fate] = st.tuples(st.sampled_from(STRIKES), st.integers(1, 150))
+NOTHING: st.SearchStrategy[Fate] = st.just(("nothing", 1))
+FATE = st.one_of(NOTHING, STRIKE)
+GOOD_OR_NOT = st.sampled_from(("good", "good", "good", "good", "identical", *KINDS))
+
+
+class Model(RuleBasedStateMachine):
+    """The droplet, and what may happen to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.droplet = Droplet()
+        self.world = self.droplet.world
+
+    @initialize(bash=st.sampled_from((0, 0, 1, 2)), releases=st.integers(1, 4))
+    def begin(self, bash: int, releases: int) -> None:
+        if bash:
+            self.droplet.from_bash(bash, releases)
+
+    # --- operators ---
+
+    @rule(kind=GOOD_OR_NOT, fate=FATE)
+    def release(self, kind: str, fate: Fate) -> None:
+        name = self.droplet.publish(kind)
+        had_cause = self.droplet.has_cause()
+        done = self.droplet.run(self.droplet.releasing(name), fate)
+        image = self.world.registry[name].id
+        works = self.droplet.works(image, self.droplet.processes)
+        if fate[0] == "nothing" and not had_cause:
+            assert (done.how == "done") == works, done
+            if done.how == "done":
+                assert self.droplet.way[-1] == image
+        self.after(done, had_cause, fate)
+
+    @rule(fate=FATE)
+    def rollback(self, fate: Fate) -> None:
+        expected, had_cause = self.droplet.before(), self.droplet.has_cause()
+        missing = not self.world.serves()
+        done = self.droplet.run(self.droplet.rolling_back(), fate)
+        if fate[0] == "nothing" and not had_cause:
+            if expected and self.droplet.works(expected, self.droplet.processes):
+                assert done.how == "done", done
+                assert self.droplet.way[-1] == expected, "it went back to another image"
+            elif missing and done.how == "done":
+                assert self.world.serves()
+        self.after(done, had_cause, fate, began=bool(expected))
+
+    @rule(back=st.integers(0, 5), fate=FATE)
+    def rollback_to_one_that_is_named(self, back: int, fate: Fate) -> None:
+        there = [one.id for one in self.world.images.values() if one.kind != "postgres"]
+        if not there:
+            return
+        wanted = there[back % len(there)]
+        had_cause = self.droplet.has_cause()
+        done = self.droplet.run(self.droplet.rolling_back(wanted), fate)
+        if done.how == "done" and fate[0] == "nothing" and self.droplet.way:
+            assert self.droplet.way[-1] == wanted
+        self.after(done, had_cause, fate, began=done.how == "done")
+
+    @rule(which=st.sampled_from(("status", "releases", "watchdog")), fate=FATE)
+    def look(self, which: str, fate: Fate) -> None:
+        commands = {
+            "status": lambda host: status.run(host, quiet=True),
+            "releases": lambda host: status.releases(host, quiet=True),
+            "watchdog": watchdog.run,
+        }
+        killed, had_cause = self.droplet.killed, self.droplet.has_cause()
+        done = self.droplet.run(commands[which], fate)
+        self.after(done, had_cause, fate, began=killed)
+
+    @rule(fate=FATE)
+    def bring_back(self, fate: Fate) -> None:
+        had_cause = self.droplet.has_cause()
+        if not self.droplet.way:
+            return
+        done = self.droplet.run(self.droplet.bringing_back(), fate)
+        text = self.world.files["/etc/digits/site.env"].decode()
+        self.droplet.wanted = "managed" if "managed" in text else "local"
+        self.after(done, had_cause, fate, began=False)
+
+    @rule(at=st.integers(1, 120), killed=st.booleans(), back=st.booleans())
+    def release_that_waits(self, at: int, killed: bool, back: bool) -> None:  # noqa: FBT001
+        if self.droplet.has_cause():
+            return
+        first = self.droplet.rolling_back() if back else self.droplet.releasing(
+            self.droplet.publish("good")
+        )
+        done = self.droplet.waiting(first, at, killed=killed)
+        assert done.how == "done", done
+        if not killed:
+            self.droplet.agrees()
+
+    @rule(count=st.integers(1, 4), memory=st.sampled_from((300, 4000, 4000)))
+    def processes(self, count: int, memory: int) -> None:
+        self.droplet.processes = count
+        self.world.memory_mb = memory
+        self.droplet.set_site()
+
+    @rule(wanted=st.sampled_from(("local", "managed")))
+    def database_is_to_be(self, wanted: str) -> None:
+        self.droplet.wanted = wanted
+        self.droplet.set_site()
+
+    # --- fate ---
+
+    @rule(
+        what=st.sampled_from(
+            (
+                *("full", "little", "docker hangs", "docker restarts", "docker stops"),
+                *("nginx stops", "nginx cannot start", "database stops", "database hangs"),
+                *("database cannot start", "managed away", "reboot", "reboot"),
+            )
+        )
+    )
+    def strikes(self, what: str) -> None:
+        world = self.world
+        match what:
+            case "full":
+                world.free = 0
+            case "little":
+                world.free = 300
+            case "docker hangs":
+                world.docker_answers = False
+            case "docker restarts":
+                world.stop_docker()
+                world.start_docker()
+            case "docker stops":
+                world.stop_docker()
+            case "nginx stops":
+                world.stop_nginx()
+            case "nginx cannot start":
+                world.stop_nginx()
+                world.nginx_starts = False
+            case "database stops":
+                self.droplet.stop_database()
+            case "database hangs":
+                world.database_hangs = True
+            case "database cannot start":
+                self.droplet.stop_database()
+                world.database_starts = False
+            case "managed away":
+                world.managed_answers = False
+            case "reboot":
+                world.reboot()
+        world.passes(3)
+
+    @rule()
+    def causes_are_gone(self) -> None:
+        self.droplet.causes_gone()
+        self.world.passes(3)
+
+    @rule(which=st.integers(0, 15), stopped=st.booleans())
+    def container_is_taken_away(self, which: int, stopped: bool) -> None:  # noqa: FBT001
+        for number, box in enumerate(self.world.service("app")):
+            if which & (1 << number):
+                self.world.excused = True
+                (self.world.end_box if stopped else self.world.remove_box)(box)
+
+    @rule(which=st.integers(0, 255))
+    def images_are_pruned(self, which: int) -> None:
+        of_app = [one for one in self.world.images.values() if one.kind != "postgres"]
+        chosen = [one for number, one in enumerate(of_app) if which & (1 << number)]
+        before = set(self.world.images)
+        self.world.remove_images(chosen)
+        self.droplet.pruned |= before - set(self.world.images)
+
+    @rule()
+    def app_hangs(self) -> None:
+        for box in self.world.service("app"):
+            if box.runs:
+                box.hangs, self.world.excused = True, True
+
+    @rule()
+    def time_passes(self) -> None:
+        for _ in range(10):
+            self.world.passes(3)
+            self.world.visit()
+
+    # --- what holds ---
+
+    def after(
+        self, done: Outcome, had_cause: bool, fate: Fate, *, began: bool = True  # noqa: FBT001
+    ) -> None:
+        """What holds after a command that was not killed."""
+        if done.how == "killed" or not self.world.docker_answers:
+            return
+        quiet = ("nothing", "kill", "leave", "another release", "another rollback", "status")
+        if not had_cause and not self.droplet.has_cause() and fate[0] in quiet and began:
+            self.droplet.killed = False
+            if done.how in ("done", "refused"):
+                self.droplet.is_recovered()
+        elif not had_cause and fate[0] in quiet:
+            self.droplet.agrees()
+
+    @invariant()
+    def everything_holds(self) -> None:
+        self.droplet.holds()
+
+    def teardown(self) -> None:
+        """When every cause is gone, the next command repairs everything."""
+        if sys.exc_info()[0]:
+            return  # it has failed already
+        droplet = self.droplet
+        droplet.causes_gone()
+        droplet.processes = 1
+        droplet.set_site()
+        self.world.passes(5)
+        if droplet.way and droplet.way[-1] in self.world.images:
+            done = droplet.run(droplet.rolling_back(droplet.way[-1]))
+            assert done.how == "done", done
+            droplet.is_recovered()
+        done = droplet.run(droplet.releasing(droplet.publish("good")))
+        assert done.how == "done", done
+        droplet.is_recovered()
+        droplet.holds()
+
+
+def play(runs: int) -> None:
+    """Make so many runs; another set each time, which MODEL_SEED repeats."""
+    chosen = int(os.environ.get("MODEL_SEED", "0")) or random.randrange(1, 1 << 32)  # noqa: S311
+    print(f"MODEL_SEED={chosen}")
+    test = get_state_machine_test(
+        Model,
+        settings=settings(
+            max_examples=runs,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate, Phase.shrink),
+            print_blob=False,
+            report_multiple_bugs=False,
+        ),
+    )
+    seed(chosen)(test)()
+
+
+def test_operators_and_fate() -> None:
+    play(RUNS)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_operators_and_fate_for_long() -> None:
+    play(LONG)
