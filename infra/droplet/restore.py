@@ -61,7 +61,11 @@ def run(host: Host, source: BinaryIO, *, look: bool) -> dict[str, int]:
             raise _no_answer(host, str(error)) from error
         dump = Dump(f"{work}/rows", _count_rows(host, container, f"{work}/rows"), version)
         if version > runs and has:
-            raise _too_new(host, f"PostgreSQL {version}, and the database is {runs}", version)
+            raise _too_new(
+                host,
+                f"That file was written by PostgreSQL {version}, and the database is {runs}.",
+                str(version),
+            )
         host.console.say(f"The file holds {count(dump.count)}; the database holds {has}.")
         if not look:
             _restore(host, _upgraded(host, container, dump, runs), dump)
@@ -122,9 +126,9 @@ def _refused(why: str) -> Refused:
     return Refused(why, f"{_NOTHING} Take another file from backups/.")
 
 
-def _too_new(host: Host, versions: str, version: int | str) -> Stop:
+def _too_new(host: Host, what: str, version: str) -> Stop:
     upgrade = host.console.make(f"upgrade-database VERSION={version}")
-    return Stop(f"That file was written by {versions}.", f"{_NOTHING} Upgrade it first: {upgrade}")
+    return Stop(what, f"{_NOTHING} Upgrade it first: {upgrade}")
 
 
 # --- what is in the file -----------------------------------------------------
@@ -141,7 +145,11 @@ def _check_contents(host: Host, container: Container, dump: str) -> int:
         if not found:
             raise _no_answer(host)
         if "unsupported version" in found[1]:
-            raise _too_new(host, f"a newer PostgreSQL than the database is ({found[1]})", "...")
+            raise _too_new(
+                host,
+                f"That file was written by a newer PostgreSQL than the database is ({found[1]}).",
+                "...",
+            )
         raise _refused(
             f"That file is no whole dump of this database: it cannot be read ({found[1]})."
         )

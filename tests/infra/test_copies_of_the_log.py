@@ -488,7 +488,15 @@ def run_and_kill(copies: Copies, words: list[str], after: float) -> bool:
     if ran:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    time.sleep(0.3)
+    # restic takes a lock for stale once its process is gone. Not every PID 1 reaps it at once.
+    deadline = time.monotonic() + 5
+    while (
+        subprocess.run(["pgrep", "-x", "restic"], stdout=subprocess.DEVNULL, check=False).returncode
+        == 0
+    ):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
     return ran
 
 
