@@ -23,8 +23,8 @@ _SENTENCES = {
         "",
     ),
     "digits-backup": ("the nightly dump failed. Make one", "backup"),
-    "digits-copies": ("the hourly copy failed. See the line copies", ""),
-    "digits-copies-test": ("the weekly test of the copies failed. See the line restore test", ""),
+    "digits-copies": ("the hourly offsite backup failed. See the line offsite", ""),
+    "digits-copies-test": ("the weekly restore test failed. See the line restore test", ""),
     "another-version": ("this droplet serves another version than the others", "release"),
 }
 

@@ -135,7 +135,8 @@ class Offsite:
 
     def thin_out(self) -> None:
         """Remove old backups by the retention policy."""
-        if damaged := self.noted.damaged(self.find()):
+        damaged = self.noted.damaged(self.find()) if self.noted.read("damaged") else []
+        if damaged:
             # The policy would count a damaged one as good, and remove a good one of that hour.
             self.host.console.say(
                 f"Old backups stay until the damaged ones are removed. {how_to_remove(damaged)}"

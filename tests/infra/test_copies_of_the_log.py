@@ -8,6 +8,7 @@ empty_repository/ is what `restic init` makes, except that its password takes no
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -326,6 +327,32 @@ def test_a_restore_takes_an_older_copy_only_if_the_newest_is_bad(copies: Copies)
     packs(copies)[-1].unlink()
     assert "Taking the one before it" in copies.good("restore")
     assert len(copies.data.rows()) == 400
+
+
+def test_programs_are_given_values(copies: Copies) -> None:
+    found = json.loads(copies.good("list", "--json"))["backups"]
+    assert [one["id"] for one in found] == copies.ids()
+    assert (found[0]["answers"], found[0]["image"], found[0]["commit"]) == (
+        600,
+        "digits:1",
+        "abc1234",
+    )
+    told = json.loads(copies.good("status", "--json"))
+    assert abs(told["complete"] - time.time()) < 600
+    assert told["place"] == str(copies.place)
+    (copies.data.root / "etc/digits/copies/env").unlink()
+    assert json.loads(copies.good("list", "--json")) == {"backups": []}
+    assert copies.good("status") == ""
+    assert "This droplet makes no offsite backups." in copies.bad("hourly")
+
+
+def test_the_settings_are_read_and_never_run(copies: Copies) -> None:
+    ran = copies.data.root / "ran"
+    env = copies.data.root / "etc/digits/copies/env"
+    secret = f"it's $(touch {ran}) `touch {ran}`; touch {ran}"
+    env.write_text(env.read_text().replace("KEY=x", f"KEY={shlex.quote(secret)}"))
+    assert len(copies.ids()) == 3
+    assert not ran.exists()
 
 
 # --- A.4: locks ------------------------------------------------------------------------------

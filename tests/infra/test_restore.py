@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -275,3 +277,51 @@ def test_backups_of_a_kind_stay_for_a_week(data: DropletData) -> None:
     done = data.run("backup", "nightly")
     new = done.stdout.strip().rpartition("/")[2]
     assert {file.name for file in backups.iterdir()} == {*stay, new}
+
+
+def test_what_killed_backups_left_goes_after_an_hour(data: DropletData) -> None:
+    backups = data.root / "var/backups/digits"
+    for name, minutes in (("old.part", 61), ("new.part", 10)):
+        (backups / name).touch()
+        os.utime(backups / name, times=(time.time() - minutes * 60,) * 2)
+    assert data.run("backup").returncode == 0
+    assert [file.name for file in backups.glob("*.part")] == ["new.part"]
+
+
+def test_a_backup_that_fails_leaves_nothing(data: DropletData) -> None:
+    data.add(50_000)
+    backups = data.root / "var/backups/digits"
+    with small_disk(backups, "64k"):
+        done = data.run("backup")
+        assert done.returncode == 1
+        assert done.stderr.startswith("The droplet's disk is full: ")
+        assert list(backups.iterdir()) == []
+    for program, why in (("pg_dump", "The dump failed: no"), ("pg_restore", "be read back: no")):
+        data.tell(program, "echo no >&2; exit 1")
+        done = data.run("backup")
+        data.tell(program, None)
+        assert done.returncode == 1
+        assert why in done.stderr
+    assert list(backups.iterdir()) == []
+    assert "is no kind of backup" in data.run("backup", "../x").stderr
+    (data.root / "told/stopped").touch()
+    assert "The database is not running" in data.run("backup").stderr
+
+
+def test_programs_are_given_values(data: DropletData) -> None:
+    def value(*words: str, stdin: bytes = b"") -> dict[str, object]:
+        printed = data.run(*words, "--json", stdin=stdin).stdout
+        told: dict[str, object] = json.loads(printed.splitlines()[-1])
+        return told
+
+    dump = data.dump()
+    data.add()
+    path = str(value("backup", "manual")["path"])
+    assert re.fullmatch(r"/var/backups/digits/digits-\d{8}T\d{6}Z-manual\.dump", path)
+    assert (data.root / path.lstrip("/")).read_bytes().startswith(b"PGDMP")
+    assert value("restore", "--look", stdin=dump) == {"held": 3, "has": 4}
+    assert value("restore", "--held") == {"held": 0}, "it is the droplet's own"
+    assert value("restore", stdin=b"")["error"] == [
+        "That file is empty.",
+        "Nothing was changed. Take another file from backups/.",
+    ]
