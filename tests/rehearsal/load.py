@@ -15,6 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
+from tests.hostile import RERUN
+
 PATHS = ("/", "/_stcore/health")
 PAUSE = 0.05  # seconds between one visitor's requests: all four ask about sixty times a second
 
@@ -85,6 +87,7 @@ async def _stays(url: str, load: Load, over: threading.Event) -> None:
     while not over.is_set():
         try:
             async with connect(address, subprotocols=[Subprotocol("streamlit")]) as page:
+                await page.send(RERUN)  # as a browser does at once
                 if why:
                     load.note_away(why, time.monotonic() - closed)
                     why = ""
