@@ -428,7 +428,7 @@ async def _handshake(url: str, headers: dict[str, str]) -> int:
 
 @contextmanager
 def raw_page(url: str, address: str = "") -> Iterator[socket.socket]:
-    """An open page as a plain socket; of an address that nginx would have named, if one is given."""
+    """An open page as a plain socket; `address`: the visitor's, as nginx would name it."""
     parts = urlsplit(url)
     named = f"X-Forwarded-For: {address}\r\n" if address else ""
     with _connection(url) as page:

@@ -267,9 +267,7 @@ def full(app: App) -> Iterator[list[list[socket.socket]]]:
     time.sleep(1)
 
 
-def test_pages_of_four_addresses_lock_nobody_out(
-    app: App, full: list[list[socket.socket]]
-) -> None:
+def test_pages_of_four_addresses_lock_nobody_out(app: App, full: list[list[socket.socket]]) -> None:
     # One of them asks again, so it is not the idlest, though it was the first.
     asks(full[0][0])
     with visiting(app.url, 10) as crowd:

@@ -90,7 +90,7 @@ def _crowd(deployment: Deployment) -> tuple[int, float]:
     return crowd.answers, crowd.answers / seconds
 
 
-@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.long), 4])
 @pytest.mark.parametrize("kind", siege.KINDS)
 def test_a_siege_is_not_noticed(
     deployment: Deployment, namespaces: list[str], kind: str, count: int
