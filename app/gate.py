@@ -13,6 +13,7 @@ import ipaddress
 import logging
 import os
 import re
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from websockets.frames import Frame
 
 PAGES = 400  # open at once; each takes about 0.1 MB, and 0.5 MB in bad hands
+FIRST_MESSAGE_SECONDS = 10  # a browser asks for the page at once; what does not is closed
+CLOSE_SECONDS = 1  # to take the message that the page is closed
 MESSAGE_BYTES = 1_000_000  # minutes of scribbling without a pause
 # A canvas full of scribbles has about 32,000; with the noise that some browsers add, 200,000.
 PICTURE_CHARS = 250_000
@@ -102,7 +105,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._pages = 0
+        self._pages: dict[_Inlet, str] = {}  # the open ones, with the visitor's address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at one request or one websocket."""
@@ -130,20 +133,39 @@ class Gate:
         # Compared without their ports: nginx leaves the port out of Host.
         came_from = _hostname(origin) if origin is not None else host
         foreign = came_from != host and not _is_forwarded(came_from)
-        full = self._pages >= PAGES
-        if foreign or full or not _is_own_name(host) or scope["path"] != STREAM:
+        address = _address(scope)
+        refused = foreign or not _is_own_name(host) or scope["path"] != STREAM
+        if refused or not self._has_room(address):
             await send({"type": "websocket.close"})  # before it is open: status 403
             return
         # Without an Origin Streamlit has nothing left to check.
         headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
         inlet = _Inlet(receive, send)
         reading = asyncio.create_task(inlet.read())
-        self._pages += 1
+        self._pages[inlet] = address
         try:
             await self._app({**scope, "headers": headers}, inlet.receive, inlet.send)
         finally:
-            self._pages -= 1
+            self._pages.pop(inlet, None)
             reading.cancel()
+
+    def _has_room(self, address: str) -> bool:
+        """Return whether one more page of this address may be open.
+
+        When all places are taken, the address that has the most gives up its idlest page,
+        unless the newcomer's address would then have more than that one.
+        """
+        if len(self._pages) < PAGES:
+            return True
+        counts = Counter(self._pages.values())
+        greedy, most = counts.most_common(1)[0]
+        if most < counts[address] + 2:
+            return False
+        own = [inlet for inlet, owner in self._pages.items() if owner == greedy]
+        idlest = min(own, key=lambda inlet: inlet.asked_at)
+        del self._pages[idlest]
+        idlest.drop()
+        return True
 
 
 class Socket(WebSocketsSansIOProtocol):
@@ -197,6 +219,8 @@ class _Inlet:
         self._idle = asyncio.Event()
         self._idle.set()
         self._left = False
+        self.asked_at = asyncio.get_running_loop().time()  # or when it was opened
+        self._patience = asyncio.timeout(FIRST_MESSAGE_SECONDS)
 
     async def receive(self) -> Message:
         """Return the page's next message, once the one before is done with."""
@@ -220,30 +244,48 @@ class _Inlet:
     async def read(self) -> None:
         """Take messages as they come until the page leaves, or sends what no page does.
 
-        It reads all the time, so that a page that leaves is noticed at once.
+        It reads all the time, so that a page that leaves is noticed at once. A page that asks for
+        nothing at first, or is dropped, is closed.
         """
+        try:
+            async with self._patience:
+                message = await self._read()
+        except TimeoutError:
+            message = await self._refuse(1008)
+        self._waiting.put_nowait(message)
+        self._left = True
+        self._idle.set()
+
+    def drop(self) -> None:
+        """Close the page: another one needs its place."""
+        if not self._left:
+            self._left = True
+            self._patience.reschedule(0)
+
+    async def _read(self) -> Message:
+        """Take messages as they come; return the one that is the last."""
         while (message := await self._receive())["type"] != "websocket.disconnect":
             if message["type"] == "websocket.receive":
                 try:
                     frame = cleaned(message.get("bytes") or b"")
                 except DecodeError:
-                    message = await self._refuse(1002)
-                    break
+                    return await self._refuse(1002)
                 if not frame:
                     continue
                 if self._waiting.qsize() >= WAITING:
-                    message = await self._refuse(1008)
-                    break
+                    return await self._refuse(1008)
                 message = {"type": "websocket.receive", "bytes": frame}
+                self.asked_at = asyncio.get_running_loop().time()
+                if not self._left:
+                    self._patience.reschedule(None)
             self._waiting.put_nowait(message)
-        self._waiting.put_nowait(message)
-        self._left = True
-        self._idle.set()
+        return message
 
     async def _refuse(self, code: int) -> Message:
         self._left = True
-        with suppress(OSError):
-            await self._send({"type": "websocket.close", "code": code})
+        with suppress(OSError):  # a TimeoutError is one
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._send({"type": "websocket.close", "code": code})
         return {"type": "websocket.disconnect", "code": code}
 
 
@@ -317,6 +359,18 @@ def _is_end_of_run(message: ForwardMsg) -> bool:
 
 def _host(scope: Scope) -> str | None:
     return _hostname("//" + Headers(scope=scope).get("host", ""))
+
+
+def _address(scope: Scope) -> str:
+    """Where a visitor comes from, as nginx says; of IPv6 a visitor has a whole network."""
+    text = Headers(scope=scope).get("x-forwarded-for") or (scope["client"] or [""])[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    if address.version == 6:
+        return str(ipaddress.ip_network(f"{address}/64", strict=False))
+    return text
 
 
 def _hostname(address: str) -> str | None:

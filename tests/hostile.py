@@ -158,7 +158,7 @@ def _ending(error: BaseException) -> str:
     return type(error).__name__
 
 
-_RERUN = BackMsg(rerun_script=ClientState()).SerializeToString()
+RERUN = BackMsg(rerun_script=ClientState()).SerializeToString()
 DEEP = "[" * 20_000 + "]" * 20_000
 CANVAS_VALUES = (
     "", "null", "7", "true", '"text"', "[]", "{}", "[[[", DEEP, "9" * 100_000, "NaN",
@@ -305,7 +305,7 @@ def reruns(url: str, pages: int = 10, seconds: float = 5, pause: float = 0) -> t
             async with Visitor(url) as visitor:
                 reader = asyncio.create_task(drain(visitor))
                 while time.monotonic() < until:
-                    await visitor.page.send(_RERUN)
+                    await visitor.page.send(RERUN)
                     await asyncio.sleep(pause)
                     asked += 1
                 reader.cancel()
@@ -427,12 +427,13 @@ async def _handshake(url: str, headers: dict[str, str]) -> int:
 
 
 @contextmanager
-def raw_page(url: str) -> Iterator[socket.socket]:
-    """An open page as a plain socket."""
+def raw_page(url: str, address: str = "") -> Iterator[socket.socket]:
+    """An open page as a plain socket; `address`: the visitor's, as nginx would name it."""
     parts = urlsplit(url)
+    named = f"X-Forwarded-For: {address}\r\n" if address else ""
     with _connection(url) as page:
         page.sendall(
-            f"GET /_stcore/stream HTTP/1.1\r\nHost: {parts.netloc}\r\nOrigin: {url}\r\n"
+            f"GET /_stcore/stream HTTP/1.1\r\nHost: {parts.netloc}\r\nOrigin: {url}\r\n{named}"
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n".encode()
         )
@@ -442,6 +443,11 @@ def raw_page(url: str) -> Iterator[socket.socket]:
         if b" 101 " not in head:
             raise ConnectionError(head.decode(errors="replace").splitlines()[0])
         yield page
+
+
+def frame(kind: bytes, content: bytes) -> bytes:
+    """A short frame of a websocket: of this kind, to its end, masked with zeros."""
+    return kind + bytes([0x80 | len(content)]) + b"\0\0\0\0" + content
 
 
 def _port(url: str) -> int:

@@ -6,12 +6,13 @@ import ipaddress
 import json
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -236,14 +237,91 @@ def test_what_the_page_does_not_need_is_shut(app: App) -> None:
     assert set(seen.values()) == {404}
 
 
-def test_there_are_only_so_many_pages(app: App) -> None:
+def asks(page: socket.socket) -> None:
+    """Ask for the page as a browser does, and wait for the start of it."""
+    page.sendall(hostile.frame(b"\x82", hostile.RERUN))
+    assert page.recv(1)
+
+
+def is_closed(page: socket.socket) -> bool:
+    """Whether the last that it was sent is that it is closed: policy violation."""
+    page.settimeout(0.1)
+    received = b""
+    with suppress(OSError):
+        while more := page.recv(65_536):
+            received += more
+    return received.endswith(b"\x88\x02" + (1008).to_bytes(2))
+
+
+@pytest.fixture
+def full(app: App) -> Iterator[list[list[socket.socket]]]:
+    """Pages of four addresses that have asked once, and take all the places."""
     with ExitStack() as pages:
-        for _ in range(PAGES):
-            pages.enter_context(hostile.raw_page(app.url))
-        with pytest.raises(ConnectionError, match="403"), hostile.raw_page(app.url):
-            pass
+        opened: list[list[socket.socket]] = [[], [], [], []]
+        for address in range(4):
+            for _ in range(PAGES // 4):
+                page = pages.enter_context(hostile.raw_page(app.url, f"203.0.113.{address}"))
+                asks(page)
+                opened[address].append(page)
+        yield opened
     time.sleep(1)
+
+
+def test_pages_of_four_addresses_lock_nobody_out(app: App, full: list[list[socket.socket]]) -> None:
+    # One of them asks again, so it is not the idlest, though it was the first.
+    asks(full[0][0])
+    with visiting(app.url, 10) as crowd:
+        time.sleep(5)
+    assert crowd.failed == []
+    assert crowd.answers > 10
+    # Each of the ten took one place, of the addresses in turn.
+    left = [[is_closed(page) for page in pages[:5]] for pages in full]
+    assert sum(map(sum, left)) == 10
+    assert not left[0][0]
+    assert all(2 <= sum(closed) <= 3 for closed in left)
     harmless(app, lambda url: hostile.answer(url, "GET", "/"))
+
+
+def test_an_address_with_the_most_pages_gets_no_other(
+    app: App, full: list[list[socket.socket]]
+) -> None:
+    del full
+    with (
+        pytest.raises(ConnectionError, match="403"),
+        hostile.raw_page(app.url, "203.0.113.1"),
+    ):
+        pass
+    with hostile.raw_page(app.url, "203.0.113.200"):
+        pass
+
+
+def test_ipv6_addresses_of_one_network_are_one() -> None:
+    def address(text: str) -> str:
+        headers = [(b"x-forwarded-for", text.encode())]
+        return gate._address({"type": "websocket", "headers": headers, "client": None})  # noqa: SLF001
+
+    assert address("2001:db8::1") == address("2001:db8::ffff:0:0:1")
+    assert address("2001:db8::1") != address("2001:db8:0:1::1")
+    assert address("203.0.113.7") == "203.0.113.7"
+    assert gate._address({"headers": [], "client": ("192.0.2.1", 7)}) == "192.0.2.1"  # noqa: SLF001
+
+
+def test_a_page_that_asks_for_nothing_is_closed(app: App) -> None:
+    """One that answers pings, or sends what is no question, too."""
+    with ExitStack() as pages:
+        silent, pongs, other, asked = (
+            pages.enter_context(hostile.raw_page(app.url)) for _ in range(4)
+        )
+        asks(asked)
+        ends = time.monotonic() + gate.FIRST_MESSAGE_SECONDS + 2
+        while time.monotonic() < ends:
+            with suppress(OSError):
+                pongs.sendall(hostile.frame(b"\x8a", b""))
+            with suppress(OSError):
+                other.sendall(hostile.frame(b"\x82", BackMsg(stop_script=True).SerializeToString()))
+            time.sleep(1)
+        assert [is_closed(page) for page in (silent, pongs, other)] == [True] * 3
+        assert not is_closed(asked)
 
 
 CALL = re.compile(

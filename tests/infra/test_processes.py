@@ -80,7 +80,6 @@ def test_one_process_is_served_as_if_there_were_no_others() -> None:
     for name in ("nginx.conf.j2", "digits-app.conf.j2", "site.env.j2"):
         text = rendered(name, 1)
         assert not re.search(r"route|hash \$|cookie|APP_PROCESSES", text, re.IGNORECASE), name
-    assert "limit_conn pages 400;" in rendered("digits-app.conf.j2", 1)
 
 
 def test_several_get_a_cookie_with_a_route_and_nothing_else() -> None:
@@ -89,7 +88,6 @@ def test_several_get_a_cookie_with_a_route_and_nothing_else() -> None:
     assert '"route=$new_route; Path=/; HttpOnly; SameSite=Lax; Secure"' in text
     site = rendered("digits-app.conf.j2", 3)
     assert "add_header Set-Cookie $route_cookie;" in site
-    assert "limit_conn pages 1200;" in site
     assert "APP_PROCESSES=3\n" in rendered("site.env.j2", 3)
 
 

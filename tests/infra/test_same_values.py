@@ -13,9 +13,9 @@ from tests.infra.conftest import ROOT
 ROLES = ROOT / "infra/ansible/roles"
 
 
-def test_nginx_lets_in_as_many_pages_as_the_app_takes() -> None:
+def test_one_address_may_have_a_quarter_of_the_pages_that_the_app_takes() -> None:
     defaults = yaml.safe_load((ROLES / "web/defaults/main.yml").read_text())
-    assert defaults["web_pages"] == PAGES
+    assert defaults["web_pages_of_address"] == PAGES / 4
 
 
 def test_the_droplet_makes_the_table_as_the_app_does() -> None:

@@ -140,8 +140,9 @@ def test_only_an_address_leads_here(deployment: Deployment) -> None:
 
 def test_one_address_cannot_fill_the_site(deployment: Deployment) -> None:
     with ExitStack() as pages:
-        for _ in range(100):
-            pages.enter_context(hostile.raw_page(deployment.url))
+        for _ in range(100):  # after the first forty two a second
+            page = pages.enter_context(hostile.raw_page(deployment.url))
+            page.sendall(hostile.frame(b"\x82", hostile.RERUN))
         with pytest.raises(ConnectionError, match="429"), hostile.raw_page(deployment.url):
             pass
         # From another address, the droplet's own, a page opens.
