@@ -84,7 +84,9 @@ def run(host: Host, order: Order) -> None:
             while plan.new < len(plan.release.ports):
                 batch = start_beside(host, order, plan)
                 wait_until_healthy(host, order, batch)
-                try_out(host, order, batch[0])
+                for one in batch:
+                    if one is batch[0] or not one.check:
+                        try_out(host, order, one)
                 leaving = cut_over(host, plan, batch)
                 processes.retire(host, *leaving)
         except BaseException:
