@@ -41,7 +41,7 @@ class Droplet:
         self.wanted = "local"
         self.way: list[str] = []  # ids of images, the live one last
         self.killed = False  # a command was killed, and none has recovered since
-        self.pruned: set[str] = set()  # images that somebody removed by hand
+        self.pruned: set[str] = set()  # images that may be gone
 
     # --- what operators set ----------------------------------------------------------------
 
@@ -102,7 +102,7 @@ class Droplet:
         process = Process(self.world, {at: self._strike(what) for what, at in fates})
         outcome = self._end(command, process)
         self.world.ended(process)
-        if outcome.how == "killed" and self.world.lock is None:
+        if outcome.how == "killed" and HOLDER in self.world.files:
             self.killed = True
         self.follow(before)
         return outcome
@@ -258,6 +258,12 @@ class Droplet:
         world.free = max(world.free, 20 * GB)
         world.memory_mb = 4000
 
+    def may_move(self) -> bool:
+        """Whether memory allows the move to another database, if one is due."""
+        found = history.read(self.look())
+        stays = not found or found[-1].database == self.wanted
+        return stays or self.world.memory_mb > 2000 or self.processes == 1
+
     def has_cause(self) -> bool:
         """Whether something keeps commands from working."""
         world = self.world
@@ -307,6 +313,7 @@ class Droplet:
         assert all(self.works(one.id, len(one.ports)) for one in found), "a bad image was live"
         self._no_answer_is_lost(found[-1].database if found else "local")
         kept = list(dict.fromkeys(reversed(self.way)))[:KEEP]
+        self.pruned |= {*self.way} - {*kept}
         gone = [one for one in kept if one not in world.images and one not in self.pruned]
         assert not gone, "an image that a rollback needs was removed"
         of_app = [one for one in world.images.values() if one.kind != "postgres"]
@@ -369,10 +376,11 @@ class Droplet:
         there = {box.port: box for box in world.service("app")}
         assert len(there) == len(world.service("app")), "two containers on one port"
         if live.id in self._live_ids() and self.way[-1] in world.images:
-            assert world.serves(), "nothing is live"
+            hangs = any(box.hangs for box in there.values())  # the watchdog restarts it
+            assert world.serves() or hangs, "nothing is live"
             assert world.loaded == live.ports, "processes are missing"
             assert set(there) == set(live.ports), "a container is left"
-        left = [name for name in world.files if name.endswith((".new", ".rows"))]
+        left = [name for name in world.files if name.endswith(".rows")]
         assert not left, left
         for name in (HOLDER, UNDERWAY, OLD_LIST, OLD_SETTINGS):
             assert name not in world.files, name

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from droplet import status, watchdog
+from droplet.lock import HOLDER
 from tests.droplet.model import KINDS, Droplet, Fate, Outcome
 
 RUNS = int(os.environ.get("MODEL_RUNS", "300"))
@@ -59,7 +60,7 @@ class Model(RuleBasedStateMachine):
         had_cause = self.droplet.has_cause()
         done = self.droplet.run(self.droplet.releasing(name), fate)
         image = self.world.registry[name].id
-        works = self.droplet.works(image, self.droplet.processes)
+        works = self.droplet.works(image, self.droplet.processes) and self.droplet.may_move()
         if fate[0] == "nothing" and not had_cause:
             assert (done.how == "done") == works, done
             if done.how == "done":
@@ -68,14 +69,16 @@ class Model(RuleBasedStateMachine):
 
     @rule(fate=FATE)
     def rollback(self, fate: Fate) -> None:
-        expected, had_cause = self.droplet.before(), self.droplet.has_cause()
+        droplet = self.droplet
+        expected, had_cause = droplet.before(), droplet.has_cause()
+        works = expected and droplet.works(expected, droplet.processes) and droplet.may_move()
         missing = not self.world.serves()
         done = self.droplet.run(self.droplet.rolling_back(), fate)
         if fate[0] == "nothing" and not had_cause:
-            if expected and self.droplet.works(expected, self.droplet.processes):
+            if works:
                 assert done.how == "done", done
                 assert self.droplet.way[-1] == expected, "it went back to another image"
-            elif missing and done.how == "done":
+            elif not expected and missing and done.how == "done" and not self.hangs():
                 assert self.world.serves()
         self.after(done, had_cause, fate, began=bool(expected))
 
@@ -98,8 +101,12 @@ class Model(RuleBasedStateMachine):
             "releases": lambda host: status.releases(host, quiet=True),
             "watchdog": watchdog.run,
         }
-        killed, had_cause = self.droplet.killed, self.droplet.has_cause()
+        killed = self.droplet.killed and HOLDER in self.world.files
+        had_cause = self.droplet.has_cause()
         done = self.droplet.run(commands[which], fate)
+        if which == "watchdog" and fate[0] == "nothing" and not had_cause:
+            assert self.world.nginx_runs
+            assert not any(box.hangs for box in self.world.at_port.values()), "it still hangs"
         self.after(done, had_cause, fate, began=killed)
 
     @rule(fate=FATE)
@@ -114,7 +121,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(at=st.integers(1, 120), killed=st.booleans(), back=st.booleans())
     def release_that_waits(self, at: int, killed: bool, back: bool) -> None:  # noqa: FBT001
-        if self.droplet.has_cause():
+        if self.droplet.has_cause() or not self.droplet.may_move():
             return
         first = self.droplet.rolling_back() if back else self.droplet.releasing(
             self.droplet.publish("good")
@@ -203,6 +210,10 @@ class Model(RuleBasedStateMachine):
         for box in self.world.service("app"):
             if box.runs:
                 box.hangs, self.world.excused = True, True
+
+    def hangs(self) -> bool:
+        """Whether a process of the app hangs; the watchdog restarts it."""
+        return any(box.hangs for box in self.world.at_port.values())
 
     @rule()
     def time_passes(self) -> None:
