@@ -267,7 +267,7 @@ def try_out(host: Host, order: Order, new: Container) -> None:
     host.console.say("Trying it: a digit to recognise, a row for the database")
     deadline = host.clock.seconds() + TRY_FOR
     while True:
-        done = host.docker.execute(new.id, "python", "-m", "digits.selftest", timeout=TRY_FOR)
+        done = host.docker.execute(new.id, *processes.TRIAL, timeout=TRY_FOR)
         if done.ok:
             return
         _refuse_ended(host, order, new)
