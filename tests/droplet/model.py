@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from droplet import database, history, images, migrate, release, rollback, status, watchdog
+from droplet import database, disk, history, images, migrate, release, rollback, status, watchdog
 from droplet.console import Left, Stop
-from droplet.disk import DiskFull
+from droplet.disk import RESERVE_FILE, DiskFull
 from droplet.history import KEEP
 from droplet.host import Host
 from droplet.lock import HOLDER
@@ -41,6 +41,8 @@ class Droplet:
         self.wanted = "local"
         self.way: list[str] = []  # ids of images, the live one last
         self.killed = False  # a command was killed, and none has recovered since
+        self.numbers_before_kill: list[int] = []
+        self.told_before: list[int] = []
         self.pruned: set[str] = set()  # images that may be gone
 
     # --- what operators set ----------------------------------------------------------------
@@ -63,6 +65,15 @@ class Droplet:
         name = f"registry/digits:{world.counter}"
         world.registry[name] = image
         return name
+
+    def publish_postgres(self, *, broken: bool) -> None:
+        """The name of the database's image means another one from now on."""
+        world = self.world
+        old = world.registry[POSTGRES]
+        kind = "broken postgres" if broken else "postgres"
+        world.registry[POSTGRES] = FakeImage(
+            world.new_id("d"), kind, set(), old.environment, old.volumes
+        )
 
     def from_bash(self, processes: int, releases: int) -> None:
         """A droplet that the bash version of the commands has set up."""
@@ -98,14 +109,24 @@ class Droplet:
     def run(self, command: Callable[[Host], object], *fates: Fate) -> Outcome:
         """Run a command; fate strikes at its calls to the outside."""
         self.world.passes(2)
-        before = self.numbers()
+        before = self.told_before = self.numbers()
         process = Process(self.world, {at: self._strike(what) for what, at in fates})
         outcome = self._end(command, process)
         self.world.ended(process)
+        self._told_right(outcome.printed)
         if outcome.how == "killed" and HOLDER in self.world.files:
             self.killed = True
+            self.numbers_before_kill = before
         self.follow(before)
         return outcome
+
+    def _told_right(self, printed: list[str]) -> None:
+        """Whether what a command says about one that was killed is so."""
+        for line in printed:
+            if line.startswith("It is completed"):
+                assert self.numbers() > self.numbers_before_kill, "it is not completed"
+            elif line.startswith("It is taken back"):
+                assert self.told_before == self.numbers_before_kill, "it was not taken back"
 
     def _end(self, command: Callable[[Host], object], process: Process) -> Outcome:
         host = fakes.host(process)
@@ -255,8 +276,14 @@ class Droplet:
         world.docker_answers = world.database_starts = world.managed_answers = True
         world.nginx_starts = True
         world.database_hangs = False
+        if world.registry[POSTGRES].kind != "postgres":
+            self.publish_postgres(broken=False)
         world.free = max(world.free, 20 * GB)
         world.memory_mb = 4000
+
+    def has_reserve(self) -> bool:
+        """Whether the room is kept that a rollback needs on a full disk."""
+        return len(self.world.files.get(RESERVE_FILE, b"")) >= disk.RESERVE
 
     def may_move(self) -> bool:
         """Whether memory allows the move to another database, if one is due."""
@@ -274,6 +301,7 @@ class Droplet:
             and world.managed_answers
             and world.nginx_starts
             and not world.database_hangs
+            and world.registry[POSTGRES].kind == "postgres"
             and world.free > GB
         )
 
@@ -316,8 +344,9 @@ class Droplet:
         self.pruned |= {*self.way} - {*kept}
         gone = [one for one in kept if one not in world.images and one not in self.pruned]
         assert not gone, "an image that a rollback needs was removed"
-        of_app = [one for one in world.images.values() if one.kind != "postgres"]
+        of_app = [one for one in world.images.values() if "postgres" not in one.kind]
         assert len(of_app) <= 2 * KEEP + 2, "images pile up"
+        assert len(world.images) - len(of_app) <= 3, "images of the database pile up"
 
     def _live_ids(self) -> set[str]:
         live = self.way[-1]

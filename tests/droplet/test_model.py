@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from droplet import status, watchdog
 from droplet.lock import HOLDER
 from tests.droplet.model import KINDS, Droplet, Fate, Outcome
+from tests.droplet.world import GB
 
 RUNS = int(os.environ.get("MODEL_RUNS", "300"))
 LONG = int(os.environ.get("MODEL_RUNS_LONG", "100000"))
@@ -36,6 +37,7 @@ STRIKES = (
 STRIKE: st.SearchStrategy[Fate] = st.tuples(st.sampled_from(STRIKES), st.integers(1, 150))
 NOTHING: st.SearchStrategy[Fate] = st.just(("nothing", 1))
 FATE = st.one_of(NOTHING, STRIKE)
+MENDED = st.booleans()
 GOOD_OR_NOT = st.sampled_from(("good", "good", "good", "good", "identical", *KINDS))
 
 
@@ -54,8 +56,9 @@ class Model(RuleBasedStateMachine):
 
     # --- operators ---
 
-    @rule(kind=GOOD_OR_NOT, fate=FATE)
-    def release(self, kind: str, fate: Fate) -> None:
+    @rule(kind=GOOD_OR_NOT, fate=FATE, mended=MENDED)
+    def release(self, kind: str, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+        self.mend(mended)
         name = self.droplet.publish(kind)
         had_cause = self.droplet.has_cause()
         done = self.droplet.run(self.droplet.releasing(name), fate)
@@ -67,8 +70,9 @@ class Model(RuleBasedStateMachine):
                 assert self.droplet.way[-1] == image
         self.after(done, had_cause, fate)
 
-    @rule(fate=FATE)
-    def rollback(self, fate: Fate) -> None:
+    @rule(fate=FATE, mended=MENDED)
+    def rollback(self, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+        self.mend(mended)
         droplet = self.droplet
         expected, had_cause = droplet.before(), droplet.has_cause()
         works = expected and droplet.works(expected, droplet.processes) and droplet.may_move()
@@ -82,9 +86,26 @@ class Model(RuleBasedStateMachine):
                 assert self.world.serves()
         self.after(done, had_cause, fate, began=bool(expected))
 
-    @rule(back=st.integers(0, 5), fate=FATE)
-    def rollback_to_one_that_is_named(self, back: int, fate: Fate) -> None:
-        there = [one.id for one in self.world.images.values() if one.kind != "postgres"]
+    @rule(fate=FATE)
+    def rollback_on_a_full_disk(self, fate: Fate) -> None:
+        droplet = self.droplet
+        self.mend(mended=True)
+        expected = droplet.before()
+        if not expected or not droplet.works(expected, droplet.processes):
+            return
+        if droplet.processes > 1 or not droplet.has_reserve() or not droplet.may_move():
+            return
+        self.world.free = 0
+        done = droplet.run(droplet.rolling_back(), fate)
+        if fate[0] == "nothing":
+            assert done.how == "done", done
+            assert droplet.way[-1] == expected, "it went back to another image"
+        self.world.free = 20 * GB
+
+    @rule(back=st.integers(0, 5), fate=FATE, mended=MENDED)
+    def rollback_to_one_that_is_named(self, back: int, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+        self.mend(mended)
+        there = [one.id for one in self.world.images.values() if "postgres" not in one.kind]
         if not there:
             return
         wanted = there[back % len(there)]
@@ -94,8 +115,9 @@ class Model(RuleBasedStateMachine):
             assert self.droplet.way[-1] == wanted
         self.after(done, had_cause, fate, began=done.how == "done")
 
-    @rule(which=st.sampled_from(("status", "releases", "watchdog")), fate=FATE)
-    def look(self, which: str, fate: Fate) -> None:
+    @rule(which=st.sampled_from(("status", "releases", "watchdog")), fate=FATE, mended=MENDED)
+    def look(self, which: str, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+        self.mend(mended)
         commands = {
             "status": lambda host: status.run(host, quiet=True),
             "releases": lambda host: status.releases(host, quiet=True),
@@ -185,10 +207,15 @@ class Model(RuleBasedStateMachine):
                 world.reboot()
         world.passes(3)
 
-    @rule()
-    def causes_are_gone(self) -> None:
-        self.droplet.causes_gone()
-        self.world.passes(3)
+    def mend(self, mended: bool) -> None:  # noqa: FBT001
+        """Whatever kept commands from working may be over."""
+        if mended:
+            self.droplet.causes_gone()
+            self.world.passes(3)
+
+    @rule(broken=st.booleans())
+    def newer_postgres(self, broken: bool) -> None:  # noqa: FBT001
+        self.droplet.publish_postgres(broken=broken)
 
     @rule(which=st.integers(0, 15), stopped=st.booleans())
     def container_is_taken_away(self, which: int, stopped: bool) -> None:  # noqa: FBT001
@@ -199,7 +226,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 255))
     def images_are_pruned(self, which: int) -> None:
-        of_app = [one for one in self.world.images.values() if one.kind != "postgres"]
+        of_app = [one for one in self.world.images.values() if "postgres" not in one.kind]
         chosen = [one for number, one in enumerate(of_app) if which & (1 << number)]
         before = set(self.world.images)
         self.world.remove_images(chosen)
