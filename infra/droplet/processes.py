@@ -38,7 +38,10 @@ def of_release(host: Host, live: Release) -> dict[int, Container]:
 
 def start(host: Host, port: int, image: str, database: str) -> Container:
     """Start one beside those that there are. Raises Stop if Docker does not."""
-    done = host.docker.start_app(host.stack(image, port, database))
+    stack = host.stack(image, port, database)
+    done = host.docker.start_app(stack)
+    if "no space left" in done.error and host.disk.give_up_reserve():
+        done = host.docker.start_app(stack)
     found = next((one for one in host.docker.containers(APP) if port in one.ports), None)
     if not done.ok or not found:
         host.console.warn(done.error.strip() or "docker compose started no container")
