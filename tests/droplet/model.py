@@ -285,6 +285,20 @@ class Droplet:
         """Whether the room is kept that a rollback needs on a full disk."""
         return len(self.world.files.get(RESERVE_FILE, b"")) >= disk.RESERVE
 
+    def database_is_right(self) -> bool:
+        """Whether nothing has to be done about the database."""
+        found = history.read(self.look())
+        box = next(iter(self.world.service("db")), None)
+        return bool(
+            found
+            and found[-1].database == self.wanted
+            and UNDERWAY not in self.world.files
+            and box
+            and box.runs
+            and box.image is self.world.registry[POSTGRES]
+            and database.is_right(self.look(), POSTGRES)
+        )
+
     def may_move(self) -> bool:
         """Whether memory allows the move to another database, if one is due."""
         found = history.read(self.look())
@@ -326,6 +340,13 @@ class Droplet:
                     self.way.pop()
             elif not self.way or self.way[-1] != one.id:
                 self.way.append(one.id)
+            self.note_kept()
+
+    def note_kept(self) -> list[str]:
+        """The images that have to stay; the others may be gone from now on."""
+        kept = list(dict.fromkeys(reversed(self.way)))[:KEEP]
+        self.pruned |= {*self.way} - {*kept}
+        return kept
 
     def before(self) -> str:
         """Where a rollback leads to."""
@@ -340,8 +361,7 @@ class Droplet:
         assert (found[-1].id if found else "") in (self._live_ids() if self.way else {""})
         assert all(self.works(one.id, len(one.ports)) for one in found), "a bad image was live"
         self._no_answer_is_lost(found[-1].database if found else "local")
-        kept = list(dict.fromkeys(reversed(self.way)))[:KEEP]
-        self.pruned |= {*self.way} - {*kept}
+        kept = self.note_kept()
         gone = [one for one in kept if one not in world.images and one not in self.pruned]
         assert not gone, "an image that a rollback needs was removed"
         of_app = [one for one in world.images.values() if "postgres" not in one.kind]
@@ -425,11 +445,3 @@ class Droplet:
         assert not data.holder
         if other and other.rows and set(other.rows) & set(world.acknowledged):
             assert other.read_only, "the database that is not live is open"
-
-    def database_box(self) -> Box | None:
-        """The container of the database."""
-        return next(iter(self.world.service("db")), None)
-
-    def name_of_database(self) -> str:
-        """The container that reaches the live one."""
-        return database.NAME

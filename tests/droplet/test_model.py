@@ -93,7 +93,9 @@ class Model(RuleBasedStateMachine):
         expected = droplet.before()
         if not expected or not droplet.works(expected, droplet.processes):
             return
-        if droplet.processes > 1 or not droplet.has_reserve() or not droplet.may_move():
+        if droplet.processes > 1 or not droplet.has_reserve():
+            return
+        if not droplet.database_is_right() or not self.world.serves():
             return
         self.world.free = 0
         done = droplet.run(droplet.rolling_back(), fate)
@@ -145,8 +147,10 @@ class Model(RuleBasedStateMachine):
     def release_that_waits(self, at: int, killed: bool, back: bool) -> None:  # noqa: FBT001
         if self.droplet.has_cause() or not self.droplet.may_move():
             return
-        first = self.droplet.rolling_back() if back else self.droplet.releasing(
-            self.droplet.publish("good")
+        first = (
+            self.droplet.rolling_back()
+            if back
+            else self.droplet.releasing(self.droplet.publish("good"))
         )
         done = self.droplet.waiting(first, at, killed=killed)
         assert done.how == "done", done
@@ -251,7 +255,12 @@ class Model(RuleBasedStateMachine):
     # --- what holds ---
 
     def after(
-        self, done: Outcome, had_cause: bool, fate: Fate, *, began: bool = True  # noqa: FBT001
+        self,
+        done: Outcome,
+        had_cause: bool,
+        fate: Fate,
+        *,
+        began: bool = True,  # noqa: FBT001
     ) -> None:
         """What holds after a command that was not killed."""
         if done.how == "killed" or not self.world.docker_answers:
