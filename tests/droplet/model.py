@@ -236,7 +236,7 @@ class Droplet:
             self.follow(before)
 
         process = Process(self.world, {8: first_ends})
-        outcome = self._end(self.releasing(self.publish("good"), wait=60), process)
+        outcome = self._end(self.releasing(self.publish("good"), wait=600), process)
         self.world.ended(process)
         go.set()
         thread.join()
