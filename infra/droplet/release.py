@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from droplet import backup, database, fleet, history, images, migrate, processes
 from droplet.console import Stop, count
+from droplet.disk import DiskFull
 from droplet.docker import APP, Container, Image
 from droplet.history import Release
 from droplet.host import Host
@@ -167,10 +168,11 @@ def _back_up(host: Host, order: Order) -> None:
         return
     try:
         host.console.say(f"Backed up to {backup.make(host, 'release')}")
-    except Stop as stop:
+    except (Stop, DiskFull) as why:
         if order.how != "rollback":
             raise
-        for line in (stop.what, "Going back without a backup."):
+        what = why.what if isinstance(why, Stop) else "The droplet's disk is full."
+        for line in (what, "Going back without a backup."):
             host.console.warn(line)
 
 
