@@ -318,6 +318,7 @@ class Droplet:
             and world.nginx_starts
             and not world.database_hangs
             and world.registry[POSTGRES].kind == "postgres"
+            and world.names.get(POSTGRES, world.registry[POSTGRES]).kind == "postgres"
             and world.free > GB
         )
 
