@@ -112,8 +112,9 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> None:
     there = of_release(host, live)
     if not there and (first := _start_again(host, live, live.ports[0])):
         there[live.ports[0]] = first
-    if not there:
-        return  # nothing better than what nginx has now
+    if not there:  # nothing better than what nginx has now
+        clear(host)
+        return
     _point(host, live, there, reload=reload)
     for port in live.ports:
         if port not in there and (one := _start_again(host, live, port)):
@@ -127,7 +128,7 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> None:
 
 
 def clear(host: Host) -> None:
-    """Remove what a first release has left that failed or was killed: nothing is live yet."""
+    """Remove what a release has left that failed or was killed, where nothing else is live."""
     ports = host.nginx.route().ports
     left = [one.id for one in host.docker.containers(APP) if not {*one.ports} & {*ports}]
     if left:
