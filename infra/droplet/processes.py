@@ -28,12 +28,20 @@ def ports_after(live: Release | None, count: int) -> tuple[int, ...]:
 
 def of_release(host: Host, live: Release) -> dict[int, Container]:
     """The containers of a release by their ports, but for those that have ended."""
-    image = host.docker.image(live.id)
+    image = live.id
+    if not image.startswith("sha256:") and (named := host.docker.image(image)):
+        image = named.id  # the bash version's oldest lines have a name
     found = {}
     for one in host.docker.containers(APP):
-        if image and one.image == image.id and one.status not in _GONE:
+        if one.image == image and one.status not in _GONE:
             found.update({port: one for port in one.ports if port in live.ports})
     return found
+
+
+def has_strays(host: Host, live: Release) -> bool:
+    """Whether a container runs that is none of the live ones: Docker was away when it had to go."""
+    kept = {one.id for one in of_release(host, live).values()}
+    return any(one.runs and one.id not in kept for one in host.docker.containers(APP))
 
 
 def start(host: Host, port: int, image: str, database: str) -> Container:
