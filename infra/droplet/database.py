@@ -153,6 +153,8 @@ def bring_up(host: Host, name: str) -> None:
             "Docker's reason is above.",
             f"See: {logs}",
         )
+    if failed := host.docker.image(image.id) if image else None:
+        host.docker.remove_image(failed)
     upgrade = host.console.make("upgrade-database VERSION=17.6")
     raise Stop(
         f"The database did not start from {name} as it is now, and runs as before; why is above.",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 _TEMPORARY = "digits-command."
-RESERVE = 256 * 1024  # bytes that are kept for the writes of a rollback on a full disk
+RESERVE = 1 << 20  # bytes that are kept for a rollback on a full disk: its container, its files
 RESERVE_FILE = "/opt/digits/reserve"
 
 
@@ -55,7 +55,7 @@ class Disk:
         try:
             self._write(name, text, mode)
         except DiskFull:
-            if not spare or not self._give_up_reserve():
+            if not spare or not self.give_up_reserve():
                 raise
             self._write(name, text, mode)
 
@@ -97,8 +97,15 @@ class Disk:
     def keep_reserve(self) -> None:
         """Put the reserve back, if there is room for it."""
         with suppress(DiskFull):
-            if self._size(RESERVE_FILE) < RESERVE:
+            if self._size(RESERVE_FILE) < RESERVE and self.free_mb("/opt/digits") > 10:
                 self._put(RESERVE_FILE, os.urandom(RESERVE), 0o600)
+
+    def give_up_reserve(self) -> bool:
+        """Make room on a full disk; whether there was a reserve for that."""
+        if not self._size(RESERVE_FILE):
+            return False
+        self.remove(RESERVE_FILE)
+        return True
 
     @contextmanager
     def locked(self, name: str, *, wait: bool = False) -> Iterator[None]:
@@ -167,12 +174,6 @@ class Disk:
     def remove_folder(self, name: str) -> None:
         """Remove a folder with all that is in it, if it is there."""
         shutil.rmtree(self.path(name), ignore_errors=True)
-
-    def _give_up_reserve(self) -> bool:
-        if not self._size(RESERVE_FILE):
-            return False
-        self.remove(RESERVE_FILE)
-        return True
 
     def _write(self, name: str, text: str, mode: int) -> None:
         beside = f"{name}.new"

@@ -72,10 +72,16 @@ def take_over(host: Host) -> None:
         return
     route, found = host.nginx.route(), _of_the_bash_version(host)
     if found and not route.number:
-        _write(host, found)
+        _write(host, [_with_id(host, one) for one in found])
         host.nginx.write(replace(route, number=found[-1].number))
     for name in (_OLD_SETTINGS, "/opt/digits/tried", "/opt/digits/lock.holder", _OLD_LIST):
         host.disk.remove(name)
+
+
+def _with_id(host: Host, release: Release) -> Release:
+    """The same release with its image's id; the oldest lines have the name alone."""
+    image = host.docker.image(release.id)
+    return replace(release, id=image.id) if image else release
 
 
 def way_back(found: list[Release]) -> list[Release]:

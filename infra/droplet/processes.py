@@ -14,6 +14,7 @@ from droplet.nginx import Route
 from droplet.site import number_of
 
 FIRST, SECOND = 8501, 8502
+TRIAL = ("python", "-m", "digits.selftest")  # recognises a digit, and stores a row
 _GONE = ("exited", "dead", "created")
 RESTART_WITHIN = 60  # seconds for a process of an image that was live before
 DRAIN = 5  # seconds at most that visitors get to leave an old container
@@ -27,17 +28,28 @@ def ports_after(live: Release | None, count: int) -> tuple[int, ...]:
 
 def of_release(host: Host, live: Release) -> dict[int, Container]:
     """The containers of a release by their ports, but for those that have ended."""
-    image = host.docker.image(live.id)
+    image = live.id
+    if not image.startswith("sha256:") and (named := host.docker.image(image)):
+        image = named.id  # the bash version's oldest lines have a name
     found = {}
     for one in host.docker.containers(APP):
-        if image and one.image == image.id and one.status not in _GONE:
+        if one.image == image and one.status not in _GONE:
             found.update({port: one for port in one.ports if port in live.ports})
     return found
 
 
+def has_strays(host: Host, live: Release) -> bool:
+    """Whether a container runs that is none of the live ones: Docker was away when it had to go."""
+    kept = {one.id for one in of_release(host, live).values()}
+    return any(one.runs and one.id not in kept for one in host.docker.containers(APP))
+
+
 def start(host: Host, port: int, image: str, database: str) -> Container:
     """Start one beside those that there are. Raises Stop if Docker does not."""
-    done = host.docker.start_app(host.stack(image, port, database))
+    stack = host.stack(image, port, database)
+    done = host.docker.start_app(stack)
+    if "no space left" in done.error and host.disk.give_up_reserve():
+        done = host.docker.start_app(stack)
     found = next((one for one in host.docker.containers(APP) if port in one.ports), None)
     if not done.ok or not found:
         host.console.warn(done.error.strip() or "docker compose started no container")
@@ -46,16 +58,19 @@ def start(host: Host, port: int, image: str, database: str) -> Container:
 
 
 def is_healthy(host: Host, container: Container) -> bool:
-    """Run the health check of its image in it, now: Docker's own next turn may be seconds away."""
-    return host.docker.execute(container.id, *container.check, timeout=10).ok
+    """Run the health check of its image in it, now: Docker's own next turn may be seconds away.
+
+    Without one, the trial of a release takes its place.
+    """
+    return host.docker.execute(container.id, *(container.check or TRIAL), timeout=10).ok
 
 
 def becomes_healthy(host: Host, container: Container, within: int) -> bool:
-    """Wait until it is healthy. An image without a health check is taken as it is."""
+    """Wait until it is healthy. An image without a health check is taken as it is then."""
     deadline = host.clock.seconds() + within
-    while container.check and not is_healthy(host, container):
+    while not is_healthy(host, container):
         if host.clock.seconds() >= deadline:
-            return False
+            return not container.check
         host.clock.sleep(0.5)
     return True
 
@@ -105,8 +120,9 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> None:
     there = of_release(host, live)
     if not there and (first := _start_again(host, live, live.ports[0])):
         there[live.ports[0]] = first
-    if not there:
-        return  # nothing better than what nginx has now
+    if not there:  # nothing better than what nginx has now
+        clear(host)
+        return
     _point(host, live, there, reload=reload)
     for port in live.ports:
         if port not in there and (one := _start_again(host, live, port)):
@@ -120,7 +136,7 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> None:
 
 
 def clear(host: Host) -> None:
-    """Remove what a first release has left that failed or was killed: nothing is live yet."""
+    """Remove what a release has left that failed or was killed, where nothing else is live."""
     ports = host.nginx.route().ports
     left = [one.id for one in host.docker.containers(APP) if not {*one.ports} & {*ports}]
     if left:

@@ -76,4 +76,6 @@ def is_needed(host: Host) -> bool:
     if host.disk.exists(lock.HOLDER) or underway.is_begun(host):
         return True
     live, route = history.live(host), host.nginx.route()
-    return bool(live and route.ports and set(route.ports) != set(live.ports))
+    if not live or not route.ports:
+        return False
+    return {*route.ports} != {*live.ports} or processes.has_strays(host, live)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from droplet import backup, database, fleet, history, images, migrate, processes
 from droplet.console import Stop, count
+from droplet.disk import DiskFull
 from droplet.docker import APP, Container, Image
 from droplet.history import Release
 from droplet.host import Host
@@ -84,7 +85,9 @@ def run(host: Host, order: Order) -> None:
             while plan.new < len(plan.release.ports):
                 batch = start_beside(host, order, plan)
                 wait_until_healthy(host, order, batch)
-                try_out(host, order, batch[0])
+                for one in batch:
+                    if one is batch[0] or not one.check:
+                        try_out(host, order, one)
                 leaving = cut_over(host, plan, batch)
                 processes.retire(host, *leaving)
         except BaseException:
@@ -165,10 +168,11 @@ def _back_up(host: Host, order: Order) -> None:
         return
     try:
         host.console.say(f"Backed up to {backup.make(host, 'release')}")
-    except Stop as stop:
+    except (Stop, DiskFull) as why:
         if order.how != "rollback":
             raise
-        for line in (stop.what, "Going back without a backup."):
+        what = why.what if isinstance(why, Stop) else "The droplet's disk is full."
+        for line in (what, "Going back without a backup."):
             host.console.warn(line)
 
 
@@ -265,7 +269,7 @@ def try_out(host: Host, order: Order, new: Container) -> None:
     host.console.say("Trying it: a digit to recognise, a row for the database")
     deadline = host.clock.seconds() + TRY_FOR
     while True:
-        done = host.docker.execute(new.id, "python", "-m", "digits.selftest", timeout=TRY_FOR)
+        done = host.docker.execute(new.id, *processes.TRIAL, timeout=TRY_FOR)
         if done.ok:
             return
         _refuse_ended(host, order, new)

@@ -451,7 +451,7 @@ class FakeDocker(Docker):
         if box.image.kind == "untried" or not self.world.is_healthy(box):
             return Result(1, "", "the network recognises nothing")
         data = self.world.data_of(box)
-        if not data or data.read_only or data.holder or self.world.free <= 0:
+        if not data or data.read_only or data.holder:
             return Result(1, "", "no row was stored")
         data.rows = data.rows or []  # the app makes its table, and takes its row back
         return OK
@@ -483,7 +483,7 @@ class FakeDocker(Docker):
         self.world.end_box(box)
         if box.service == DATABASE:
             self.world.database_hangs = False
-            if not self.world.database_starts:
+            if not self.world.database_starts or box.image.kind == "broken postgres":
                 return False
         return not self.world.run_box(box)
 
@@ -609,7 +609,8 @@ class FakeDocker(Docker):
             there = [box]
             self.process.outside()
         box = there[0]
-        if box.database == "local" and not self.world.database_starts:
+        broken = box.image.kind == "broken postgres" or not self.world.database_starts
+        if box.database == "local" and broken:
             return Result(1, "", "container digits-db-1 is unhealthy")
         if not box.runs:
             self.world.run_box(box)

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from droplet import database, history, images, migrate, release, rollback, status, watchdog
+from droplet import database, disk, history, images, migrate, release, rollback, status, watchdog
 from droplet.console import Left, Stop
-from droplet.disk import DiskFull
+from droplet.disk import RESERVE_FILE, DiskFull
 from droplet.history import KEEP
 from droplet.host import Host
 from droplet.lock import HOLDER
@@ -41,7 +41,10 @@ class Droplet:
         self.wanted = "local"
         self.way: list[str] = []  # ids of images, the live one last
         self.killed = False  # a command was killed, and none has recovered since
-        self.pruned: set[str] = set()  # images that somebody removed by hand
+        self.kills = 0
+        self.numbers_before_kill: list[int] = []
+        self.told_before: list[int] = []
+        self.pruned: set[str] = set()  # images that may be gone
 
     # --- what operators set ----------------------------------------------------------------
 
@@ -63,6 +66,15 @@ class Droplet:
         name = f"registry/digits:{world.counter}"
         world.registry[name] = image
         return name
+
+    def publish_postgres(self, *, broken: bool) -> None:
+        """The name of the database's image means another one from now on."""
+        world = self.world
+        old = world.registry[POSTGRES]
+        kind = "broken postgres" if broken else "postgres"
+        world.registry[POSTGRES] = FakeImage(
+            world.new_id("d"), kind, set(), old.environment, old.volumes
+        )
 
     def from_bash(self, processes: int, releases: int) -> None:
         """A droplet that the bash version of the commands has set up."""
@@ -98,14 +110,25 @@ class Droplet:
     def run(self, command: Callable[[Host], object], *fates: Fate) -> Outcome:
         """Run a command; fate strikes at its calls to the outside."""
         self.world.passes(2)
-        before = self.numbers()
+        before = self.told_before = self.numbers()
         process = Process(self.world, {at: self._strike(what) for what, at in fates})
         outcome = self._end(command, process)
         self.world.ended(process)
-        if outcome.how == "killed" and self.world.lock is None:
+        self.kills += outcome.how != "done"
+        self._told_right(outcome.printed)
+        if outcome.how == "killed" and HOLDER in self.world.files:
             self.killed = True
+            self.numbers_before_kill = before
         self.follow(before)
         return outcome
+
+    def _told_right(self, printed: list[str]) -> None:
+        """Whether what a command says about one that was killed is so."""
+        for line in printed:
+            if line.startswith("It is completed"):
+                assert self.numbers() > self.numbers_before_kill, "it is not completed"
+            elif line.startswith("It is taken back"):
+                assert self.told_before == self.numbers_before_kill, "it was not taken back"
 
     def _end(self, command: Callable[[Host], object], process: Process) -> Outcome:
         host = fakes.host(process)
@@ -215,7 +238,7 @@ class Droplet:
             self.follow(before)
 
         process = Process(self.world, {8: first_ends})
-        outcome = self._end(self.releasing(self.publish("good"), wait=60), process)
+        outcome = self._end(self.releasing(self.publish("good"), wait=600), process)
         self.world.ended(process)
         go.set()
         thread.join()
@@ -255,8 +278,34 @@ class Droplet:
         world.docker_answers = world.database_starts = world.managed_answers = True
         world.nginx_starts = True
         world.database_hangs = False
+        if world.registry[POSTGRES].kind != "postgres":
+            self.publish_postgres(broken=False)
         world.free = max(world.free, 20 * GB)
         world.memory_mb = 4000
+
+    def has_reserve(self) -> bool:
+        """Whether the room is kept that a rollback needs on a full disk."""
+        return len(self.world.files.get(RESERVE_FILE, b"")) >= disk.RESERVE
+
+    def database_is_right(self) -> bool:
+        """Whether nothing has to be done about the database."""
+        found = history.read(self.look())
+        box = next(iter(self.world.service("db")), None)
+        return bool(
+            found
+            and found[-1].database == self.wanted
+            and UNDERWAY not in self.world.files
+            and box
+            and box.runs
+            and box.image is self.world.registry[POSTGRES]
+            and database.is_right(self.look(), POSTGRES)
+        )
+
+    def may_move(self) -> bool:
+        """Whether memory allows the move to another database, if one is due."""
+        found = history.read(self.look())
+        stays = not found or found[-1].database == self.wanted
+        return stays or self.world.memory_mb > 2000 or self.processes == 1
 
     def has_cause(self) -> bool:
         """Whether something keeps commands from working."""
@@ -268,6 +317,8 @@ class Droplet:
             and world.managed_answers
             and world.nginx_starts
             and not world.database_hangs
+            and world.registry[POSTGRES].kind == "postgres"
+            and world.names.get(POSTGRES, world.registry[POSTGRES]).kind == "postgres"
             and world.free > GB
         )
 
@@ -292,6 +343,13 @@ class Droplet:
                     self.way.pop()
             elif not self.way or self.way[-1] != one.id:
                 self.way.append(one.id)
+            self.note_kept()
+
+    def note_kept(self) -> list[str]:
+        """The images that have to stay; the others may be gone from now on."""
+        kept = list(dict.fromkeys(reversed(self.way)))[:KEEP]
+        self.pruned |= {*self.way} - {*kept}
+        return kept
 
     def before(self) -> str:
         """Where a rollback leads to."""
@@ -306,11 +364,14 @@ class Droplet:
         assert (found[-1].id if found else "") in (self._live_ids() if self.way else {""})
         assert all(self.works(one.id, len(one.ports)) for one in found), "a bad image was live"
         self._no_answer_is_lost(found[-1].database if found else "local")
-        kept = list(dict.fromkeys(reversed(self.way)))[:KEEP]
+        kept = self.note_kept()
         gone = [one for one in kept if one not in world.images and one not in self.pruned]
         assert not gone, "an image that a rollback needs was removed"
-        of_app = [one for one in world.images.values() if one.kind != "postgres"]
+        of_app = [one for one in world.images.values() if "postgres" not in one.kind]
         assert len(of_app) <= 2 * KEEP + 2, "images pile up"
+        # One that was killed may have left one more.
+        of_database = len(world.images) - len(of_app)
+        assert of_database <= 2 + self.kills, "images of the database pile up"
 
     def _live_ids(self) -> set[str]:
         live = self.way[-1]
@@ -369,10 +430,11 @@ class Droplet:
         there = {box.port: box for box in world.service("app")}
         assert len(there) == len(world.service("app")), "two containers on one port"
         if live.id in self._live_ids() and self.way[-1] in world.images:
-            assert world.serves(), "nothing is live"
+            hangs = any(box.hangs for box in there.values())  # the watchdog restarts it
+            assert world.serves() or hangs, "nothing is live"
             assert world.loaded == live.ports, "processes are missing"
             assert set(there) == set(live.ports), "a container is left"
-        left = [name for name in world.files if name.endswith((".new", ".rows"))]
+        left = [name for name in world.files if name.endswith(".rows")]
         assert not left, left
         for name in (HOLDER, UNDERWAY, OLD_LIST, OLD_SETTINGS):
             assert name not in world.files, name
@@ -388,11 +450,3 @@ class Droplet:
         assert not data.holder
         if other and other.rows and set(other.rows) & set(world.acknowledged):
             assert other.read_only, "the database that is not live is open"
-
-    def database_box(self) -> Box | None:
-        """The container of the database."""
-        return next(iter(self.world.service("db")), None)
-
-    def name_of_database(self) -> str:
-        """The container that reaches the live one."""
-        return database.NAME

@@ -21,11 +21,15 @@ from hypothesis.stateful import (
 )
 
 from droplet import status, watchdog
+from droplet.lock import HOLDER
 from tests.droplet.model import KINDS, Droplet, Fate, Outcome
+from tests.droplet.world import GB
 
 RUNS = int(os.environ.get("MODEL_RUNS", "300"))
 LONG = int(os.environ.get("MODEL_RUNS_LONG", "100000"))
 STEPS = 30
+# A shorter example of a failure takes a minute or two.
+PHASES = (Phase.generate,) if os.environ.get("MODEL_NO_SHRINK") else (Phase.generate, Phase.shrink)
 
 STRIKES = (
     *("kill", "kill", "kill", "leave", "full", "little", "docker hangs", "docker restarts"),
@@ -35,6 +39,7 @@ STRIKES = (
 STRIKE: st.SearchStrategy[Fate] = st.tuples(st.sampled_from(STRIKES), st.integers(1, 150))
 NOTHING: st.SearchStrategy[Fate] = st.just(("nothing", 1))
 FATE = st.one_of(NOTHING, STRIKE)
+MENDED = st.booleans()
 GOOD_OR_NOT = st.sampled_from(("good", "good", "good", "good", "identical", *KINDS))
 
 
@@ -53,35 +58,58 @@ class Model(RuleBasedStateMachine):
 
     # --- operators ---
 
-    @rule(kind=GOOD_OR_NOT, fate=FATE)
-    def release(self, kind: str, fate: Fate) -> None:
+    @rule(kind=GOOD_OR_NOT, fate=FATE, mended=MENDED)
+    def release(self, kind: str, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+        self.mend(mended)
         name = self.droplet.publish(kind)
         had_cause = self.droplet.has_cause()
         done = self.droplet.run(self.droplet.releasing(name), fate)
         image = self.world.registry[name].id
-        works = self.droplet.works(image, self.droplet.processes)
+        works = self.droplet.works(image, self.droplet.processes) and self.droplet.may_move()
         if fate[0] == "nothing" and not had_cause:
             assert (done.how == "done") == works, done
             if done.how == "done":
                 assert self.droplet.way[-1] == image
         self.after(done, had_cause, fate)
 
-    @rule(fate=FATE)
-    def rollback(self, fate: Fate) -> None:
-        expected, had_cause = self.droplet.before(), self.droplet.has_cause()
+    @rule(fate=FATE, mended=MENDED)
+    def rollback(self, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+        self.mend(mended)
+        droplet = self.droplet
+        expected, had_cause = droplet.before(), droplet.has_cause()
+        works = expected and droplet.works(expected, droplet.processes) and droplet.may_move()
         missing = not self.world.serves()
         done = self.droplet.run(self.droplet.rolling_back(), fate)
         if fate[0] == "nothing" and not had_cause:
-            if expected and self.droplet.works(expected, self.droplet.processes):
+            if works:
                 assert done.how == "done", done
                 assert self.droplet.way[-1] == expected, "it went back to another image"
-            elif missing and done.how == "done":
+            elif not expected and missing and done.how == "done" and not self.hangs():
                 assert self.world.serves()
         self.after(done, had_cause, fate, began=bool(expected))
 
-    @rule(back=st.integers(0, 5), fate=FATE)
-    def rollback_to_one_that_is_named(self, back: int, fate: Fate) -> None:
-        there = [one.id for one in self.world.images.values() if one.kind != "postgres"]
+    @rule(fate=FATE)
+    def rollback_on_a_full_disk(self, fate: Fate) -> None:
+        droplet = self.droplet
+        self.mend(mended=True)
+        expected = droplet.before()
+        if not expected or not droplet.works(expected, droplet.processes):
+            return
+        if droplet.processes > 1 or not droplet.has_reserve():
+            return
+        if not droplet.database_is_right() or not self.world.serves():
+            return
+        self.world.free = 0
+        done = droplet.run(droplet.rolling_back(), fate)
+        if fate[0] == "nothing":
+            assert done.how == "done", done
+            assert droplet.way[-1] == expected, "it went back to another image"
+        self.world.free = 20 * GB
+
+    @rule(back=st.integers(0, 5), fate=FATE, mended=MENDED)
+    def rollback_to_one_that_is_named(self, back: int, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+        self.mend(mended)
+        there = [one.id for one in self.world.images.values() if "postgres" not in one.kind]
         if not there:
             return
         wanted = there[back % len(there)]
@@ -91,15 +119,20 @@ class Model(RuleBasedStateMachine):
             assert self.droplet.way[-1] == wanted
         self.after(done, had_cause, fate, began=done.how == "done")
 
-    @rule(which=st.sampled_from(("status", "releases", "watchdog")), fate=FATE)
-    def look(self, which: str, fate: Fate) -> None:
+    @rule(which=st.sampled_from(("status", "releases", "watchdog")), fate=FATE, mended=MENDED)
+    def look(self, which: str, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+        self.mend(mended)
         commands = {
             "status": lambda host: status.run(host, quiet=True),
             "releases": lambda host: status.releases(host, quiet=True),
             "watchdog": watchdog.run,
         }
-        killed, had_cause = self.droplet.killed, self.droplet.has_cause()
+        killed = self.droplet.killed and HOLDER in self.world.files
+        had_cause = self.droplet.has_cause()
         done = self.droplet.run(commands[which], fate)
+        if which == "watchdog" and fate[0] == "nothing" and not had_cause:
+            assert self.world.nginx_runs
+            assert not any(box.hangs for box in self.world.at_port.values()), "it still hangs"
         self.after(done, had_cause, fate, began=killed)
 
     @rule(fate=FATE)
@@ -114,10 +147,12 @@ class Model(RuleBasedStateMachine):
 
     @rule(at=st.integers(1, 120), killed=st.booleans(), back=st.booleans())
     def release_that_waits(self, at: int, killed: bool, back: bool) -> None:  # noqa: FBT001
-        if self.droplet.has_cause():
+        if self.droplet.has_cause() or not self.droplet.may_move():
             return
-        first = self.droplet.rolling_back() if back else self.droplet.releasing(
-            self.droplet.publish("good")
+        first = (
+            self.droplet.rolling_back()
+            if back
+            else self.droplet.releasing(self.droplet.publish("good"))
         )
         done = self.droplet.waiting(first, at, killed=killed)
         assert done.how == "done", done
@@ -178,10 +213,15 @@ class Model(RuleBasedStateMachine):
                 world.reboot()
         world.passes(3)
 
-    @rule()
-    def causes_are_gone(self) -> None:
-        self.droplet.causes_gone()
-        self.world.passes(3)
+    def mend(self, mended: bool) -> None:  # noqa: FBT001
+        """Whatever kept commands from working may be over."""
+        if mended:
+            self.droplet.causes_gone()
+            self.world.passes(3)
+
+    @rule(broken=st.booleans())
+    def newer_postgres(self, broken: bool) -> None:  # noqa: FBT001
+        self.droplet.publish_postgres(broken=broken)
 
     @rule(which=st.integers(0, 15), stopped=st.booleans())
     def container_is_taken_away(self, which: int, stopped: bool) -> None:  # noqa: FBT001
@@ -192,7 +232,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 255))
     def images_are_pruned(self, which: int) -> None:
-        of_app = [one for one in self.world.images.values() if one.kind != "postgres"]
+        of_app = [one for one in self.world.images.values() if "postgres" not in one.kind]
         chosen = [one for number, one in enumerate(of_app) if which & (1 << number)]
         before = set(self.world.images)
         self.world.remove_images(chosen)
@@ -204,6 +244,10 @@ class Model(RuleBasedStateMachine):
             if box.runs:
                 box.hangs, self.world.excused = True, True
 
+    def hangs(self) -> bool:
+        """Whether a process of the app hangs; the watchdog restarts it."""
+        return any(box.hangs for box in self.world.at_port.values())
+
     @rule()
     def time_passes(self) -> None:
         for _ in range(10):
@@ -213,7 +257,12 @@ class Model(RuleBasedStateMachine):
     # --- what holds ---
 
     def after(
-        self, done: Outcome, had_cause: bool, fate: Fate, *, began: bool = True  # noqa: FBT001
+        self,
+        done: Outcome,
+        had_cause: bool,
+        fate: Fate,
+        *,
+        began: bool = True,  # noqa: FBT001
     ) -> None:
         """What holds after a command that was not killed."""
         if done.how == "killed" or not self.world.docker_answers:
@@ -239,7 +288,8 @@ class Model(RuleBasedStateMachine):
         droplet.processes = 1
         droplet.set_site()
         self.world.passes(5)
-        if droplet.way and droplet.way[-1] in self.world.images:
+        # Where the database's image is broken only a release brings another one.
+        if droplet.way and droplet.way[-1] in self.world.images and not droplet.has_cause():
             done = droplet.run(droplet.rolling_back(droplet.way[-1]))
             assert done.how == "done", done
             droplet.is_recovered()
@@ -261,7 +311,7 @@ def play(runs: int) -> None:
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
-            phases=(Phase.generate, Phase.shrink),
+            phases=PHASES,
             print_blob=False,
             report_multiple_bugs=False,
         ),

@@ -261,7 +261,8 @@ class World:
         self.docker_runs = self.docker_answers = True
         for box in self.boxes.values():
             if not box.runs and not box.stopped and box.status != "created":
-                if box.service == "db" and not self.database_starts:
+                broken = box.image.kind == "broken postgres" or not self.database_starts
+                if box.service == "db" and broken:
                     continue
                 self.run_box(box)
 
@@ -369,7 +370,7 @@ class World:
             return
         if box.session is None or box.session.data is not data:
             box.session = Session(data, data.read_only)
-        if box.session.read_only or (self.free <= 0 and data is not self.managed):
+        if box.session.read_only:
             box.session = None
         elif data.holder:
             data.waiting.append((box, box.session, self.presses))
