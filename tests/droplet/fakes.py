@@ -31,7 +31,6 @@ from tests.droplet.world import (
     Data,
     FakeImage,
     Process,
-    World,
 )
 
 OK = Result(0, "", "")
@@ -410,7 +409,7 @@ class FakeDocker(Docker):
         box = self._find(container)
         return box.first_end if self._is_up() and box else None
 
-    def execute(  # noqa: PLR0911 - one for each program
+    def execute(
         self,
         container: str,
         *command: str,
@@ -678,7 +677,7 @@ class FakePostgres(Postgres):
         super().__init__(docker)
         self.process, self.world, self.fake = process, process.world, docker
 
-    def ask(self, container: str, sql: str, database: str = "digits") -> str:  # noqa: C901, PLR0911
+    def ask(self, container: str, sql: str, database: str = "digits") -> str:  # noqa: C901
         del database
         data = self.fake.server(container)
         full = self.world.free <= 0 and data is not self.world.managed
@@ -775,7 +774,7 @@ class FakeSession(PostgresSession):
             self.process.world.release_hold(self.data)
 
 
-def _need_room(full: bool) -> None:  # noqa: FBT001
+def _need_room(full: bool) -> None:
     if full:
         raise SqlError("could not write to file: No space left on device")
 

@@ -14,7 +14,7 @@ from droplet.host import Host
 from droplet.lock import HOLDER
 from droplet.underway import FILE as UNDERWAY
 from tests.droplet import fakes
-from tests.droplet.world import GB, GOOD, POSTGRES, Box, FakeImage, Killed, Process, World
+from tests.droplet.world import GB, GOOD, POSTGRES, FakeImage, Killed, Process, World
 
 KINDS = (*GOOD, "bad", "crashing", "huge", "untried", "second")
 SITE = "/etc/digits/site.env"
@@ -148,7 +148,7 @@ class Droplet:
             return Outcome("killed", "", printed)
         return Outcome("killed" if process.killed else "done", "", printed, value)
 
-    def _strike(self, what: str) -> Callable[[Process], None]:  # noqa: C901, PLR0912
+    def _strike(self, what: str) -> Callable[[Process], None]:  # noqa: C901
         world = self.world
 
         def strike(process: Process) -> None:

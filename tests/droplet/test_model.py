@@ -59,7 +59,7 @@ class Model(RuleBasedStateMachine):
     # --- operators ---
 
     @rule(kind=GOOD_OR_NOT, fate=FATE, mended=MENDED)
-    def release(self, kind: str, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+    def release(self, kind: str, fate: Fate, mended: bool) -> None:
         self.mend(mended)
         name = self.droplet.publish(kind)
         had_cause = self.droplet.has_cause()
@@ -73,7 +73,7 @@ class Model(RuleBasedStateMachine):
         self.after(done, had_cause, fate)
 
     @rule(fate=FATE, mended=MENDED)
-    def rollback(self, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+    def rollback(self, fate: Fate, mended: bool) -> None:
         self.mend(mended)
         droplet = self.droplet
         expected, had_cause = droplet.before(), droplet.has_cause()
@@ -107,7 +107,7 @@ class Model(RuleBasedStateMachine):
         self.world.free = 20 * GB
 
     @rule(back=st.integers(0, 5), fate=FATE, mended=MENDED)
-    def rollback_to_one_that_is_named(self, back: int, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+    def rollback_to_one_that_is_named(self, back: int, fate: Fate, mended: bool) -> None:
         self.mend(mended)
         there = [one.id for one in self.world.images.values() if "postgres" not in one.kind]
         if not there:
@@ -120,7 +120,7 @@ class Model(RuleBasedStateMachine):
         self.after(done, had_cause, fate, began=done.how == "done")
 
     @rule(which=st.sampled_from(("status", "releases", "watchdog")), fate=FATE, mended=MENDED)
-    def look(self, which: str, fate: Fate, mended: bool) -> None:  # noqa: FBT001
+    def look(self, which: str, fate: Fate, mended: bool) -> None:
         self.mend(mended)
         commands = {
             "status": lambda host: status.run(host, quiet=True),
@@ -146,7 +146,7 @@ class Model(RuleBasedStateMachine):
         self.after(done, had_cause, fate, began=False)
 
     @rule(at=st.integers(1, 120), killed=st.booleans(), back=st.booleans())
-    def release_that_waits(self, at: int, killed: bool, back: bool) -> None:  # noqa: FBT001
+    def release_that_waits(self, at: int, killed: bool, back: bool) -> None:
         if self.droplet.has_cause() or not self.droplet.may_move():
             return
         first = (
@@ -213,18 +213,18 @@ class Model(RuleBasedStateMachine):
                 world.reboot()
         world.passes(3)
 
-    def mend(self, mended: bool) -> None:  # noqa: FBT001
+    def mend(self, mended: bool) -> None:
         """Whatever kept commands from working may be over."""
         if mended:
             self.droplet.causes_gone()
             self.world.passes(3)
 
     @rule(broken=st.booleans())
-    def newer_postgres(self, broken: bool) -> None:  # noqa: FBT001
+    def newer_postgres(self, broken: bool) -> None:
         self.droplet.publish_postgres(broken=broken)
 
     @rule(which=st.integers(0, 15), stopped=st.booleans())
-    def container_is_taken_away(self, which: int, stopped: bool) -> None:  # noqa: FBT001
+    def container_is_taken_away(self, which: int, stopped: bool) -> None:
         for number, box in enumerate(self.world.service("app")):
             if which & (1 << number):
                 self.world.excused = True
@@ -262,7 +262,7 @@ class Model(RuleBasedStateMachine):
         had_cause: bool,
         fate: Fate,
         *,
-        began: bool = True,  # noqa: FBT001
+        began: bool = True,
     ) -> None:
         """What holds after a command that was not killed."""
         if done.how == "killed" or not self.world.docker_answers:

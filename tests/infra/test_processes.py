@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import subprocess
 from pathlib import Path
 
 import jinja2
 import pytest
 import yaml
 
+from droplet import site
+from droplet.disk import Disk
+from droplet.history import Release
+from droplet.processes import ports_after
 from ops import processes
 from ops.cloud import Droplet
 from ops.doctor import processes as examined
@@ -21,7 +24,6 @@ from ops.ssh import Droplet as Machine
 from tests.infra.conftest import ROOT
 
 ROLES = ROOT / "infra/ansible/roles"
-LIBRARY = ROLES / "app/files/bin/digits-processes.sh"
 
 
 @pytest.mark.parametrize(
@@ -91,44 +93,23 @@ def test_several_get_a_cookie_with_a_route_and_nothing_else() -> None:
     assert "APP_PROCESSES=3\n" in rendered("site.env.j2", 3)
 
 
-def library(tmp_path: Path, script: str, count: int = 1, upstream: str = "") -> str:
-    """What a script prints that has the droplet's functions for processes."""
-    (tmp_path / "site.env").write_text(f"APP_PROCESSES={count}\n" if count > 1 else "")
-    (tmp_path / "upstream").write_text(upstream)
-    text = LIBRARY.read_text().replace("/etc/digits/site.env", str(tmp_path / "site.env"))
-    before = f"set -euo pipefail; upstream={tmp_path}/upstream\n"
-    done = subprocess.run(
-        ["bash", "-c", f"{before}{text}\n{script}"], capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
 def test_all_processes_of_two_releases_leave_the_database_connections_for_others(
     tmp_path: Path,
 ) -> None:
+    (tmp_path / "etc/digits").mkdir(parents=True)
     for count in range(1, processes.MOST + 1):
-        of_one = int(library(tmp_path, "echo $DATABASE_CONNECTIONS", count))
+        (tmp_path / "etc/digits/site.env").write_text(f"APP_PROCESSES={count}\n")
+        of_one = site.read(Disk(tmp_path)).connections
         assert 1 <= of_one <= 8
         assert 2 * count * of_one <= 90
         assert of_one == 8 or count > 5
 
 
-def test_ports_of_both_sets(tmp_path: Path) -> None:
-    assert library(tmp_path, "ports_of 8501 1; ports_of 8502 3").split() == [
-        *("8501", "8502", "8504", "8506")
-    ]
-    between = "is_between_sets && echo yes || echo no"
-    for upstream, said in (
-        ("server 127.0.0.1:8501 down;\n", "no"),
-        ("server 127.0.0.1:8502;\n", "no"),
-        ("server 127.0.0.1:8502;\nserver 127.0.0.1:8504;\n", "no"),
-        ("server 127.0.0.1:8502;\nserver 127.0.0.1:8503;\n", "yes"),
-    ):
-        assert library(tmp_path, between, 2, upstream).strip() == said
-    sent = "send_visitors_to 8501 8503; serving_ports; cat $upstream"
-    assert library(tmp_path, sent, 2).splitlines() == [
-        *("8501", "8503", "server 127.0.0.1:8501;", "server 127.0.0.1:8503;")
-    ]
+def test_ports_of_both_sets() -> None:
+    live = Release(1, "", "", "", "", "", ports=(8501, 8503))
+    assert ports_after(None, 1) == (8501,)
+    assert ports_after(live, 3) == (8502, 8504, 8506)
+    assert ports_after(live.at("later"), 1) == (8502,)
 
 
 @pytest.mark.parametrize(
