@@ -17,10 +17,9 @@ _MAKE = (
     ' && [ -n "$(docker volume ls --quiet --filter name=^digits_postgres)" ]'
     " || { echo none; exit; }\ndigits-backup manual"
 )
-# The droplet's newest dump and its size. Nothing where copies go elsewhere (roles/copies), and did
-# so within a day.
+# The droplet's newest dump and its size. Also where copies go elsewhere (roles/copies): root on the
+# droplet can remove those, but not what is here.
 _NEWEST = (
-    '[ -z "$(find /var/lib/digits/copies/complete -mmin -1440 2>/dev/null)" ] || exit 0\n'
     "cd /var/backups/digits 2>/dev/null || exit 0\n"
     "find . -maxdepth 1 -name 'digits-*.dump' -printf '%P %s\\n' | sort | tail -n 1\n"
     "tail -n 1 /opt/digits/releases.log 2>/dev/null | cut -f 2,3"

@@ -2,8 +2,8 @@
 
 The droplet reaches it through the release's own ssh connection, so only the layers that it
 lacks travel. Each release has a registry of its own; what they keep is shared, in a Docker
-volume, so that the next push sends only what is new. Whoever is logged in on this machine could push
-to it, too, so the droplet pulls by digest.
+volume, so that the next push sends only what is new. Whoever is logged in on this machine could
+push to it, too, so the droplet pulls by digest.
 """
 
 from __future__ import annotations

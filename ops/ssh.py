@@ -174,7 +174,7 @@ class Droplet:
             # Why a server hangs up before the login is said only to who asks for more words.
             "LogLevel": "DEBUG1",
         }
-        words = [word for name, value in more.items() for word in ("-o", f"{name}={value}")]
+        words = [*NO_TUNNELS, *(f"-o{name}={value}" for name, value in more.items())]
         with tempfile.TemporaryDirectory() as folder:
             # A copy: to pin a key that is seen for the first time is not a check's business.
             copy = Path(folder) / "known_hosts"
@@ -182,10 +182,7 @@ class Droplet:
                 shutil.copyfile(self.settings.pins, copy)
             try:
                 done = subprocess.run(
-                    [
-                        *("ssh", *words, *NO_TUNNELS, *options(self.settings, copy)),
-                        *(f"root@{self.ip}", command),
-                    ],
+                    ["ssh", *words, *options(self.settings, copy), f"root@{self.ip}", command],
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
                     text=True,

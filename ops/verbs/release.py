@@ -19,15 +19,16 @@ from ops.programs import output_of, who_releases
 from ops.settings import Settings
 from ops.ssh import Droplet
 
-# Whether the droplet has the image, and what it calls it. Docker here may keep images in another way
-# than there: then their id here is the digest there. If the droplet lacks it, the port that it comes
-# through must be free.
+# Whether the droplet has the image, and what it calls it. Docker may keep images in another way
+# here than there: then their id here is the digest there. If the droplet lacks the image, the port
+# that it comes through must be free.
 _IS_IT_THERE = """set -eu
 port={port}
-name=$(docker image inspect --format '{{{{range .RepoDigests}}}}{{{{println .}}}}{{{{end}}}}{{{{.Id}}}}' {key} \\
-  127.0.0.1:$port/digits@{key} 2>/dev/null | head -n 1) || true
-if [ -n "$name" ]; then
-  echo "there $name"
+format='{{{{range .RepoDigests}}}}{{{{.}}}} {{{{end}}}}{{{{.Id}}}}'
+names=$(docker image inspect --format "$format" {key} 127.0.0.1:$port/digits@{key} 2>/dev/null |
+  head -n 1) || true
+if [ -n "$names" ]; then
+  echo "there ${{names%% *}}"
 elif [ -z "$(ss -Hltn "sport = :$port")" ]; then
   echo lacking
 elif flock --nonblock /opt/digits/lock true; then

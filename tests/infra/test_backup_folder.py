@@ -118,14 +118,16 @@ def test_how_old_the_newest_copy_is_and_a_warning_past_a_day(
 def test_what_the_repository_of_copies_has_counts_too(
     project: Project, droplet: FakeDroplet
 ) -> None:
-    droplet.dump(timedelta(hours=50))
+    dump = droplet.dump(timedelta(hours=50))
     complete = droplet.root / "var/lib/digits/copies/complete"
     complete.parent.mkdir(parents=True)
     complete.touch()
     said = project.verb("status").stdout
     assert re.search(r"^copy outside +\d s old: the repository", said, re.MULTILINE)
     assert "WARNING" not in said
-    assert droplet.fetched() == 0, "what goes elsewhere is not brought here, too"
+    # Root on the droplet can remove what is there, but not what is here.
+    assert droplet.fetched() == 1
+    assert (project.folder / "backups/digits" / dump.name).exists()
 
 
 def test_a_rehearsal_and_another_name_have_folders_of_their_own(
