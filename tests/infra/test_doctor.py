@@ -466,6 +466,7 @@ def test_pipeline_secrets(project: Project) -> None:
     workflows = project.folder / ".github/workflows"
     workflows.mkdir(parents=True)
     uses = "${{ secrets.GITHUB_TOKEN }} ${{ secrets.SSH_KEY }} ${{ secrets.DIGITALOCEAN_TOKEN }}"
+    uses += " ${{ secrets.REGISTRY_PASSWORD }}"
     (workflows / "deploy.yml").write_text(f"env: {uses}\n")
 
     def secrets(environment: str | None, repository: str, *, lists: bool = True) -> Any:
