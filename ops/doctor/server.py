@@ -152,9 +152,11 @@ def patched_on(patient: Patient, ip: str) -> str:
     built = re.search(r"^built (\S{19})", printed, re.MULTILINE)
     old = re.findall(r"^NEEDRESTART-SVC: (\S+)$", printed, re.MULTILINE)
     if old or "reboot" in printed.split():
-        waits = f"still an old version runs of {', '.join(old)}" if old else "a reboot waits"
         raise Warned(
-            f"Packages were upgraded, and {waits}.", f"Restart it: {patient.settings.verb('patch')}"
+            f"Packages were upgraded, and services still run an old version: {', '.join(old)}."
+            if old
+            else "Packages were upgraded, and a reboot waits.",
+            f"Restart what needs it: {patient.settings.verb('patch')}",
         )
     if not built:
         return "every service runs the newest version that is installed"

@@ -62,7 +62,7 @@ def _say_what_waits(there: list[Member]) -> bool:
         old = re.findall(r"^NEEDRESTART-SVC: (\S+)$", said, re.MULTILINE)
         packages = f"{number} package{'' if number == 1 else 's'} to upgrade"
         name = f"{one.name}: " if len(there) > 1 else ""
-        runs = f"; still an old version runs of {', '.join(old)}" if old else ""
+        runs = f"; services still run an old version: {', '.join(old)}" if old else ""
         say.line(f"{name}{packages}{', and a reboot waits' if reboots else ''}{runs}")
         found = found or number > 0 or reboots or bool(old)
     return found

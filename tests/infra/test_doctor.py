@@ -384,7 +384,7 @@ def test_deployed(project: Project, api: Api) -> None:
     project.ssh_says(f"echo {image}; echo NEEDRESTART-SVC: nginx.service")
     status, text = examine(project)["patched"]
     assert status == "warn"
-    assert "still an old version runs of nginx.service" in text
+    assert "services still run an old version: nginx.service." in text
     assert "make patch" in text
     project.ssh_says(f"echo {image}; echo reboot")
     assert "a reboot waits" in examine(project)["patched"][1]

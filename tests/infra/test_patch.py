@@ -211,7 +211,7 @@ def test_of_one_droplet_it_asks(patched: Project, api: Api) -> None:
 
     done = patched.verb("patch", OLD="nginx.service dbus.service", CONFIRM="yes")
     assert done.returncode == 0
-    assert "still an old version runs of nginx.service, dbus.service" in done.stdout
+    assert "services still run an old version: nginx.service, dbus.service" in done.stdout
     assert "told 0" in done.stdout
 
     done = patched.verb("patch", WAITS="2", CONFIRM="yes", BAD="yes")
