@@ -204,7 +204,10 @@ def test_another_branch_does_not_reach_production(github: GitHub, deployment: De
         assert done.finish().status != 0
         assert re.search(r"Job 'Say that only main .+' failed", done.output)
         # act loses the lines of a step that ends at once, so the sentence is read in the workflow.
-        assert "Only main reaches production." in (ROOT / ".github/workflows" / done.workflow).read_text()
+        assert (
+            "Only main reaches production."
+            in (ROOT / ".github/workflows" / done.workflow).read_text()
+        )
     assert deployment.ssh("cat /opt/digits/releases.log") == before
 
 
