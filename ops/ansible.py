@@ -15,7 +15,7 @@ from ops import deployment, inherited, moving, package, processes, say
 from ops.cloud import Droplet
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
-from ops.ssh import options
+from ops.ssh import NO_TUNNELS, options
 
 FOLDER = ROOT / "infra/ansible"
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -147,7 +147,7 @@ def inventory(settings: Settings) -> dict[str, object]:
         "droplet": {
             "hosts": list(hosts),
             "vars": {
-                "ansible_ssh_common_args": shlex.join(options(settings)),
+                "ansible_ssh_common_args": shlex.join([*NO_TUNNELS, *options(settings)]),
                 "app_fingerprint": fingerprint(),
                 "app_processes": count,
                 "command_file": str(package.build()),

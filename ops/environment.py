@@ -29,6 +29,7 @@ LOCKS = {
     "spaces": ("rehearsal/spaces/requirements.txt",),
     "stand-in": ("rehearsal/offline/provider/requirements.txt",),
     "lint": ("scripts/requirements-lint.txt",),
+    "checkov": ("scripts/requirements-checkov.txt",),
 }
 USE_THE_APP = ("app", "test", "training")  # these import the package digits
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"

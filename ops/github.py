@@ -211,7 +211,7 @@ def _at(address: str, remote: str) -> Repository | None:
     names = [word for word in path.removesuffix("/").removesuffix(".git").split("/") if word]
     if not host or len(names) != 2:
         return None
-    if "." not in host:  # a name of ~/.ssh/config's
+    if "." not in host:  # a name of ~/.ssh/config's, which git reads
         told = (output_of("ssh", "-G", host) or "").splitlines()
         real = [line.partition(" ")[2] for line in told if line.startswith("hostname ")]
         host = real[0] if real else host

@@ -2,7 +2,8 @@
 
 The droplet reaches it through the release's own ssh connection, so only the layers that it
 lacks travel. Each release has a registry of its own; what they keep is shared, in a Docker
-volume, so that the next push sends only what is new.
+volume, so that the next push sends only what is new. Whoever is logged in on this machine could
+push to it, too, so the droplet pulls by digest.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _SERVE = (
     "$(command -v registry || command -v docker-registry) serve"
     " /etc/docker/registry/config.yml & cat; kill $!"
 )
+_DIGESTS = "{{range .RepoDigests}}{{println .}}{{end}}"
 _TRIES = 100
 
 
@@ -41,23 +43,26 @@ class Registry:
     address: str
     held_open_by: int
 
-    def offer(self, name: str, here: str) -> None:
-        """Put an image into it, by the name that the droplet pulls. Raises Failed.
+    def offer(self, here: str, key: str) -> str:
+        """Put an image into it; what the droplet pulls: digits@sha256:... Raises Failed.
 
-        `here` is its name on this machine.
+        `here` is the image's name on this machine, `key` its id.
         """
         say.line("Putting it where the droplet can pull it from")
         quiet = [] if say.on_terminal() else ["--quiet"]  # on a terminal Docker draws how far it is
-        there = f"{self.address}/{name.partition('/')[2]}"
+        there = f"{self.address}/digits:{key.partition(':')[2][:12]}"
         subprocess.run(["docker", "tag", here, there], check=True)
         pushed = subprocess.run(["docker", "push", *quiet, there], check=False).returncode == 0
+        digests = output_of("docker", "image", "inspect", "--format", _DIGESTS, there) or ""
         output_of("docker", "image", "rm", there)
-        if not pushed:
+        mine = [one for one in digests.split() if one.startswith(f"{self.address}/")]
+        if not pushed or not mine:
             raise Failed(
-                f"{name} could not be put into the registry on this machine; Docker's reason is "
+                f"{here} could not be put into the registry on this machine; Docker's reason is "
                 "above.",
                 "See how full the disk is: df -h. Then run the same command again.",
             )
+        return mine[0].partition("/")[2]
 
 
 @contextmanager

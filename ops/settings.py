@@ -171,7 +171,9 @@ class Settings:
     accept_new: str = _setting(
         "SSH_ACCEPT_NEW", "no: a host key has to be pinned beforehand, as in the pipeline", "yes"
     )
-    ssh_options: str = _setting("SSH_OPTIONS", "more options for ssh, as words", kind="options")
+    ssh_options: str = _setting(
+        "SSH_OPTIONS", "more options for ssh, which reads no ~/.ssh/config", kind="options"
+    )
 
     # The image and its release
     image: str = _setting("IMAGE", "release this image instead of building one")

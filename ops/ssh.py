@@ -1,8 +1,9 @@
 """The one way to the droplet: every verb, check and Ansible itself goes by these options.
 
 The host key is pinned at first contact and checked ever after. With a key that is named no
-other is offered. A connection that was never made is tried again; one that broke is not, since
-what was sent may have been done.
+other is offered. ~/.ssh/config is not read: a `Host *` there could offer other keys or go another
+way. SSH_OPTIONS holds what ssh needs besides. A connection that was never made is tried again; one
+that broke is not, since what was sent may have been done.
 """
 
 from __future__ import annotations
@@ -40,20 +41,30 @@ class Answer:
     printed: str = ""
 
 
+# ssh reads neither ~/.ssh/config nor /etc/ssh/ssh_config.
+NO_CONFIG = ("-F", "none")
+# A tunnel that SSH_OPTIONS opens is for the verb's own command, not for each connection beside it.
+NO_TUNNELS = ("-o", "ClearAllForwardings=yes")
+
+
 def options(settings: Settings, pins: Path | None = None) -> list[str]:
-    """What stands behind `ssh`. Host keys are remembered in `pins` instead, if it is given."""
+    """What stands behind `ssh`. Host keys are remembered in `pins` instead, if it is given.
+
+    The person's own SSH_OPTIONS come last: ssh takes the first value of each option.
+    """
     chosen = {
         "UserKnownHostsFile": ssh_quoted(pins or settings.pins),
         "StrictHostKeyChecking": "accept-new" if settings.accept_new == "yes" else "yes",
         "ConnectTimeout": "15",
         "ServerAliveInterval": "10",
         "ServerAliveCountMax": "3",
-        "ForwardAgent": "no",  # whatever ~/.ssh/config has: root there could use your keys
+        "ForwardAgent": "no",  # root there could use your keys
     }
     if key := settings.key:
         # A server listens to six keys at most, and an agent may hold more.
         chosen |= {"IdentityFile": ssh_quoted(key), "IdentitiesOnly": "yes"}
-    return [word for name, value in chosen.items() for word in ("-o", f"{name}={value}")]
+    words = [word for name, value in chosen.items() for word in ("-o", f"{name}={value}")]
+    return [*NO_CONFIG, *words, *shlex.split(settings.ssh_options)]
 
 
 def forget_host(settings: Settings, ip: str | None) -> None:
@@ -163,7 +174,7 @@ class Droplet:
             # Why a server hangs up before the login is said only to who asks for more words.
             "LogLevel": "DEBUG1",
         }
-        words = [word for name, value in more.items() for word in ("-o", f"{name}={value}")]
+        words = [*NO_TUNNELS, *(f"-o{name}={value}" for name, value in more.items())]
         with tempfile.TemporaryDirectory() as folder:
             # A copy: to pin a key that is seen for the first time is not a check's business.
             copy = Path(folder) / "known_hosts"
@@ -215,10 +226,10 @@ class _Connection:
         """Run the command; ssh's exit status, and what was printed if that was asked for."""
         settings = self.droplet.settings
         arguments = [
-            *("ssh", "-E", str(self._said), "-o", "LogLevel=DEBUG1", *options(settings)),
+            *("ssh", "-E", str(self._said), "-o", "LogLevel=DEBUG1"),
             *("-o", "ControlPath=none", "-o", "PermitLocalCommand=yes"),
             *("-o", 'LocalCommand=touch "$SSH_IS_IN"'),
-            *shlex.split(settings.ssh_options),
+            *options(settings),
             *more,
             f"root@{self.droplet.ip}",
         ]

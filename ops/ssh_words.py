@@ -69,7 +69,7 @@ def _locked_keys(settings: Settings, ip: str) -> list[Path]:
     if settings.key:
         tried = [settings.key]
     else:
-        told = (output_of("ssh", "-G", f"root@{ip}") or "").splitlines()
+        told = (output_of("ssh", "-G", "-F", "none", f"root@{ip}") or "").splitlines()
         words = [line.partition(" ") for line in told]
         tried = [Path(v).expanduser() for name, _, v in words if name == "identityfile"]
     held = output_of("ssh-add", "-l") or ""
@@ -113,7 +113,7 @@ def explain(settings: Settings, ip: str, said: str) -> Unreachable:
         or _about_the_connection(settings, ip, lower)
         or Unreachable(
             f"ssh to {ip} fails: {words[-1] if words else 'it says nothing'}",
-            f"See why: ssh -v root@{ip}",
+            f"See why: ssh -v -F none root@{ip}",
         )
     )
 

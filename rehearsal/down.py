@@ -32,7 +32,7 @@ def _close_ssh() -> None:
     """End the connections that Ansible kept open for its next task."""
     for socket in places.SSH_SOCKETS.glob("*") if places.SSH_SOCKETS.is_dir() else ():
         if socket.is_socket():
-            close = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "droplet"]
+            close = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "droplet"]
             subprocess.run(close, capture_output=True, check=False)
 
 

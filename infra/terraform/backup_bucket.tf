@@ -49,6 +49,27 @@ resource "digitalocean_spaces_bucket" "copies" {
   name   = var.backup_bucket
   region = coalesce(var.backup_bucket_region, var.region)
   acl    = "private"
+
+  # Whoever has the droplet's key, which a droplet in hostile hands gives away, can remove what is in the Space.
+  # A plain removal leaves the version before, which restic does not see and a person can bring back.
+  versioning {
+    enabled = true
+  }
+
+  # What restic removes itself, by its own rules, goes for good after as many days.
+  lifecycle_rule {
+    id      = "old-versions"
+    enabled = true
+
+    noncurrent_version_expiration {
+      days = 30
+    }
+
+    expiration {
+      expired_object_delete_marker = true
+    }
+  }
+
   # make destroy removes it with all that is in it, after a last backup. What else would remove it,
   # a name that is no longer set, say, make deploy refuses.
   force_destroy = true

@@ -106,6 +106,7 @@ def everything(settings: Settings) -> None:
     patient.check("login", server.login)
     patient.check("access", server.access)
     patient.check("room", server.room)
+    patient.check("patched", server.patched)
     if processes.are_several(patient):
         patient.check("processes", processes.serving)
     droplets.check(patient)

@@ -52,6 +52,7 @@ def _one(patient: Patient, droplet: Droplet) -> str:
     itself = replace(patient, droplet=droplet, reached=True)
     if processes.are_several(itself):
         found.append(processes.serving(itself))
+    found.append(server.patched_on(patient, droplet.ip))
     return "; ".join(found)
 
 

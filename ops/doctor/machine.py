@@ -147,7 +147,7 @@ def _fits(private: Path, key: str, *, named: bool) -> str:
             f"Name the one that belongs to it: {_NAME_IT}",
         )
     in_agent = key in (output_of("ssh-add", "-L") or "")
-    tried = output_of("ssh", "-G", "droplet") or ""
+    tried = output_of("ssh", "-G", "-F", "none", "droplet") or ""
     names = {
         Path(line.split(maxsplit=1)[1]).expanduser()
         for line in tried.splitlines()

@@ -29,7 +29,8 @@ def secrets(patient: Patient) -> str:
     needed: set[str] = set()
     for file in sorted(WORKFLOWS.glob("*.y*ml")):
         needed |= set(re.findall(r"\bsecrets\.([A-Z][A-Z0-9_]*)", file.read_text()))
-    needed -= {"GITHUB_TOKEN"}  # GitHub's own, always there
+    # GitHub's own is always there; the other is for a registry of yours only.
+    needed -= {"GITHUB_TOKEN", "REGISTRY_PASSWORD"}
     if not needed:
         raise Skipped("no file in .github/workflows needs one")
     repository = _need_github(patient.settings)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import re
 import urllib.request
+from datetime import UTC, datetime, timedelta
 
 from ops import commands, deployment, site, ssh
 from ops.cloud import CONTROL_PANEL
-from ops.doctor.findings import Patient, Skipped
+from ops.doctor.findings import Patient, Skipped, Warned
 from ops.errors import Failed
 from ops.state import DROPLET, RESERVED_IP, resources
 
 DISK_MB, MEMORY_MB = 1024, 50  # less free than this is trouble soon
+OLD_IMAGE = timedelta(days=30)  # Docker Hub's base images get Debian's fixes about once a month
+_LIVE = "docker ps --filter label=com.docker.compose.service=app --format '{{.Image}}' | head -n 1"
+# When the image in service was built, what still runs an old version, and whether a reboot waits.
+_PATCHED = f"""
+docker image inspect --format 'built {{{{.Created}}}}' "$({_LIVE})" 2>/dev/null
+! command -v needrestart >/dev/null || needrestart -b -l -r l
+[ ! -e /var/run/reboot-required ] || echo reboot
+"""
 
 
 def terraforms_state(patient: Patient) -> str:
@@ -128,6 +137,41 @@ def room_on(patient: Patient, ip: str) -> str:
             f"Give it more: export TF_VAR_size=s-1vcpu-2gb, then {patient.settings.verb('deploy')}",
         )
     return f"{disk_mb} MB of disk and {memory_mb} MB of memory are free"
+
+
+def patched(patient: Patient) -> str:
+    """What runs on the droplet is what its packages and base images have fixed by now."""
+    ip = patient.need_droplet()
+    if not patient.reached:
+        raise Skipped("needs ssh")
+    return patched_on(patient, ip)
+
+
+def patched_on(patient: Patient, ip: str) -> str:
+    """The same of the droplet at this address. Raises Warned."""
+    printed = ssh.Droplet(patient.settings, ip).ask(_PATCHED)
+    built = re.search(r"^built (\S{19})", printed, re.MULTILINE)
+    old = re.findall(r"^NEEDRESTART-SVC: (\S+)$", printed, re.MULTILINE)
+    if old or "reboot" in printed.split():
+        raise Warned(
+            f"Packages were upgraded, and services still run an old version: {', '.join(old)}."
+            if old
+            else "Packages were upgraded, and a reboot waits.",
+            f"Restart what needs it: {patient.settings.verb('patch')}",
+        )
+    if not built:
+        return "every service runs the newest version that is installed"
+    age = datetime.now(UTC) - datetime.fromisoformat(built[1]).replace(tzinfo=UTC)
+    if age > OLD_IMAGE:
+        raise Warned(
+            f"The image in service is {age.days} days old: what its base image has fixed since is "
+            "not in it.",
+            f"Build it again: {patient.settings.verb('release')}, or a push to main",
+        )
+    return (
+        "every service runs the newest version that is installed; the image in service is "
+        f"{age.days} days old"
+    )
 
 
 def page(patient: Patient) -> str:

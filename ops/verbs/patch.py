@@ -16,9 +16,11 @@ from ops.settings import Settings
 from ops.ssh_words import Unreachable
 from ops.verbs import release
 
-# How many packages are newer, and whether a reboot waits. Nothing is changed by it.
+# How many packages are newer, what still runs an old version, and whether a reboot waits. Nothing
+# is changed by it.
 _WAITS = (
     "apt-get -qq update && apt-get -qq --simulate dist-upgrade | grep --count '^Inst'; "
+    "needrestart -b -l -r l; "
     "[ ! -e /var/run/reboot-required ] || echo reboot"
 )
 
@@ -57,10 +59,12 @@ def _say_what_waits(there: list[Member]) -> bool:
                 f"Mend it, then run the same command again. Its shell: {_ssh(one)}",
             )
         number, reboots = int(count[0]), "reboot" in said.split()
+        old = re.findall(r"^NEEDRESTART-SVC: (\S+)$", said, re.MULTILINE)
         packages = f"{number} package{'' if number == 1 else 's'} to upgrade"
         name = f"{one.name}: " if len(there) > 1 else ""
-        say.line(f"{name}{packages}{', and a reboot waits' if reboots else ''}")
-        found = found or number > 0 or reboots
+        runs = f"; services still run an old version: {', '.join(old)}" if old else ""
+        say.line(f"{name}{packages}{', and a reboot waits' if reboots else ''}{runs}")
+        found = found or number > 0 or reboots or bool(old)
     return found
 
 

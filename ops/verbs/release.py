@@ -19,11 +19,16 @@ from ops.programs import output_of, who_releases
 from ops.settings import Settings
 from ops.ssh import Droplet
 
-# Whether the droplet has the image. If not, the port that it comes through must be free.
+# Whether the droplet has the image, and what it calls it. Docker may keep images in another way
+# here than there: then their id here is the digest there. If the droplet lacks the image, the port
+# that it comes through must be free.
 _IS_IT_THERE = """set -eu
 port={port}
-if docker image inspect {image} >/dev/null 2>&1; then
-  echo there
+format='{{{{range .RepoDigests}}}}{{{{.}}}} {{{{end}}}}{{{{.Id}}}}'
+names=$(docker image inspect --format "$format" {key} 127.0.0.1:$port/digits@{key} 2>/dev/null |
+  head -n 1) || true
+if [ -n "$names" ]; then
+  echo "there ${{names%% *}}"
 elif [ -z "$(ss -Hltn "sport = :$port")" ]; then
   echo lacking
 else
@@ -76,35 +81,39 @@ def _release_what_is_here(settings: Settings, there: list[Member]) -> None:
     platform = there[0].droplet.must(asked).strip()
     try:
         key = docker.build(settings, Build((own, "digits:dev"), platform))
-        # The name is the content: the same image has the same name, and a second release of it
-        # changes nothing.
-        image = f"127.0.0.1:{settings.registry_port}/digits:{key.partition(':')[2][:12]}"
-        settings = settings.but(image=image)
         fleet.one_by_one(
-            settings, there, lambda one: _hand_over(settings, one.droplet, own, one is there[0])
+            settings,
+            there,
+            lambda one: _hand_over(settings, one.droplet, own, key, one is there[0]),
         )
     finally:
         output_of("docker", "image", "rm", own)
 
 
-def _hand_over(settings: Settings, droplet: Droplet, own: str, is_first: bool) -> None:
-    """Let a droplet have the image that is `own` here, through its own connection, and serve it."""
-    if not _is_lacking(settings, droplet):
+def _hand_over(settings: Settings, droplet: Droplet, own: str, key: str, is_first: bool) -> None:
+    """Let a droplet have the image that is `own` here, through its own connection, and serve it.
+
+    By digest: the same image has the same name, and no other image can be in its place.
+    """
+    if image := _on_the_droplet(settings, droplet, key):
         # What the droplet has cannot be pulled, and need not be.
         say.line("The droplet has the image already.")
-        _put_into_service(settings.but(no_pull="yes"), droplet, is_first)
+        _put_into_service(settings.but(image=image, no_pull="yes"), droplet, is_first)
         return
     with registry.registry() as here:
-        here.offer(settings.image, own)
-        forward = f"127.0.0.1:{settings.registry_port}:{here.address}"
-        more = ["-o", "ExitOnForwardFailure=yes", "-R", forward]
+        tunnel = f"127.0.0.1:{settings.registry_port}"
+        settings = settings.but(image=f"{tunnel}/{here.offer(own, key)}")
+        more = ["-o", "ExitOnForwardFailure=yes", "-R", f"{tunnel}:{here.address}"]
         _put_into_service(settings, droplet, is_first, more, (here.held_open_by,))
 
 
-def _is_lacking(settings: Settings, droplet: Droplet) -> bool:
-    """Whether the droplet would pull the image from here. Raises Failed if it could not."""
-    script = _IS_IT_THERE.format(port=settings.registry_port, image=shlex.quote(settings.image))
-    found = droplet.must(script).strip()
+def _on_the_droplet(settings: Settings, droplet: Droplet, key: str) -> str:
+    """What the droplet calls the image with this id; "" if it would pull it from here.
+
+    Raises Failed if it could not.
+    """
+    script = _IS_IT_THERE.format(port=settings.registry_port, key=shlex.quote(key))
+    found, _, rest = droplet.must(script).strip().partition(" ")
     if found == "taken":
         if running := commands.ask(droplet, "releases").get("running"):
             raise Failed(
@@ -118,7 +127,7 @@ def _is_lacking(settings: Settings, droplet: Droplet) -> bool:
             "A connection that was cut off keeps it for some minutes. If it stays: "
             f"{settings.verb('release REGISTRY_PORT=5051')}",
         )
-    return found == "lacking"
+    return rest if found == "there" else ""
 
 
 def _put_into_service(

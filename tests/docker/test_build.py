@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -40,11 +41,11 @@ echo "me, since noon" >"$DROPLET/lock.holder"
 echo "$*" >"$DROPLET/started"
 until [ -e "$DROPLET/go" ]; do sleep 0.1; done
 [[ $* != *NO_PULL=yes* ]] || exit 0
-name=$(grep -oE 'digits:[0-9a-f]{12} ' <<<"$command")
+name=$(grep -oE 'digits@sha256:[0-9a-f]{64} ' <<<"$command")
 registry=$(grep -oE -- "-R 127.0.0.1:$REGISTRY_PORT:[0-9.:]+" <<<"$*")
 here=${registry##*"$REGISTRY_PORT:"}/${name% }
 docker pull --quiet "$here"
-docker image inspect --format '{{.Os}}/{{.Architecture}}' "$here"
+docker image inspect --format '{{.Os}}/{{.Architecture}} {{.Id}}' "$here"
 docker image rm "$here" >/dev/null
 """
 
@@ -263,9 +264,33 @@ def test_what_the_droplet_has_is_neither_offered_nor_pulled(laptop: Laptop) -> N
     with socket.socket() as other:  # no port is needed then
         other.bind(("127.0.0.1", int(laptop.settings["REGISTRY_PORT"])))
         other.listen()
-        said = laptop.run(*RELEASE, HAS="true")
+        said = laptop.run(*RELEASE, HAS="printf 127.0.0.1:5050/digits@sha256:abc")
     assert "The droplet has the image already." in said
-    assert "NO_PULL=yes" in (laptop.droplet / "started").read_text()
+    started = (laptop.droplet / "started").read_text()
+    assert "NO_PULL=yes" in started
+    assert "digits-release 127.0.0.1:5050/digits@sha256:abc " in started
+
+
+def test_what_somebody_else_puts_there_is_not_pulled(laptop: Laptop, tmp_path: Path) -> None:
+    """Everybody who is logged in on the laptop reaches the registry, and may change its tags."""
+    process = laptop.start(*RELEASE)
+    wait_for((laptop.droplet / "started").exists)
+    mine = docker("image", "inspect", "--format", "{{.Id}}", "digits:dev")
+    started = (laptop.droplet / "started").read_text()
+    registry = re.search(r"-R 127\.0\.0\.1:\d+:([0-9.:]+)", started)
+    assert registry
+    (tmp_path / "evil").mkdir()
+    (tmp_path / "evil/Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    evil = f"{registry[1]}/digits:{mine[7:19]}"
+    docker("build", "--quiet", "--tag", evil, tmp_path / "evil")
+    docker("push", "--quiet", evil)
+    theirs = docker("image", "inspect", "--format", "{{.Id}}", evil)
+    docker("image", "rm", evil)
+    (laptop.droplet / "go").touch()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert mine in said
+    assert theirs not in said
 
 
 def test_it_is_built_for_the_droplets_kind_of_machine(laptop: Laptop) -> None:
@@ -345,7 +370,7 @@ def test_a_build_takes_the_newest_base_image_that_can_be_had(
         f'exec {shutil.which("docker")} "$@"\n'
     )
     fake.chmod(0o755)
-    said = laptop.run(*RELEASE, HAS="true", PATH=f"{programs}:{laptop.settings['PATH']}")
+    said = laptop.run(*RELEASE, HAS="printf there", PATH=f"{programs}:{laptop.settings['PATH']}")
     assert f"python:3.11-slim-bookworm {says}" in said
     [pull] = asked.read_text().splitlines()
     assert pull == "pull --quiet --platform linux/amd64 python:3.11-slim-bookworm"

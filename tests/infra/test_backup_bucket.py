@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,3 +161,68 @@ def test_a_second_laptop_adopts_it_and_removes_it_all(
     # The other laptop's key to all Spaces is not ours to remove; that to this one opens nothing.
     assert list(grants(api)) == ["digits-terraform"]
     assert conformance.check(api.journal) == []
+
+
+IN_THE_SPACE = """
+import json, os, sys, boto3
+from botocore.config import Config
+state = json.loads(open("terraform.tfstate").read())["resources"]
+keys = {
+    one["name"]: one["instances"][0]["attributes"] for one in state if "spaces_key" in one["type"]
+}
+def s3(name):
+    return boto3.client(
+        "s3", endpoint_url=os.environ["SPACES_ENDPOINT_URL"], region_name="us-east-1",
+        aws_access_key_id=keys[name]["access_key"], aws_secret_access_key=keys[name]["secret_key"],
+        config=Config(s3={"addressing_style": "path"}),
+    )
+droplet, maker = s3("droplet"), s3("maker")
+where = {"Bucket": "my-copies"}
+"""
+
+
+def test_what_the_droplets_key_removes_can_be_brought_back(with_bucket: Terraform) -> None:
+    """After a plain removal: DigitalOcean may let this key remove a version by its number, too."""
+    with_bucket.good(*APPLY)
+    script = """
+droplet.put_object(**where, Key="data/1", Body=b"a copy")
+droplet.put_object(**where, Key="data/1", Body=b"scribbled over")
+droplet.delete_object(**where, Key="data/1")
+print("there", droplet.list_objects_v2(**where)["KeyCount"])
+found = maker.list_object_versions(**where)
+for one in (*found["DeleteMarkers"], *(v for v in found["Versions"] if v["Size"] > 6)):
+    maker.delete_object(**where, Key=one["Key"], VersionId=one["VersionId"])
+print(droplet.get_object(**where, Key="data/1")["Body"].read().decode())
+[rule] = maker.get_bucket_lifecycle_configuration(**where)["Rules"]
+print(rule["Status"], rule["NoncurrentVersionExpiration"], rule["Expiration"])
+"""
+    done = subprocess.run(
+        [environment("stand-in"), "-c", IN_THE_SPACE + script],
+        cwd=with_bucket.folder,
+        env=os.environ | with_bucket.settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == [
+        "there 0",
+        "a copy",
+        "Enabled {'NoncurrentDays': 30} {'ExpiredObjectDeleteMarker': True}",
+    ], done.stderr
+    # With versions in it, it goes all the same when it is meant.
+    with_bucket.good("destroy", "-auto-approve", "-input=false")
+
+
+def test_a_space_of_an_older_version_of_this_gets_versions(with_bucket: Terraform) -> None:
+    file = with_bucket.folder / "backup_bucket.tf"
+    text = file.read_text()
+    file.write_text(
+        re.sub(
+            r"  versioning \{.*?\n  }\n|  lifecycle_rule \{.*?\n  }\n", "", text, flags=re.DOTALL
+        )
+    )
+    with_bucket.good(*APPLY)
+    file.write_text(text)
+    assert "1 to change, 0 to destroy" in with_bucket.good("plan", "-input=false")
+    with_bucket.good(*APPLY)
+    assert "No changes." in with_bucket.good("plan", "-input=false")

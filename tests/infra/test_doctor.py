@@ -354,8 +354,8 @@ def test_nothing_deployed(project: Project) -> None:
     project.command("docker", "echo 28.0.0")
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
-        "state", "droplet", "address", "login", "access", "room", "copies", "page", "certificate",
-        "secrets", "pipeline", "watched",
+        "state", "droplet", "address", "login", "access", "room", "patched", "copies", "page",
+        "certificate", "secrets", "pipeline", "watched",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
 
@@ -379,6 +379,24 @@ def test_deployed(project: Project, api: Api) -> None:
     assert f"ssh root@{ip} 'du" in examine(project)["room"][1]
     project.ssh_says(f"cat <<'SAID'\n{said}\nMemAvailable: 4000 kB\nSAID")
     assert "TF_VAR_size" in examine(project)["room"][1]
+
+    image = "built 2025-01-31T23:59:58.123456789Z"
+    project.ssh_says(f"echo {image}; echo NEEDRESTART-SVC: nginx.service")
+    status, text = examine(project)["patched"]
+    assert status == "warn"
+    assert "services still run an old version: nginx.service." in text
+    assert "make patch" in text
+    project.ssh_says(f"echo {image}; echo reboot")
+    assert "a reboot waits" in examine(project)["patched"][1]
+    project.ssh_says(f"echo {image}; echo NEEDRESTART-VER: 3.11")
+    status, text = examine(project)["patched"]
+    assert status == "warn"
+    assert re.search(r"The image in service is \d{3,} days old", text)
+    assert "make release" in text
+    project.ssh_says("date --utc '+built %FT%T.1Z'")
+    status, text = examine(project)["patched"]
+    assert status == "ok"
+    assert "the image in service is 0 days old" in text
 
     project.ssh_says(CHANGED_KEY)
     found = examine(project)
@@ -448,6 +466,7 @@ def test_pipeline_secrets(project: Project) -> None:
     workflows = project.folder / ".github/workflows"
     workflows.mkdir(parents=True)
     uses = "${{ secrets.GITHUB_TOKEN }} ${{ secrets.SSH_KEY }} ${{ secrets.DIGITALOCEAN_TOKEN }}"
+    uses += " ${{ secrets.REGISTRY_PASSWORD }}"
     (workflows / "deploy.yml").write_text(f"env: {uses}\n")
 
     def secrets(environment: str | None, repository: str, *, lists: bool = True) -> Any:

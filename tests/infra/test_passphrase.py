@@ -129,10 +129,12 @@ def test_a_key_that_ssh_finds_by_itself(locked: Project) -> None:
     assert NOT_CHECKED in text
 
 
-def test_no_agent_is_forwarded_whatever_the_config_says(tmp_path: Path) -> None:
-    """Root on the droplet could use your keys for as long as you are there."""
-    config = tmp_path / "config"
-    config.write_text("Host *\n  ForwardAgent yes\n")
-    command = ["ssh", "-F", str(config), *options(Settings(), tmp_path / "pins"), "-G", "host"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "forwardagent no" in said.splitlines()
+def test_nothing_of_the_config_is_read(tmp_path: Path) -> None:
+    """No agent is forwarded: root on the droplet could use your keys as long as you are there."""
+    config, key = tmp_path / "config", tmp_path / "key"
+    config.write_text(f"Host *\n  ForwardAgent yes\n  IdentityFile {tmp_path}/other\n  User you\n")
+    named = Settings(private_key=str(key))
+    command = ["ssh", "-F", str(config), *options(named, tmp_path / "pins"), "-G", "root@host"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "forwardagent no" in said
+    assert [line for line in said if line.startswith("identityfile")] == [f"identityfile {key}"]

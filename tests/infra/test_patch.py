@@ -22,7 +22,8 @@ from tests.infra.test_which_droplet import made_by_terraform
 MODULES = ("apt", "command", "file", "reboot", "stat", "uri", "wait_for")
 NAMES = ("digits", "digits-2", "digits-3")
 # What is done to a droplet behind a balancer that gets a new kernel, in this order.
-WHOLE = ["drained", "waited 18 s", "upgrade", "reboot", "serves", "is well", "waited 18 s"]
+WHOLE = ["drained", "waited 18 s", "upgrade", "restart", "reboot"]
+WHOLE += ["serves", "is well", "waited 18 s"]
 
 
 class Servers:
@@ -41,9 +42,9 @@ class Servers:
                 ROOT / "tests/infra/stand_in_module",
                 self.folder / f"library/stand_in_{module}.py",
             )
-        named = re.compile(rf"ansible\.builtin\.({'|'.join(MODULES)}):(?! flock)")
+        named = re.compile(rf"ansible\.builtin\.({'|'.join(MODULES)}):")
         for file in (self.folder / "roles").rglob("*.yml"):
-            text = file.read_text().replace("command: flock", "command:\n    words: flock")
+            text = re.sub(r"( *)(\S+command:) (.+)", r"\1\2\n\1  words: \3", file.read_text())
             file.write_text(named.sub(r"stand_in_\1:", text))
         play = self.folder / "patch.yml"
         told = "  environment:\n    HOST: '{{ inventory_hostname }}'\n  roles:"
@@ -126,7 +127,7 @@ def test_a_failed_upgrade_is_no_reason_to_stay_out(servers: Servers) -> None:
         servers.have(name, "packages")
     servers.have("digits", "broken")
     assert servers.play()[0] != 0
-    assert servers.log() == {"digits": [step for step in WHOLE if step != "reboot"]}
+    assert servers.log() == {"digits": [s for s in WHOLE if s not in ("restart", "reboot")]}
     assert not (servers.state / "digits/drained").exists()
 
 
@@ -141,7 +142,21 @@ def test_not_while_a_release_runs(servers: Servers) -> None:
 def test_without_a_balancer_nobody_waits_for_one(servers: Servers) -> None:
     servers.have("digits", "packages", "kernel")
     assert servers.play(notice=0)[0] == 0
-    assert servers.log() == {"digits": ["upgrade", "reboot", "is well"]}
+    assert servers.log() == {"digits": ["upgrade", "restart", "reboot", "is well"]}
+
+
+def test_what_still_runs_an_old_version_is_restarted(servers: Servers) -> None:
+    """No package is newer: an upgrade by itself has installed them, and nothing was restarted."""
+    servers.have("digits", "old")
+    servers.have("digits-2", "old-for-good")
+    assert servers.play(notice=0)[0] == 0
+    restarted = ["upgrade", "restart", "is well"]
+    assert servers.log() == {
+        "digits": restarted,
+        "digits-2": ["upgrade", "restart", "reboot", "is well"],
+    }
+    assert servers.play(notice=0)[0] == 0
+    assert servers.log() == {}
 
 
 PLAY = """
@@ -158,7 +173,11 @@ PLAY = """
 SSH = """
 host=$(grep -o 'root@[0-9.]*' <<<"$*" | head -n 1 | cut -d @ -f 2)
 [ "$host" != "$DOWN" ] || { echo "ssh: connect to host $host port 22: timed out" >&2; exit 255; }
-case "$*" in *dist-upgrade*) echo "${WAITS:-0}"; [ -z "$REBOOT" ] || echo reboot ;; esac
+case "$*" in *dist-upgrade*)
+  echo "${WAITS:-0}"
+  for one in $OLD; do echo "NEEDRESTART-SVC: $one"; done
+  [ -z "$REBOOT" ] || echo reboot ;;
+esac
 """
 
 
@@ -189,6 +208,11 @@ def test_of_one_droplet_it_asks(patched: Project, api: Api) -> None:
     assert "0 packages to upgrade, and a reboot waits" in done.stdout
     assert "told 0" in done.stdout
     assert "Patched" in done.stdout
+
+    done = patched.verb("patch", OLD="nginx.service dbus.service", CONFIRM="yes")
+    assert done.returncode == 0
+    assert "services still run an old version: nginx.service, dbus.service" in done.stdout
+    assert "told 0" in done.stdout
 
     done = patched.verb("patch", WAITS="2", CONFIRM="yes", BAD="yes")
     assert done.returncode == 1

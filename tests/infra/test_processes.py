@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 from pathlib import Path
 
@@ -67,14 +68,14 @@ def test_what_is_no_number_of_processes(text: str) -> None:
     assert caught.value.then
 
 
-def rendered(name: str, count: int) -> str:
+def rendered(name: str, count: int, **more: object) -> str:
     """One of nginx's templates, as Ansible fills it in."""
     templates = jinja2.Environment(  # noqa: S701 - no HTML
         loader=jinja2.FileSystemLoader(ROLES / "web/templates"), trim_blocks=True
     )
     values = yaml.safe_load((ROLES / "web/defaults/main.yml").read_text())
     values |= {"web_processes": str(count), "app_processes": count, "database_connections": 0}
-    values |= {"site_address": "203.0.113.7", "site_domain": "", "web_acme_root": ""}
+    values |= {"site_address": "203.0.113.7", "site_domain": "", "web_acme_root": "", **more}
     return templates.get_template(name).render(values)
 
 
@@ -91,6 +92,17 @@ def test_several_get_a_cookie_with_a_route_and_nothing_else() -> None:
     site = rendered("digits-app.conf.j2", 3)
     assert "add_header Set-Cookie $route_cookie;" in site
     assert "APP_PROCESSES=3\n" in rendered("site.env.j2", 3)
+
+
+def test_only_the_balancer_is_believed_who_a_visitor_is() -> None:
+    """It comes from the private network; while its droplets change, anybody may come directly."""
+    text = rendered("nginx.conf.j2", 1, web_balanced=True)
+    believed = [ipaddress.ip_network(word) for word in re.findall(r"set_real_ip_from (.+);", text)]
+    for balancer in ("10.108.0.3", "172.20.0.2", "192.168.5.1"):
+        assert any(ipaddress.ip_address(balancer) in network for network in believed)
+    for visitor in ("8.8.8.8", "203.0.113.7", "100.64.0.1", "2001:db8::1"):
+        assert not any(ipaddress.ip_address(visitor) in network for network in believed)
+    assert "real_ip" not in rendered("nginx.conf.j2", 1)
 
 
 def test_all_processes_of_two_releases_leave_the_database_connections_for_others(

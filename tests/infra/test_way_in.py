@@ -322,6 +322,27 @@ def test_ctrl_c_is_no_lost_connection(near: Project) -> None:
     assert process.returncode != 0
 
 
+def test_nobody_reads_the_ssh_config(near: Project, api: Api, sshd: str, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host *\n  ProxyCommand false\n")
+    # ssh itself, as one whose own configuration is this file.
+    near.command("ssh", f'[[ " $* " == *" -F "* ]] || set -- -F {config} "$@"\nexec {SSH} "$@"')
+    assert near.verb("ssh", "echo got $((1 + 1))").stdout == "got 2\n"
+    assert asked(near, sshd).stdout == "got 2\n"
+    assert "got 2" in ansible(near, api, sshd).stdout
+
+
+def test_everybody_takes_the_options_that_were_set(near: Project, api: Api, sshd: str) -> None:
+    """Through another machine, say; a tunnel among them is opened once, not beside each check."""
+    nowhere = "192.0.2.1"
+    taken = "-o ExitOnForwardFailure=yes -R 127.0.0.1:22:127.0.0.1:5050"
+    near.settings |= {"DROPLET_IP": nowhere, "SSH_OPTIONS": f"-o HostName={sshd}"}
+    assert near.verb("ssh", "echo got $((1 + 1))").stdout == "got 2\n"
+    near.settings["SSH_OPTIONS"] += f" {taken}"
+    assert asked(near, nowhere).stdout == "got 2\n"
+    assert "got 2" in ansible(near, api, nowhere).stdout
+
+
 def test_the_way_back_is_taken(near: Project) -> None:
     """As by another release from here, whose tunnel has the port."""
     tunnel = "-o ExitOnForwardFailure=yes -R 127.0.0.1:22:127.0.0.1:5050"

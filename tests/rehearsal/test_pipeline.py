@@ -23,16 +23,17 @@ from tests.rehearsal.load import under_load
 pytestmark = pytest.mark.timeout(900)
 
 REGISTRY = "127.0.0.1:5052"
-TOKEN = "a-token-of-this-run"  # as GitHub makes one for each run
+TOKEN = "a-token-of-this-run"  # as GitHub makes one for each run, for its own registry only
+PASSWORD = "a-password-of-this-registry"
 
 
 @pytest.fixture(scope="module")
 def registry(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry that lets nobody in without a password, in GHCR's place."""
+    """A registry that lets nobody in without its own password, in GHCR's place."""
     del deployment  # it brings the registry's image
     passwords = tmp_path_factory.mktemp("registry") / "htpasswd"
-    hashed = bcrypt.hashpw(TOKEN.encode(), bcrypt.gensalt(4)).decode()
-    passwords.write_text(f"you:{hashed}\n")
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    passwords.write_text(f"robot:{hashed}\n")
     passwords.chmod(0o644)
     started = subprocess.run(
         [
@@ -68,8 +69,8 @@ def github(registry: str, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
             "SSH_OPTIONS": f"-R {registry}:{registry}",
         },
     )
-    github.variables["REGISTRY"] = registry
-    github.secrets["GITHUB_TOKEN"] = TOKEN
+    github.variables |= {"REGISTRY": registry, "REGISTRY_USER": "robot"}
+    github.secrets |= {"GITHUB_TOKEN": TOKEN, "REGISTRY_PASSWORD": PASSWORD}
     return github
 
 
@@ -108,7 +109,8 @@ def test_make_pipeline_sets_what_the_workflows_need(
     for workflow in ("deploy.yml", "rollback.yml"):
         text = (ROOT / ".github/workflows" / workflow).read_text()
         named = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", text))
-        assert named - {"REGISTRY", "DEPLOYMENT_NAME"} == {*secrets, *repository.variables}
+        optional = {"REGISTRY", "REGISTRY_USER", "REGISTRY_PASSWORD", "DEPLOYMENT_NAME"}
+        assert named - optional == {*secrets, *repository.variables}
     assert (STATE / "deploy_key").stat().st_mode & 0o077 == 0
 
 

@@ -240,19 +240,24 @@ def test_time_logs_and_updates_are_kept_in_bounds(deployment: Deployment) -> Non
     assert 'APT::Periodic::Unattended-Upgrade "1"' in upgrades
 
 
-def test_an_upgrade_of_docker_and_nginx_is_not_noticed(deployment: Deployment) -> None:
+def test_after_an_upgrade_docker_and_nginx_run_what_is_installed(deployment: Deployment) -> None:
+    """Nobody is refused meanwhile; an open page connects again at once."""
     # What unattended-upgrades does when there is a newer one, done with the one there is.
-    # Debian leaves the engine's restart to whoever is there: that is here, too.
-    packages = "docker.io containerd runc nginx"
+    packages = "docker.io containerd runc nginx libpcre2-8-0 libssl3t64"
     since = deployment.ssh("date '+%F %T'").strip()
+    containers = deployment.ssh("docker ps --quiet --no-trunc")
     with under_load(deployment.url) as load:
         deployment.ssh(f"DEBIAN_FRONTEND=noninteractive apt-get install -qq --reinstall {packages}")
-        deployment.ssh("systemctl restart docker")
         time.sleep(1)
     assert "Starting up" in deployment.ssh(f"journalctl --unit docker --since '{since}'")
+    assert deployment.ssh("docker ps --quiet --no-trunc") == containers
+    old = deployment.ssh("needrestart -b -l -r l")
+    assert "docker.service" not in old
+    assert "nginx.service" not in old
+    print(load.requests, load.dropped, load.away)
     assert load.requests > 100
     assert load.failed == []
-    assert load.dropped == []
+    assert load.away < 2
 
 
 def test_status_says_what_serves_and_how_it_is(deployment: Deployment) -> None:
@@ -260,7 +265,7 @@ def test_status_says_what_serves_and_how_it_is(deployment: Deployment) -> None:
     said = run("make", "status", "TARGET=rehearsal").stdout
     for line in (
         rf"^URL +{re.escape(deployment.url)}$",
-        r"^release +\S+digits:\w+, (released|gone back to) 20\S+ by .+@.+, commit \S+$",
+        r"^release +\S+digits@sha256:\w+, (released|gone back to) 20\S+ by .+@.+, commit \S+$",
         r"^app +Up .+\((healthy|health: starting)\), .+MiB",
         r"^database +PostgreSQL 17\..+, Up .+\((healthy|health: starting)\), \d+ answers$",
         r"^nginx +active$",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,10 @@ class Field:
             computed=self.computed,
             sensitive=self.sensitive,
         )
+
+
+#: The attributes of a block by name; another block in it has some of its own.
+Fields = Mapping[str, "Field | Fields"]
 
 
 def required(kind: str, **more: Any) -> Field:

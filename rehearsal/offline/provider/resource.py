@@ -21,7 +21,7 @@ from tf.schema import Block, Schema
 from tf.types import Unknown
 
 from .client import ApiError, Client
-from .fields import Field, State, same
+from .fields import Field, Fields, State, same
 
 if TYPE_CHECKING:
     from tf.iface import CreateContext, DeleteContext, ImportContext, ReadContext, UpdateContext
@@ -33,8 +33,8 @@ class SdkResource(Resource):  # type: ignore[misc]
 
     name: str
     fields: dict[str, Field]
-    #: Nested blocks that form a set: their attributes.
-    blocks: dict[str, dict[str, Field]] = {}
+    #: Nested blocks that form a set: their attributes, and the blocks in them.
+    blocks: dict[str, Fields] = {}
     version = 0
 
     def __init__(self, provider: Any) -> None:
@@ -56,13 +56,7 @@ class SdkResource(Resource):  # type: ignore[misc]
         return Schema(
             version=cls.version,
             attributes=[field.attribute(name) for name, field in everything.items()],
-            block_types=[
-                SetNestedBlock(
-                    block,
-                    Block(attributes=[field.attribute(name) for name, field in fields.items()]),
-                )
-                for block, fields in cls.blocks.items()
-            ],
+            block_types=[_block(name, fields) for name, fields in cls.blocks.items()],
         )
 
     # What a resource says of itself
@@ -206,19 +200,30 @@ class SdkResource(Resource):  # type: ignore[misc]
         ]
 
 
-def _plan_block(fields: dict[str, Field], values: Any) -> Any:
+def _block(name: str, fields: Fields) -> SetNestedBlock:
+    attributes = [one.attribute(key) for key, one in fields.items() if isinstance(one, Field)]
+    inner = [_block(key, one) for key, one in fields.items() if not isinstance(one, Field)]
+    return SetNestedBlock(name, Block(attributes=attributes, block_types=inner))
+
+
+def _plan_block(fields: Fields, values: Any) -> Any:
     if not isinstance(values, dict):
         return values
-    return {
-        name: [] if values[name] is None and field.type in ("strings", "numbers") else values[name]
-        for name, field in fields.items()
-    }
+    return {name: _planned(field, values[name]) for name, field in fields.items()}
 
 
-def _refuse(diags: Diagnostics, fields: dict[str, Field], values: State, path: list[Any]) -> None:
+def _planned(field: Field | Fields, value: Any) -> Any:
+    if not isinstance(field, Field):
+        return [_plan_block(field, one) for one in value]
+    return [] if value is None and field.type in ("strings", "numbers") else value
+
+
+def _refuse(diags: Diagnostics, fields: Fields, values: State, path: list[Any]) -> None:
     for name, field in fields.items():
         value = values.get(name)
-        if field.refuse is None or value is None or value is Unknown:
+        if not isinstance(field, Field) or field.refuse is None:
+            continue
+        if value is None or value is Unknown:
             continue
         if problem := field.refuse(value):
             diags.add_error(f'"{name}" {problem}', path=path or [name])
