@@ -12,6 +12,7 @@ from droplet.disk import Disk
 from droplet.programs import run
 from droplet.systemd import Systemd
 
+TAKES_OVER = 10  # seconds at most until new worker processes are there
 UPSTREAM = "/etc/nginx/digits-upstream.conf"
 _NUMBER = re.compile(r"^# release (\d+)$", re.MULTILINE)
 _PORT = re.compile(r"^server 127\.0\.0\.1:(\d+);$", re.MULTILINE)
@@ -58,8 +59,19 @@ class Nginx:
         return self._systemd.is_active("nginx") or self._systemd.start("nginx")
 
     def reload(self) -> bool:
-        """Let it read the file; whether it did. New workers take over, the old ones drain."""
-        return self._systemd.reload("nginx")
+        """Let it read the file; whether it did. New workers take over, the old ones drain.
+
+        systemctl succeeds as soon as nginx is told. What nginx then refuses, it goes on without.
+        """
+        before = self.workers()
+        if not self._systemd.reload("nginx"):
+            return False
+        deadline = self._clock.seconds() + TAKES_OVER
+        while not set(self.workers()) - set(before):
+            if self._clock.seconds() >= deadline:
+                return False
+            self._clock.sleep(0.1)
+        return True
 
     def workers(self) -> tuple[int, ...]:
         """The process ids of the worker processes that take connections now."""
