@@ -74,30 +74,29 @@ def free_port() -> int:
     return port
 
 
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory, offline: dict[str, str]) -> Iterator[Real]:
+    del offline
+    root: Path = tmp_path_factory.mktemp("droplet")
+    for folder in ("opt/digits/secrets", "etc/digits", "run/lock"):
+        (root / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "docker-compose.yml", root / "opt/digits")
+    (root / "opt/digits/secrets/postgres_password").write_text("a password\n")
+    (root / "etc/digits/site.env").write_text("")
+    real = hosts.real(root)
+    docker = OfThisProject(real.disk, real.clock)
+    docker.project = f"digits-contract-{uuid4().hex[:8]}"
+    host = dataclasses.replace(real, docker=docker, postgres=Postgres(docker))
+    rig = Real(host, (free_port(), free_port()), docker.project)
+    yield rig
+    docker.compose(rig.stack(), "down", "--volumes")
+    labelled = ("--all", "--quiet", "--filter", f"label=digits.contract={docker.project}")
+    left = subprocess.run(
+        ("docker", "image", "ls", *labelled), capture_output=True, text=True, check=True
+    )
+    for image in dict.fromkeys(left.stdout.split()):
+        subprocess.run(("docker", "image", "rm", "--force", image), check=False)
+
+
 class TestReal(Contract):
     """The contract, for real programs."""
-
-    @pytest.fixture(scope="class")
-    def rig(
-        self, tmp_path_factory: pytest.TempPathFactory, offline: dict[str, str]
-    ) -> Iterator[Real]:
-        del offline
-        root: Path = tmp_path_factory.mktemp("droplet")
-        for folder in ("opt/digits/secrets", "etc/digits", "run/lock"):
-            (root / folder).mkdir(parents=True)
-        shutil.copy(ROOT / "docker-compose.yml", root / "opt/digits")
-        (root / "opt/digits/secrets/postgres_password").write_text("a password\n")
-        (root / "etc/digits/site.env").write_text("")
-        real = hosts.real(root)
-        docker = OfThisProject(real.disk, real.clock)
-        docker.project = f"digits-contract-{uuid4().hex[:8]}"
-        host = dataclasses.replace(real, docker=docker, postgres=Postgres(docker))
-        rig = Real(host, (free_port(), free_port()), docker.project)
-        yield rig
-        docker.compose(rig.stack(), "down", "--volumes")
-        labelled = ("--all", "--quiet", "--filter", f"label=digits.contract={docker.project}")
-        left = subprocess.run(
-            ("docker", "image", "ls", *labelled), capture_output=True, text=True, check=True
-        )
-        for image in dict.fromkeys(left.stdout.split()):
-            subprocess.run(("docker", "image", "rm", "--force", image), check=False)

@@ -245,6 +245,19 @@ class Droplet:
         self.follow(before)
         return outcome
 
+    def release(self, kind: str = "good", *fates: Fate) -> Outcome:
+        """Publish an image and release it."""
+        return self.run(self.releasing(self.publish(kind)), *fates)
+
+    def rollback(self, *fates: Fate) -> Outcome:
+        """Go back."""
+        return self.run(self.rolling_back(), *fates)
+
+    def live(self) -> str:
+        """The name of the image that is live."""
+        found = history.read(self.look())
+        return found[-1].name if found else ""
+
     @staticmethod
     def releasing(name: str, wait: int = 0) -> Callable[[Host], object]:
         """A release of an image."""

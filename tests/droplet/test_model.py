@@ -84,6 +84,8 @@ class Model(RuleBasedStateMachine):
             if works:
                 assert done.how == "done", done
                 assert self.droplet.way[-1] == expected, "it went back to another image"
+            elif not expected and not missing and droplet.way:
+                assert done.how == "refused", "there is nothing further back"
             elif not expected and missing and done.how == "done" and not self.hangs():
                 assert self.world.serves()
         self.after(done, had_cause, fate, began=bool(expected))
