@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from droplet import status, watchdog
 from droplet.lock import HOLDER
-from tests.droplet.model import KINDS, Droplet, Fate, Outcome
+from tests.droplet.model import FATES, KINDS, Droplet, Fate, Outcome
 from tests.droplet.world import GB
 
 RUNS = int(os.environ.get("MODEL_RUNS", "300"))
@@ -32,9 +32,8 @@ STEPS = 30
 PHASES = (Phase.generate,) if os.environ.get("MODEL_NO_SHRINK") else (Phase.generate, Phase.shrink)
 
 STRIKES = (
-    *("kill", "kill", "kill", "leave", "full", "little", "docker hangs", "docker restarts"),
-    *("docker stops", "nginx stops", "database stops", "database hangs", "managed away", "reboot"),
-    *("another release", "another rollback", "status", "watchdog"),
+    *FATES,
+    *("kill", "kill", "kill", "leave", "another release", "another rollback", "status", "watchdog"),
 )
 STRIKE: st.SearchStrategy[Fate] = st.tuples(st.sampled_from(STRIKES), st.integers(1, 150))
 NOTHING: st.SearchStrategy[Fate] = st.just(("nothing", 1))
@@ -174,46 +173,10 @@ class Model(RuleBasedStateMachine):
 
     # --- fate ---
 
-    @rule(
-        what=st.sampled_from(
-            (
-                *("full", "little", "docker hangs", "docker restarts", "docker stops"),
-                *("nginx stops", "nginx cannot start", "database stops", "database hangs"),
-                *("database cannot start", "managed away", "reboot", "reboot"),
-            )
-        )
-    )
+    @rule(what=st.sampled_from((*FATES, "nginx cannot start", "database cannot start", "reboot")))
     def strikes(self, what: str) -> None:
-        world = self.world
-        match what:
-            case "full":
-                world.free = 0
-            case "little":
-                world.free = 300
-            case "docker hangs":
-                world.docker_answers = False
-            case "docker restarts":
-                world.stop_docker()
-                world.start_docker()
-            case "docker stops":
-                world.stop_docker()
-            case "nginx stops":
-                world.stop_nginx()
-            case "nginx cannot start":
-                world.stop_nginx()
-                world.nginx_starts = False
-            case "database stops":
-                self.droplet.stop_database()
-            case "database hangs":
-                world.database_hangs = True
-            case "database cannot start":
-                self.droplet.stop_database()
-                world.database_starts = False
-            case "managed away":
-                world.managed_answers = False
-            case "reboot":
-                world.reboot()
-        world.passes(3)
+        self.droplet.strike(what)
+        self.world.passes(3)
 
     def mend(self, mended: bool) -> None:
         """Whatever kept commands from working may be over."""

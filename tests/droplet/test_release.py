@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
 from droplet import __main__ as command
-from droplet import database, history, lock, site, status, watchdog
+from droplet import database, history, lock, release, site, status, watchdog
 from droplet.disk import Disk
 from droplet.nginx import Route
 from droplet.processes import ports_after
@@ -70,8 +69,7 @@ def test_from_any_number_of_processes_to_any_other(
         ("crashing", "The new container does not stay up: it ended with status 1."),
         (
             "huge",
-            "The new container was killed for want of memory: it may use 600 MB, and the droplet "
-            "has 4000 MB available.",
+            "killed for want of memory: it may use 600 MB, and the droplet has 4000 MB available.",
         ),
         ("untried", "The new version is up but does not work; what failed is above."),
     ],
@@ -192,26 +190,17 @@ def test_docker_that_does_not_run(droplet: Droplet) -> None:
     assert droplet.release().how == "done"
 
 
-def test_an_older_push_does_not_undo_a_rollback(droplet: Droplet) -> None:
+def test_an_older_push_does_not_undo_a_rollback(
+    droplet: Droplet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     droplet.release()
     droplet.release()
     pushed = droplet.world.now
     droplet.rollback()
+    monkeypatch.setenv("PUSHED_AT", f"{pushed:.0f}")
+    monkeypatch.setenv("NO_PULL", "")
     image = droplet.publish("good")
-    os.environ["PUSHED_AT"] = f"{pushed:.0f}"
-    try:
-        done = droplet.run(
-            lambda host: (
-                command._parser()
-                .parse_args(["release", image])
-                .run(
-                    host,
-                    command._parser().parse_args(["release", image]),  # noqa: SLF001
-                )
-            )
-        )
-    finally:
-        del os.environ["PUSHED_AT"]
+    done = droplet.run(lambda host: release.run(host, release.order(image, "abc1234", "ci")))
     assert "Not released: me@here went back to registry/digits:2" in done.text
 
 
