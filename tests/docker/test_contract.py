@@ -6,7 +6,8 @@ import dataclasses
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -64,6 +65,20 @@ class Real:
         sql = f"SET client_min_messages = error; {TABLE} {ROW}"
         psql = ("psql", "--username=digits", "--set=ON_ERROR_STOP=1", "--command", sql)
         return self.host.docker.execute(container, *psql, timeout=30).ok
+
+    def connect(self, container: str) -> Callable[[], bool]:
+        psql = ("psql", "--username=digits", "--no-psqlrc", "--quiet", "--no-align")
+        process = self.host.docker.attach(container, *psql, "--tuples-only")
+
+        def insert() -> bool:
+            assert process.stdin
+            assert process.stdout
+            with suppress(OSError):
+                process.stdin.write(f"{ROW}; SELECT 'stored';\n".encode())
+                process.stdin.flush()
+            return process.stdout.readline() == b"stored\n"
+
+        return insert
 
 
 def free_port() -> int:

@@ -36,6 +36,9 @@ class Rig(Protocol):
     def insert(self, container: str) -> bool:
         """Store one prediction as the app does, with a new connection; whether that worked."""
 
+    def connect(self, container: str) -> Callable[[], bool]:
+        """The same with a connection that is made now."""
+
 
 @dataclass
 class Waiting:
@@ -201,6 +204,17 @@ class Contract:
         postgres.open(one)
         assert not postgres.is_read_only(one)
         assert rig.insert(one)
+
+    def test_who_is_connected_stores_nothing_once_it_is_closed(self, rig: Rig) -> None:
+        postgres, one = rig.host.postgres, database(rig)
+        assert rig.insert(one)
+        insert = rig.connect(one)
+        assert insert()
+        before = postgres.count(one)
+        postgres.close(one)
+        assert not insert()
+        assert postgres.count(one) == before
+        postgres.open(one)
 
     def test_predictions_that_are_held_stay_as_they_are(self, rig: Rig) -> None:
         one = database(rig)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +11,7 @@ from droplet.docker import Stack
 from droplet.host import Host
 from tests.droplet import fakes
 from tests.droplet.contract import Contract
-from tests.droplet.world import POSTGRES, FakeImage, Process, World
+from tests.droplet.world import POSTGRES, FakeImage, Process, Session, World
 
 
 @dataclass
@@ -36,6 +37,12 @@ class InMemory:
         self.world.presses += 1
         self.world.store(data, self.world.presses)
         return True
+
+    def connect(self, container: str) -> Callable[[], bool]:
+        data = self.host.docker.server(container)  # type: ignore[attr-defined]
+        box = next(box for box in self.world.boxes.values() if container in (box.id, box.name))
+        box.session = session = Session(data, data.read_only)
+        return lambda: box.session is session and self.insert(container)
 
 
 class TestInMemory(Contract):
