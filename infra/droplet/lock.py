@@ -22,6 +22,7 @@ class Holder:
     what: str  # "release", "rollback", "upgrade of the database"
     by: str
     since: str  # as Clock.stamp writes it
+    live: int = 0  # the number of the release that was live then
 
     def __str__(self) -> str:
         return f"The {self.what} by {self.by}, since {self.since},"
@@ -36,7 +37,7 @@ def held(host: Host, what: str, by: str, wait: int = 0) -> Iterator[Holder | Non
     _wait_for_turn(host, wait)
     with host.disk.locked(LOCK, wait=True):
         killed = holder(host)
-        mine = Holder(what, by, host.clock.stamp())
+        mine = Holder(what, by, host.clock.stamp(), host.nginx.route().number)
         host.disk.write(HOLDER, json.dumps(asdict(mine)))
         try:
             yield killed
