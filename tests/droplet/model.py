@@ -127,7 +127,7 @@ class Droplet:
         process = Process(self.world, {at: self._strike(what) for what, at in fates})
         outcome = self._end(command, process)
         self.world.ended(process)
-        self.kills += outcome.how != "done"
+        self.kills += outcome.how != "done" or bool(fates)
         self._told_right(outcome.printed)
         if outcome.how == "killed" and HOLDER in self.world.files:
             self.killed = True

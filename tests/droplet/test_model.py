@@ -61,8 +61,11 @@ class Model(RuleBasedStateMachine):
     def release(self, kind: str, fate: Fate, mended: bool) -> None:
         self.mend(mended)
         name = self.droplet.publish(kind)
-        had_cause = self.droplet.has_cause()
+        had_cause, before = self.droplet.has_cause(), self.droplet.numbers()
+        killed = self.droplet.killed
         done = self.droplet.run(self.droplet.releasing(name), fate)
+        if done.how in ("refused", "full", "left") and not killed and "another" not in fate[0]:
+            assert self.droplet.numbers() == before, "it is live, and says that it is not"
         image = self.world.registry[name].id
         works = self.droplet.works(image, self.droplet.processes) and self.droplet.may_move()
         if fate[0] == "nothing" and not had_cause:
