@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
+from droplet import history
 from droplet.console import Stop
 from droplet.disk import Busy
 from droplet.host import Host
@@ -37,7 +38,8 @@ def held(host: Host, what: str, by: str, wait: int = 0) -> Iterator[Holder | Non
     _wait_for_turn(host, wait)
     with host.disk.locked(LOCK, wait=True):
         killed = holder(host)
-        mine = Holder(what, by, host.clock.stamp(), host.nginx.route().number)
+        live = history.live(host)
+        mine = Holder(what, by, host.clock.stamp(), live.number if live else 0)
         host.disk.write(HOLDER, json.dumps(asdict(mine)))
         try:
             yield killed

@@ -124,12 +124,13 @@ class Droplet:
         """Run a command; fate strikes at its calls to the outside."""
         self.world.passes(2)
         before = self.told_before = self.numbers()
+        holder = self.world.files.get(HOLDER)
         process = Process(self.world, {at: self._strike(what) for what, at in fates})
         outcome = self._end(command, process)
         self.world.ended(process)
         self.kills += outcome.how != "done" or bool(fates)
         self._told_right(outcome.printed)
-        if outcome.how == "killed" and HOLDER in self.world.files:
+        if outcome.how == "killed" and self.world.files.get(HOLDER, holder) != holder:
             self.killed = True
             self.numbers_before_kill = before
         self.follow(before)
