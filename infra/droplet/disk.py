@@ -198,7 +198,7 @@ class Disk:
         file, flags = self.path(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with _full(name):
             file.parent.mkdir(parents=True, exist_ok=True)
-            with open(os.open(file, flags, mode), "wb") as new:
+            with os.fdopen(os.open(file, flags, mode), "wb") as new:
                 os.fchmod(new.fileno(), mode)  # whatever the umask is
                 new.write(data)
                 new.flush()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
+from droplet import history
 from droplet.console import Stop
 from droplet.disk import Busy
 from droplet.host import Host
@@ -22,6 +23,7 @@ class Holder:
     what: str  # "release", "rollback", "upgrade of the database"
     by: str
     since: str  # as Clock.stamp writes it
+    live: int = 0  # the number of the release that was live then
 
     def __str__(self) -> str:
         return f"The {self.what} by {self.by}, since {self.since},"
@@ -36,7 +38,8 @@ def held(host: Host, what: str, by: str, wait: int = 0) -> Iterator[Holder | Non
     _wait_for_turn(host, wait)
     with host.disk.locked(LOCK, wait=True):
         killed = holder(host)
-        mine = Holder(what, by, host.clock.stamp())
+        live = history.live(host)
+        mine = Holder(what, by, host.clock.stamp(), live.number if live else 0)
         host.disk.write(HOLDER, json.dumps(asdict(mine)))
         try:
             yield killed

@@ -50,7 +50,7 @@ def recover(host: Host, killed: Holder | None = None) -> None:
     if killed and killed.what in ("release", "rollback"):
         if not live:
             host.console.warn("It is taken back: nothing is live yet.")
-        elif live.when >= killed.since:
+        elif live.number > killed.live:
             host.console.warn(f"It is completed: {live.name} is live.")
         else:
             host.console.warn(f"It is taken back: {live.name} is still live.")

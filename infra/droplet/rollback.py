@@ -53,7 +53,7 @@ def _named(host: Host, found: list[Release], wanted: str) -> tuple[Image, Releas
 
 def _before(host: Host, found: list[Release]) -> tuple[Image, Release]:
     """The newest on the way back that is another image than the live one, and still here."""
-    *earlier, live = history.way_back(found)
+    earlier, live = history.way_back(found)[:-1], found[-1]
     skipped = 0
     for one in reversed(earlier):
         if one.id == live.id:

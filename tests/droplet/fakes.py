@@ -427,11 +427,9 @@ class FakeDocker(Docker):
         if not box.runs:
             return Result(1, "", f"container {container} is not running")
         match command:
-            case ("python", "health.py"):
-                return _ended(self.world.is_healthy(box))
             case ("python", "-m", "digits.selftest"):
                 return self._selftest(box)
-            case ("python", "-c", _):
+            case ("python", "health.py") | ("python", "-c", _):
                 return _ended(self.world.is_healthy(box))
             case ("pg_isready", *_):
                 return Result(0 if self._db_healthy(box) else 2, "", "")
@@ -569,10 +567,16 @@ class FakeDocker(Docker):
                 return Result(1, "", "no space left on device")
             used = {box.name for box in self.world.boxes.values()}
             name = next(f"digits-app-{n}" for n in range(1, 99) if f"digits-app-{n}" not in used)
-            config = self._hash(stack, "app")
             box = Box(
-                *(self.world.new_id("c"), name, "app", stack.project, image, stack.image),
-                *(stack.port, config, stack.database),
+                id=self.world.new_id("c"),
+                name=name,
+                service="app",
+                project=stack.project,
+                image=image,
+                name_of_image=stack.image,
+                port=stack.port,
+                config=self._hash(stack, "app"),
+                database=stack.database,
             )
             self.world.boxes[box.id] = box
             created.append(box)
@@ -601,8 +605,16 @@ class FakeDocker(Docker):
             volume = self._setting(stack, "POSTGRES_VOLUME", f"{stack.project}_postgres")
             self.world.volumes.setdefault(volume, Data())
             box = Box(
-                *(self.world.new_id("c"), f"{stack.project}-db-1", DATABASE, stack.project),
-                *(image, name, 0, config, stack.database, volume),
+                id=self.world.new_id("c"),
+                name=f"{stack.project}-db-1",
+                service=DATABASE,
+                project=stack.project,
+                image=image,
+                name_of_image=name,
+                port=0,
+                config=config,
+                database=stack.database,
+                volume=volume,
             )
             self.world.boxes[box.id] = box
             there = [box]

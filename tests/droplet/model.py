@@ -19,6 +19,19 @@ from tests.droplet.world import GB, GOOD, POSTGRES, FakeImage, Killed, Process, 
 KINDS = (*GOOD, "bad", "crashing", "huge", "untried", "second")
 SITE = "/etc/digits/site.env"
 OLD_LIST, OLD_SETTINGS = "/opt/digits/releases.log", "/opt/digits/release.env"
+FATES = (
+    *("full", "little", "docker hangs", "docker restarts", "docker stops", "nginx stops"),
+    *("database stops", "database hangs", "managed away", "reboot"),
+)
+_CHANGES = {
+    "full": ("free", 0),
+    "little": ("free", 300),
+    "docker hangs": ("docker_answers", False),
+    "nginx cannot start": ("nginx_starts", False),
+    "database hangs": ("database_hangs", True),
+    "database cannot start": ("database_starts", False),
+    "managed away": ("managed_answers", False),
+}
 Fate = tuple[str, int]  # what strikes, and at which call to the outside
 
 
@@ -111,12 +124,13 @@ class Droplet:
         """Run a command; fate strikes at its calls to the outside."""
         self.world.passes(2)
         before = self.told_before = self.numbers()
+        holder = self.world.files.get(HOLDER)
         process = Process(self.world, {at: self._strike(what) for what, at in fates})
         outcome = self._end(command, process)
         self.world.ended(process)
-        self.kills += outcome.how != "done"
+        self.kills += outcome.how != "done" or bool(fates)
         self._told_right(outcome.printed)
-        if outcome.how == "killed" and HOLDER in self.world.files:
+        if outcome.how == "killed" and self.world.files.get(HOLDER, holder) != holder:
             self.killed = True
             self.numbers_before_kill = before
         self.follow(before)
@@ -148,47 +162,41 @@ class Droplet:
             return Outcome("killed", "", printed)
         return Outcome("killed" if process.killed else "done", "", printed, value)
 
-    def _strike(self, what: str) -> Callable[[Process], None]:  # noqa: C901
-        world = self.world
+    def _strike(self, what: str) -> Callable[[Process], None]:
+        of_the_process: dict[str, Callable[[Process], None]] = {
+            "kill": Process.kill,
+            "leave": fakes.ctrl_c,
+            "another release": lambda one: self.beside(one, self.releasing(self.publish("good"))),
+            "another rollback": lambda one: self.beside(one, self.rolling_back()),
+            "status": lambda one: self.beside(one, lambda host: status.run(host, quiet=True)),
+            "watchdog": lambda one: self.beside(one, watchdog.run),
+        }
+        if what in of_the_process:
+            return of_the_process[what]
 
         def strike(process: Process) -> None:
-            match what:
-                case "kill":
-                    process.kill()
-                case "leave":
-                    fakes.ctrl_c(process)
-                case "full":
-                    world.free = 0
-                case "little":
-                    world.free = 300
-                case "docker hangs":
-                    world.docker_answers = False
-                case "docker stops":
-                    world.stop_docker()
-                case "docker restarts":
-                    world.stop_docker()
-                    world.start_docker()
-                case "nginx stops":
-                    world.stop_nginx()
-                case "database stops":
-                    self.stop_database()
-                case "database hangs":
-                    world.database_hangs = True
-                case "managed away":
-                    world.managed_answers = False
-                case "reboot":
-                    process.kill()
-                    world.reboot()
-                case "another release":
-                    self.beside(process, self.releasing(self.publish("good")))
-                case "another rollback":
-                    self.beside(process, self.rolling_back())
-                case "status":
-                    self.beside(process, lambda host: status.run(host, quiet=True))
-                case "watchdog":
-                    self.beside(process, watchdog.run)
+            if what == "reboot":
+                process.kill()
+            self.strike(what)
 
         return strike
+
+    def strike(self, what: str) -> None:
+        """Something happens to the droplet; see FATES."""
+        world = self.world
+        if what in _CHANGES:
+            name, value = _CHANGES[what]
+            setattr(world, name, value)
+        if what in ("docker stops", "docker restarts"):
+            world.stop_docker()
+        if what == "docker restarts":
+            world.start_docker()
+        elif what.startswith("nginx"):
+            world.stop_nginx()
+        elif what in ("database stops", "database cannot start"):
+            self.stop_database()
+        elif what == "reboot":
+            world.reboot()
 
     def beside(self, first: Process, command: Callable[[Host], object]) -> None:
         """Another command runs to its end while the first one is where it is."""
@@ -244,6 +252,19 @@ class Droplet:
         thread.join()
         self.follow(before)
         return outcome
+
+    def release(self, kind: str = "good", *fates: Fate) -> Outcome:
+        """Publish an image and release it."""
+        return self.run(self.releasing(self.publish(kind)), *fates)
+
+    def rollback(self, *fates: Fate) -> Outcome:
+        """Go back."""
+        return self.run(self.rolling_back(), *fates)
+
+    def live(self) -> str:
+        """The name of the image that is live."""
+        found = history.read(self.look())
+        return found[-1].name if found else ""
 
     @staticmethod
     def releasing(name: str, wait: int = 0) -> Callable[[Host], object]:

@@ -1,0 +1,285 @@
+"""What people read when a release does not go through, and what is live then."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from droplet import __main__ as command
+from droplet import database, history, lock, release, site, status, watchdog
+from droplet.disk import Disk
+from droplet.nginx import Route
+from droplet.processes import ports_after
+from tests.droplet import fakes
+from tests.droplet.model import Droplet, Outcome
+from tests.droplet.world import Process
+
+
+def printed(done: Outcome) -> str:
+    """All that a command printed, its refusal included."""
+    return "\n".join((*done.printed, done.text))
+
+
+def test_the_story_of_a_release(droplet: Droplet) -> None:
+    droplet.release()
+    done = droplet.release()
+    assert done.how == "done"
+    story = [
+        "Pulling registry/digits:",
+        "Backed up to /var/backups/digits/digits-",
+        "Starting it beside the live one, on port 8502",
+        "Waiting until it is healthy (at most 10 s)",
+        "Trying it: a digit to recognise, a row for the database",
+        "Cutting over to it",
+        "Removing 1 old container once visitors have left",
+        "In service after ",
+    ]
+    lines = iter(done.printed)
+    for begins in story:
+        assert any(line.startswith(begins) for line in lines), begins
+
+
+def test_the_same_image_again_changes_nothing(droplet: Droplet) -> None:
+    droplet.release()
+    before = dict(droplet.world.boxes)
+    done = droplet.release("identical")
+    assert "Nothing to do: registry/digits:2 is live already." in done.printed
+    assert droplet.world.boxes == before
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize("memory", [300, 4000])
+def test_from_any_number_of_processes_to_any_other(
+    droplet: Droplet, before: int, after: int, memory: int
+) -> None:
+    for count in (before, after):
+        droplet.processes, droplet.world.memory_mb = count, memory
+        droplet.set_site()
+        assert droplet.release().how == "done"
+        droplet.is_recovered()
+        assert len(droplet.world.loaded) == count
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("bad", "The new container is up but not healthy after 10 s."),
+        ("crashing", "The new container does not stay up: it ended with status 1."),
+        (
+            "huge",
+            "killed for want of memory: it may use 600 MB, and the droplet has 4000 MB available.",
+        ),
+        ("untried", "The new version is up but does not work; what failed is above."),
+    ],
+)
+def test_an_image_that_does_not_work(droplet: Droplet, kind: str, says: str) -> None:
+    droplet.release()
+    live = droplet.live()
+    done = droplet.release(kind)
+    assert done.how == "refused"
+    assert says in done.text
+    assert f"Nothing has changed: {live} is still live." in done.printed
+    assert droplet.live() == live
+    droplet.is_recovered()
+    above = {"untried": "  the network recognises nothing"}
+    assert above.get(kind, "  | a line of the log") in done.printed
+
+
+def test_a_first_release_that_does_not_work_leaves_room_for_the_next(droplet: Droplet) -> None:
+    done = droplet.release("bad")
+    assert "Nothing is live yet." in done.printed
+    assert not droplet.world.service("app")
+    assert droplet.release().how == "done"
+
+
+def test_one_of_several_that_does_not_work_leaves_the_old_ones(droplet: Droplet) -> None:
+    droplet.processes = 3
+    droplet.set_site()
+    droplet.release()
+    live = droplet.live()
+    for memory in (4000, 300):
+        droplet.world.memory_mb = memory
+        done = droplet.release("second")
+        assert "up but not healthy" in done.text
+        assert droplet.live() == live
+        droplet.is_recovered()
+
+
+@pytest.mark.parametrize("how", ["release", "rollback"])
+def test_the_next_step_names_the_command_that_was_run(
+    droplet: Droplet, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(fakes.FakeConsole, "make", lambda _self, verb: f"make {verb} TARGET=here")
+    if how == "release":
+        droplet.release()
+        done = droplet.release("bad")
+        assert "Correct what is named there, then: make release TARGET=here" in done.text
+    else:
+        droplet.release()
+        droplet.release()
+        for image in droplet.world.images.values():
+            if image.id == droplet.way[0]:
+                image.kind = "bad"
+        done = droplet.rollback()
+        assert "make rollback RELEASE=ID TARGET=here" in done.text
+    other = {"release": "rollback", "rollback": "release"}[how]
+    assert f"make {how} HEALTHY_WITHIN=300 TARGET=here" in done.text
+    assert f"make {other} " not in done.text
+
+
+def test_a_second_release_does_not_run_beside_the_first(droplet: Droplet) -> None:
+    droplet.release()
+    first = Process(droplet.world)
+    with lock.held(fakes.host(first), "release", "her@elsewhere"):
+        done = droplet.release()
+    assert done.how == "refused"
+    assert done.text.startswith("The release by her@elsewhere, since 2026-")
+    assert "is running. Wait until it is done (make releases shows it)" in done.text
+    droplet.world.ended(first)
+    assert droplet.release().how == "done"
+
+
+def test_no_room_for_the_image(droplet: Droplet) -> None:
+    droplet.release()
+    droplet.world.free = 1_000_000_000
+    done = droplet.release()
+    assert "Only 1000 MB" in done.text
+    assert "are free on the droplet's disk, and a release needs 2000." in done.text
+    assert "docker system df" in done.text
+
+
+def test_a_disk_that_fills_at_any_write_of_a_rollback_leaves_what_can_be_repaired(
+    droplet: Droplet,
+) -> None:
+    droplet.release()
+    for call in range(1, 150, 7):
+        droplet.release()
+        droplet.rollback(("full", call))
+        droplet.agrees()
+        droplet.causes_gone()
+        assert droplet.release().how == "done", call
+        droplet.is_recovered()
+
+
+def test_the_disk_is_full(droplet: Droplet, capsys: pytest.CaptureFixture[str]) -> None:
+    droplet.release()
+    droplet.world.free = 0
+    host = fakes.host(Process(droplet.world))
+    assert command.main(["backup", "--json"], host) == 1
+    [what, then] = json.loads(capsys.readouterr().out)["error"]
+    assert what.startswith("The droplet's disk is full: there is no room for /var/backups/digits")
+    assert "du -xsh /var/*" in then
+
+
+def test_nginx_that_was_stopped_is_started(droplet: Droplet) -> None:
+    droplet.release()
+    droplet.world.stop_nginx()
+    droplet.release("bad")
+    assert droplet.world.serves()
+
+
+def test_docker_that_does_not_run(droplet: Droplet) -> None:
+    droplet.release()
+    droplet.world.docker_answers = False
+    done = droplet.release()
+    assert done.how == "refused"
+    assert "Cannot connect to the Docker daemon" in printed(done)
+    droplet.causes_gone()
+    assert droplet.release().how == "done"
+
+
+def test_an_older_push_does_not_undo_a_rollback(
+    droplet: Droplet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    droplet.release()
+    droplet.release()
+    pushed = droplet.world.now
+    droplet.rollback()
+    monkeypatch.setenv("PUSHED_AT", f"{pushed:.0f}")
+    monkeypatch.setenv("NO_PULL", "")
+    image = droplet.publish("good")
+    done = droplet.run(lambda host: release.run(host, release.order(image, "abc1234", "ci")))
+    assert "Not released: me@here went back to registry/digits:2" in done.text
+
+
+def test_a_long_name_moves_no_column(droplet: Droplet) -> None:
+    droplet.release()
+    host = droplet.look()
+    one = history.read(host)[-1]
+    for number, (by, commit) in enumerate(
+        (("somebody.with.a.long.name@a-laptop", "0123456789-and-more"), ("me", "abc")), start=2
+    ):
+        values = {**vars(one), "number": number, "by": by, "commit": commit}
+        history.add(host, history.Release(**values))
+        host.nginx.write(Route(number, one.ports))
+    status.releases(host)
+    head, *lines = host.console.printed  # type: ignore[attr-defined]
+    assert len(lines) == 3
+    for line, name in zip(
+        lines, ("me@here", "somebody.with.a.long.name@a-laptop", "me"), strict=True
+    ):
+        assert line[head.index("BY") :].startswith(f"{name} ")
+        assert line[head.index("IMAGE") :].startswith("registry/digits:2")
+    assert [line[0] for line in lines] == [" ", " ", "*"]
+
+
+def test_a_database_that_hangs_has_no_number_of_answers(droplet: Droplet) -> None:
+    droplet.release()
+    droplet.world.database_hangs = True
+    host = droplet.look()
+    text = dict(status._of_the_database(host))["database"]  # noqa: SLF001
+    assert text.startswith("DOES NOT ANSWER (the database did not answer in time)")
+    assert "0 answers" not in text
+
+
+def test_a_database_that_somebody_stopped_is_noted(droplet: Droplet) -> None:
+    """Docker starts it again when it ends by itself, and not after docker kill."""
+    from droplet import alerts
+
+    def noted() -> list[str]:
+        return [sentence for _, _, sentence in alerts.listed(droplet.look())]
+
+    droplet.run(watchdog.run)
+    assert not noted(), "nothing is live yet, so nothing is lost"
+    droplet.release()
+    droplet.stop_database()
+    first = Process(droplet.world)
+    with lock.held(fakes.host(first), "release", "me"):
+        droplet.run(watchdog.run)
+        assert not noted(), "a release stops it for some seconds"
+    droplet.run(watchdog.run)
+    [sentence] = noted()
+    assert "the database is stopped, so no answer is stored. Start it: make deploy" in sentence
+    assert database.up(fakes.host(Process(droplet.world)))
+    droplet.run(watchdog.run)
+    assert not noted()
+
+
+def test_all_processes_of_two_releases_leave_connections_for_others() -> None:
+    class Text(Disk):
+        def __init__(self, count: int) -> None:
+            super().__init__()
+            self.count = count
+
+        def read(self, name: str) -> str:
+            del name
+            return f"APP_PROCESSES={self.count}\n"
+
+    for count in range(1, 17):
+        of_one = site.read(Text(count)).connections
+        assert 1 <= of_one <= 8
+        assert 2 * count * of_one <= 90
+        assert of_one == 8 or count > 5
+
+
+def test_two_sets_of_ports_take_turns(droplet: Droplet) -> None:
+    assert ports_after(None, 1) == (8501,)
+    droplet.processes = 3
+    droplet.set_site()
+    droplet.release()
+    live = history.live(droplet.look())
+    assert live
+    assert live.ports == (8501, 8503, 8505)
+    assert ports_after(live, 2) == (8502, 8504)
