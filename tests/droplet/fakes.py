@@ -688,6 +688,7 @@ class FakePostgres(Postgres):
     def __init__(self, process: Process, docker: FakeDocker) -> None:
         super().__init__(docker)
         self.process, self.world, self.fake = process, process.world, docker
+        self.ended: Data | None = None
 
     def ask(self, container: str, sql: str, database: str = "digits") -> str:  # noqa: C901
         del database
@@ -702,7 +703,7 @@ class FakePostgres(Postgres):
                 return "17.6"
             case _ if "SET default_transaction_read_only = on" in sql:
                 _need_room(full)
-                data.read_only = True
+                data.read_only = data.late = True
                 return ""
             case _ if "RESET default_transaction_read_only" in sql:
                 _need_room(full)
@@ -719,11 +720,18 @@ class FakePostgres(Postgres):
             case "SELECT clock_timestamp()":
                 return "2026-11-28"
             case _ if "pg_terminate_backend" in sql:
+                sessions = data.late
                 self.world.end_sessions(data)
+                data.late = sessions and not self.closed_again(data)
                 return "t"
             case _ if "pg_stat_activity" in sql:
                 return "0"
         raise AssertionError(sql)
+
+    def closed_again(self, data: Data) -> bool:
+        """Whether sessions are ended for the second time: whoever was logging in is seen then."""
+        before, self.ended = self.ended, data
+        return before is data
 
     def copy_out(self, container: str, sql: str, into: IO[bytes]) -> None:
         assert "public.predictions" in sql

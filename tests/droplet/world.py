@@ -39,6 +39,8 @@ class Data:
     rows: list[int] | None = None
     read_only: bool = False
     holder: object = None  # the session that holds the predictions
+    # Somebody was logging in when it was closed, and does not know of that.
+    late: bool = False
     waiting: list[tuple[Box, Session, int]] = field(default_factory=list)
 
 
@@ -369,7 +371,8 @@ class World:
             box.session = None
             return
         if box.session is None or box.session.data is not data:
-            box.session = Session(data, data.read_only)
+            box.session = Session(data, data.read_only and not data.late)
+            data.late = False
         if box.session.read_only:
             box.session = None
         elif data.holder:
