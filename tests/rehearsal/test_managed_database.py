@@ -1,6 +1,6 @@
 """What is logged moves to the managed database and home, under load, and is killed on its way.
 
-The steps in between are tests/infra/test_moving.py's; here everything is real.
+The steps in between are tests/droplet/test_model.py's; here everything is real.
 """
 
 from __future__ import annotations
