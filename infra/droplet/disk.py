@@ -108,13 +108,19 @@ class Disk:
         return True
 
     @contextmanager
-    def locked(self, name: str, *, wait: bool = False) -> Iterator[None]:
-        """Hold a file lock. The kernel releases it when this process ends. Raises Busy."""
+    def locked(self, name: str, *, wait: bool = False, shared: bool = False) -> Iterator[None]:
+        """Hold a file lock, alone or with others that share it. Raises Busy.
+
+        The kernel releases it when this process ends.
+        """
         file = self.path(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                fcntl.flock(
+                    lock,
+                    (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB),
+                )
             except BlockingIOError:
                 raise Busy from None
             yield

@@ -91,6 +91,9 @@ class Contract:
             raise AssertionError
         with disk.locked("/run/lock/x"):
             pass
+        shared, alone = disk.locked("/run/lock/x", shared=True), disk.locked("/run/lock/x")
+        with shared, pytest.raises(Busy), alone:
+            raise AssertionError
 
     def test_the_reserve_is_kept_once_and_given_up_once(self, rig: Rig) -> None:
         disk = rig.host.disk
