@@ -311,8 +311,9 @@ class FakeDocker(Docker):
     # --- images ---
 
     def image(self, name: str) -> Image | None:
+        is_up = self._is_up()
         found = self.world.names.get(name) or self.world.images.get(name)
-        return _image(found) if self._is_up() and found else None
+        return _image(found) if is_up and found else None
 
     def images(self) -> list[Image]:
         return [_image(one) for one in self.world.images.values()] if self._is_up() else []
@@ -406,8 +407,8 @@ class FakeDocker(Docker):
 
     def ended(self, container: str, since: float) -> tuple[int, bool] | None:
         del since
-        box = self._find(container)
-        return box.first_end if self._is_up() and box else None
+        is_up, box = self._is_up(), self._find(container)
+        return box.first_end if is_up and box else None
 
     def execute(
         self,
@@ -419,8 +420,8 @@ class FakeDocker(Docker):
         env: Mapping[str, str] | None = None,
     ) -> Result:
         del stdin, timeout, env
-        box = self._find(container)
-        if not self._is_up():
+        is_up, box = self._is_up(), self._find(container)
+        if not is_up:
             return Result(1, "", "Cannot connect to the Docker daemon")
         if not box:
             return Result(1, "", f"No such container: {container}")
@@ -473,8 +474,8 @@ class FakeDocker(Docker):
 
     def restart(self, container: str, seconds: int) -> bool:
         del seconds
-        box = self._find(container)
-        if not self._is_up() or not box:
+        is_up, box = self._is_up(), self._find(container)
+        if not is_up or not box:
             return False
         self.world.excused = True
         self.world.end_box(box)
@@ -666,8 +667,8 @@ class FakeDocker(Docker):
 
     def server(self, container: str) -> Data:
         """The same. Raises SqlError."""
-        box = self._find(container)
-        if not self._is_up():
+        is_up, box = self._is_up(), self._find(container)
+        if not is_up:
             raise SqlError("Cannot connect to the Docker daemon")
         if not box or not box.runs:
             raise SqlError(f"No such container: {container}")
