@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from droplet.host import Host
+from droplet.nginx import DAMAGED
 from droplet.site import LOCAL
 
 FILE = "/opt/digits/releases.jsonl"
@@ -52,6 +53,8 @@ def read(host: Host) -> list[Release]:
     number = host.nginx.route().number
     if not number:  # nothing was live yet, or the bash version has not been replaced
         return _of_the_bash_version(host)
+    if number == DAMAGED:  # the newest one is the best guess
+        return _lines(host)
     return [one for one in _lines(host) if one.number <= number]
 
 

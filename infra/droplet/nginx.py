@@ -12,6 +12,7 @@ from droplet.disk import Disk
 from droplet.programs import run
 from droplet.systemd import Systemd
 
+DAMAGED = -1  # in place of a number: the file is not one that was written here
 TAKES_OVER = 10  # seconds at most until new worker processes are there
 UPSTREAM = "/etc/nginx/digits-upstream.conf"
 _NUMBER = re.compile(r"^# release (\d+)$", re.MULTILINE)
@@ -22,7 +23,7 @@ _PORT = re.compile(r"^server 127\.0\.0\.1:(\d+);$", re.MULTILINE)
 class Route:
     """Where nginx sends visitors: the number of the live release, and the ports of its processes.
 
-    The number is 0 before the first release.
+    The number is 0 before the first release, and DAMAGED if the file does not tell.
     """
 
     number: int
@@ -40,8 +41,10 @@ class Nginx:
     def route(self) -> Route:
         """What the file says."""
         text = self._disk.read(UPSTREAM)
-        number = _NUMBER.search(text)
-        return Route(int(number[1]) if number else 0, tuple(map(int, _PORT.findall(text))))
+        number, ports = _NUMBER.search(text), tuple(map(int, _PORT.findall(text)))
+        if number:
+            return Route(int(number[1]), ports)
+        return Route(0 if ports or "down;" in text else DAMAGED, ports)
 
     def write(self, route: Route) -> None:
         """Replace the file; nginx reads it when it is reloaded. Raises DiskFull."""
@@ -59,13 +62,11 @@ class Nginx:
         return self._systemd.is_active("nginx") or self._systemd.start("nginx")
 
     def reload(self) -> bool:
-        """Let it read the file; whether it did. New workers take over, the old ones drain.
+        """Let it read the file; whether it was told. New workers take over, the old ones drain."""
+        return self._systemd.reload("nginx")
 
-        systemctl succeeds as soon as nginx is told. What nginx then refuses, it goes on without.
-        """
-        before = self.workers()
-        if not self._systemd.reload("nginx"):
-            return False
+    def has_taken_over(self, before: tuple[int, ...]) -> bool:
+        """Wait until there are other workers than these: what nginx refuses, it goes on without."""
         deadline = self._clock.seconds() + TAKES_OVER
         while not set(self.workers()) - set(before):
             if self._clock.seconds() >= deadline:

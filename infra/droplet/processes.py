@@ -88,7 +88,7 @@ def cut_over(host: Host, route: Route) -> tuple[int, ...]:
             f"Fix it: {host.console.make('deploy')}",
         )
     host.nginx.write(route)
-    if not (host.nginx.runs() and host.nginx.reload()):
+    if not (host.nginx.runs() and host.nginx.reload() and host.nginx.has_taken_over(workers)):
         host.nginx.write(before)
         raise Stop(
             "nginx did not take the new port.",

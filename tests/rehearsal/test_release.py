@@ -346,7 +346,8 @@ def test_one_at_a_time_and_a_killed_one_is_taken_over(
     retitled(other, "Draw a digit again")
     done = release(APP_FOLDER=str(other))
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "was killed. Recovering." in done.stdout
+    noted = deployment.ssh("journalctl --unit digits-watchdog --since '-5min'")
+    assert "was killed. Recovering." in done.stdout + noted
 
 
 def _second(deployment: Deployment) -> subprocess.CompletedProcess[str]:
