@@ -76,6 +76,6 @@ def is_needed(host: Host) -> bool:
     if host.disk.exists(lock.HOLDER) or underway.is_begun(host):
         return True
     live, route = history.live(host), host.nginx.route()
-    if not live or not route.ports:
+    if not live:
         return False
     return {*route.ports} != {*live.ports} or processes.has_strays(host, live)
