@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from droplet import history
 from droplet.console import Stop
 from droplet.docker import APP, Image
-from droplet.history import Release
 from droplet.host import Host
 
 DISK_NEEDED = 2000  # MB
+PULLED = "/opt/digits/pulled"  # names and ids of what releases have pulled, one a line
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ def fetch(host: Host, source: Source, disk_needed: int = DISK_NEEDED) -> Image:
     if here and (is_immutable(source.name) or not source.pull):
         return here
     # What an earlier release could not put into service gives its room to this one.
-    prune(host, {here.id} if here else set(), repository(source.name))
+    prune(host, {here.id} if here else set())
     need_room(host, disk_needed, "a release")
     host.console.say(f"Pulling {source.name}")
+    _note(host, source.name)
     if why := _pull(host, source):
         host.console.warn(why)
         raise Stop(
@@ -48,6 +49,7 @@ def fetch(host: Host, source: Source, disk_needed: int = DISK_NEEDED) -> Image:
     image = host.docker.image(source.name)
     if not image:
         raise Stop(f"{source.name} was pulled and is not here.", "Release again.")
+    _note(host, image.id)
     return image
 
 
@@ -74,19 +76,25 @@ def need_room(host: Host, megabytes: int, what: str) -> None:
         )
 
 
-def prune(host: Host, kept: set[str], tried: str = "") -> None:
-    """Remove the app's images but for those of the way back, those in use, and the ids in `kept`.
+def prune(host: Host, kept: set[str]) -> None:
+    """Remove the images that releases pulled or put into service, but for those that are needed.
 
-    The app's are those in a repository that a release came from; `tried` is one more of these.
+    Needed are those of the way back, those in use, the last one that was pulled, and `kept` (ids).
     """
-    found = history.read(host)
-    keep = kept | history.to_keep(found) | {one.image for one in host.docker.containers(APP)}
-    ours = {repository(name) for one in found for name in (one.name, one.id)} | {tried} - {""}
+    found, pulled = history.read(host), host.disk.read(PULLED).split()
+    last = [one for one in pulled if one.startswith("sha256:")][-1:]
+    in_use = {one.image for one in host.docker.containers(APP)}
+    keep = {*kept, *history.to_keep(found), *in_use, *last}
+    ours = {*pulled, *(one.id for one in found)}
+    here: set[str] = set()
     for image in host.docker.images():
         names = {*image.names, image.id}
-        is_ours = any(repository(name) in ours for name in image.names) or _was_live(image, found)
-        if is_ours and image.id not in keep and not names & keep:
+        if names & ours and not names & keep:
             host.docker.remove_image(image)
+        else:
+            here |= names
+    if left := [one for one in pulled if one not in here]:
+        _write(host, [one for one in pulled if one not in left])
 
 
 def repository(name: str) -> str:
@@ -98,8 +106,13 @@ def repository(name: str) -> str:
     return f"{head}{slash}{last.partition(':')[0]}"
 
 
-def _was_live(image: Image, found: list[Release]) -> bool:
-    return any(one.id == image.id for one in found)
+def _note(host: Host, image: str) -> None:
+    """Remember what is pulled, by its name before and by its id after: a kill leaves the name."""
+    _write(host, [*host.disk.read(PULLED).split(), image])
+
+
+def _write(host: Host, pulled: list[str]) -> None:
+    host.disk.write(PULLED, "".join(f"{one}\n" for one in dict.fromkeys(pulled)))
 
 
 def _pull(host: Host, source: Source) -> str:

@@ -128,14 +128,14 @@ def test_images_of_failed_releases_are_kept_for_the_next_try_and_no_longer(
 ) -> None:
     ids = light_variants(deployment, "tried", "next")
     # As pull notes it, for images that came and were not put into service.
-    deployment.ssh(f"printf '%s\\n' {ids['next']} {ids['tried']} >>/opt/digits/tried")
+    deployment.ssh(f"printf '%s\\n' {ids['next']} {ids['tried']} >>/opt/digits/pulled")
     for image in ("digits:next", "digits:again", "digits:more", "digits:most"):
         if image != "digits:next":
             light_variants(deployment, image.removeprefix("digits:"))
         assert "In service" in put(deployment, image)
     here = deployment.ssh("docker image ls --quiet --no-trunc").split()
     assert ids["tried"] in here, "the last that was tried stays"
-    deployment.ssh(f"printf '%s\\n' {image_that_serves(deployment)} >>/opt/digits/tried")
+    deployment.ssh(f"printf '%s\\n' {image_that_serves(deployment)} >>/opt/digits/pulled")
     light_variants(deployment, "other")
     assert "In service" in put(deployment, "digits:other")
     here = deployment.ssh("docker image ls --quiet --no-trunc").split()
