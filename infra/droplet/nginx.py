@@ -44,7 +44,7 @@ class Nginx:
         number, ports = _NUMBER.search(text), tuple(map(int, _PORT.findall(text)))
         if number:
             return Route(int(number[1]), ports)
-        return Route(0 if ports or "down;" in text else DAMAGED, ports)
+        return Route(0 if ports or "down;" in text or not text else DAMAGED, ports)
 
     def write(self, route: Route) -> None:
         """Replace the file; nginx reads it when it is reloaded. Raises DiskFull."""
