@@ -48,10 +48,8 @@ def fetch(settings: Settings, droplet: Droplet) -> Path | None:
 
 
 def _path_in(printed: str) -> str:
-    try:
-        return str(commands.values_of(printed)["path"])
-    except ValueError:
-        return printed.rsplit(maxsplit=1)[-1]
+    values = commands.values_of(printed)
+    return str(values["path"]) if values else printed.rsplit(maxsplit=1)[-1]
 
 
 def bring_newest(settings: Settings, droplet: Droplet) -> None:

@@ -47,13 +47,13 @@ def ask(droplet: Droplet, *words: str, before: str = "") -> dict[str, Any]:
     """
     installed = "command -v digits >/dev/null || { echo '{}'; exit; }"
     printed = droplet.must(f"{before}\n{installed}\n{line(*words, '--json')}", stdin=b"")
-    try:
-        return values_of(printed)
-    except ValueError:
+    values = values_of(printed)
+    if values is None:
         raise Failed(
             f"The droplet at {droplet.ip} answered what is no JSON: {printed.strip()[:200]!r}.",
             f"Set it up again: {droplet.settings.verb('deploy')}",
-        ) from None
+        )
+    return values
 
 
 def live(droplet: Droplet, before: str = "") -> dict[str, Any]:
@@ -63,15 +63,16 @@ def live(droplet: Droplet, before: str = "") -> dict[str, Any]:
 
 def live_of(printed: str) -> dict[str, Any]:
     """The same, of what `digits releases --json` printed."""
-    return _newest(values_of(printed))
+    return _newest(values_of(printed) or {})
 
 
-def values_of(printed: str) -> dict[str, Any]:
-    """The values in what a command printed with --json. Raises ValueError."""
-    values = json.loads((printed.strip().splitlines() or ["{}"])[-1])
-    if not isinstance(values, dict):
-        raise ValueError(printed)  # noqa: TRY004 - JSON of another kind
-    return values
+def values_of(printed: str) -> dict[str, Any] | None:
+    """The values in what a command printed with --json; None if it printed something else."""
+    try:
+        values = json.loads((printed.strip().splitlines() or ["{}"])[-1])
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
 
 
 def _newest(values: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def newest(settings: Settings, ask: Callable[[str], str]) -> Copy | None:
     found = []
     if dump := backup_folder.newest(settings):
         found.append(Copy(dump.made, f"{dump.shown}, on this machine"))
-    if complete := commands.values_of(ask(_STATUS)).get("complete"):
+    if complete := (commands.values_of(ask(_STATUS)) or {}).get("complete"):
         at = datetime.fromtimestamp(int(complete), UTC)
         found.append(Copy(at, "the repository of offsite backups"))
     return max(found, default=None)

@@ -211,7 +211,8 @@ def certificate(patient: Patient) -> str:
     if not patient.reached:
         raise Skipped("needs ssh")
     there = ssh.Droplet(patient.settings, patient.need_droplet())
-    told = commands.values_of(there.ask(commands.line("certificate", "status", "--json")))
+    printed = there.ask(commands.line("certificate", "status", "--json"))
+    told = commands.values_of(printed) or {}
     if not told.get("wanted", True):
         raise Skipped(told["text"])
     raise Failed(told.get("text", "the droplet does not tell"), *(told.get("problem") or [see]))
