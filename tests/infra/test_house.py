@@ -41,15 +41,15 @@ def test_python_has_its_houses() -> None:
     assert len((ROOT / "infra/ansible/inventory.py").read_text().splitlines()) <= 12
 
 
-def test_bash_is_short_but_on_the_droplet() -> None:
-    own = ("infra/ansible/roles", "rehearsal/offline/images", "rehearsal/droplet", "tests")
+def test_bash_is_short() -> None:
+    own = ("rehearsal/offline/images", "rehearsal/droplet", "tests")
     lines = {
         named(file): len(file.read_text().splitlines())
         for file in tracked()
         if file.is_file() and re.match(rb"#!.*\b(ba)?sh\b", file.read_bytes()[:64])
         if not named(file).startswith(own)
     }
-    assert sum(lines.values()) < 300, lines
+    assert sum(lines.values()) < 340, lines
 
 
 def test_nobody_sets_pythons_path_by_hand() -> None:

@@ -193,6 +193,7 @@ def nginx(tmp_path: Path) -> Iterator[int]:
         (tmp_path / f"digits-{name}.conf").write_text(text)
     text = rendered("nginx.conf.j2", web_balanced=True)
     text = text.replace("digits-site.conf", "digits-http.conf")
+    text = text.replace("real_ip_header ", "set_real_ip_from 127.0.0.1;\n    real_ip_header ")
     text = re.sub(r"^(user|include .*modules-enabled).*", "", text, flags=re.MULTILINE)
     text = text.replace("syslog:server=unix:/dev/log,nohostname", f"{tmp_path}/log")
     (tmp_path / "nginx.conf").write_text(text)

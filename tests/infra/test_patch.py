@@ -135,7 +135,7 @@ def test_not_while_a_release_runs(servers: Servers) -> None:
     servers.have("digits", "packages", "busy")
     status, printed = servers.play()
     assert status != 0
-    assert "A release runs on this droplet" in printed
+    assert "A release or another change runs on this droplet" in printed
     assert servers.log() == {}
 
 
