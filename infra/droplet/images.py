@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 
 from droplet import history
 from droplet.console import Stop
+from droplet.disk import DiskFull
 from droplet.docker import APP, Image
 from droplet.host import Host
 
@@ -93,8 +95,9 @@ def prune(host: Host, kept: set[str]) -> None:
             host.docker.remove_image(image)
         else:
             here |= names
-    if left := [one for one in pulled if one not in here]:
-        _write(host, [one for one in pulled if one not in left])
+    if not set(pulled) <= here:
+        with suppress(DiskFull):  # then the next release does it
+            _write(host, [one for one in pulled if one in here])
 
 
 def repository(name: str) -> str:
