@@ -193,10 +193,7 @@ def _measure(folder_for_trust: Path) -> Iterator[Line]:
 
     # The same change of version as everybody does it: compose up, in place.
     images = [one["name"] for one in deployment.releases()[-2:]]
-    compose = (
-        "cd /opt/digits && APP_IMAGE={} docker compose"
-        " up --detach --wait app"
-    )
+    compose = "cd /opt/digits && APP_IMAGE={} docker compose up --detach --wait app"
     with under_load(deployment.url, pause=PAUSE) as load:
         deployment.ssh(compose.format(images[0]))
         time.sleep(2)
