@@ -105,7 +105,10 @@ def _undo(host: Host, told: dict[str, Any]) -> bool:
         return False
     if not host.docker.compose(beside(host), "down").ok:
         return False
-    return not told["volume"] or host.docker.remove_volume(told["volume"]).ok
+    if told["volume"] and not host.docker.remove_volume(told["volume"]).ok:
+        return False
+    host.console.warn(f"{told['before'].get('POSTGRES_IMAGE', 'The old database')} is live again, with every answer.")
+    return True
 
 
 def _open(host: Host, _told: dict[str, Any]) -> bool:

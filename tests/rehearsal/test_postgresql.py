@@ -149,7 +149,7 @@ def test_what_is_not_the_log_is_not_left_behind_unsaid(deployment: Deployment) -
     sql(deployment, "CREATE DATABASE notes")
     said = deployment.ssh("digits upgrade-database me 18 2>&1 || echo failed")
     sql(deployment, "DROP DATABASE notes")
-    assert "Beside the log of answers there is more" in said
+    assert "Beside the predictions there is more" in said
     assert "database notes" in said
     assert_as_before(deployment, "others", said)
 
@@ -170,7 +170,7 @@ def test_whichever_step_fails_17_goes_on(deployment: Deployment) -> None:
         for step in STEPS:
             said = broken(deployment, step, "fail")
             assert said.endswith("failed\n"), (step, said)
-            assert "What serves now: postgres:17-trixie, with every answer." in said, (step, said)
+            assert "postgres:17-trixie is live again, with every answer." in said, (step, said)
             assert_as_before(deployment, step, said)
     assert load.failed == []
 
@@ -229,7 +229,7 @@ def test_18_stays_whatever_is_done(deployment: Deployment) -> None:
 def test_the_old_one_is_dropped_when_it_is_said(deployment: Deployment) -> None:
     status, said = upgrade(DROP="yes")
     assert status == 0, said
-    assert "Removed: digits_postgres." in said
+    assert "Removed 1 volume: digits_postgres." in said
     assert volumes(deployment) == ["digits_postgres-18"]
     assert "Nothing to do: no earlier database is kept." in upgrade(DROP="yes")[1]
     # A backup is still made where there is no volume of the first name any more.
