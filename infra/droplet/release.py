@@ -226,7 +226,8 @@ def start_beside(host: Host, order: Order, plan: Plan) -> list[Container]:
     total = len(plan.release.ports)
     what = "it" if total == 1 else f"{len(ports)} of {total} processes"
     beside = " beside the live one" if plan.live else ""
-    host.console.say(f"Starting {what}{beside}, on port {', '.join(map(str, ports))}")
+    where = f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
+    host.console.say(f"Starting {what}{beside}, on {where}")
     batch = []
     for port in ports:
         try:

@@ -101,8 +101,8 @@ def test_there_under_load(deployment: Deployment) -> None:
     with visitors(deployment):
         done = run("make", "deploy", "TARGET=rehearsal", **MANAGED)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "Moving what is logged from the droplet's own database" in done.stdout
-    assert "Both hold the same " in done.stdout
+    assert "Moving the predictions from the droplet's own database" in done.stdout
+    assert "Both databases hold the same " in done.stdout
     assert serves(deployment) == "managed"
     status = deployment.ssh("digits status")
     assert "PostgreSQL 17" in status
@@ -191,7 +191,7 @@ def test_home(deployment: Deployment) -> None:
     with visitors(deployment):
         done = run("make", "deploy", "TARGET=rehearsal")
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "Nothing to bring home: the answers are in the droplet's own database." in done.stdout
+    assert "Nothing to move: the predictions are in the droplet's own database." in done.stdout
     assert serves(deployment) == "local"
     assert "database" not in deployment.ssh("ls /opt/digits").split()
     assert run("make", "deploy", "TARGET=rehearsal").stdout.count("Nothing to do") == 1

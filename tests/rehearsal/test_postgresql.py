@@ -250,5 +250,5 @@ def test_back_to_17_and_a_dump_of_18(deployment: Deployment) -> None:
     # As on a new droplet: an empty database is moved to where the dump is from.
     sql(deployment, "DROP TABLE predictions")
     said = deployment.ssh(f"digits restore <{backup}")
-    assert "the empty database is moved there from 17 first" in said
+    assert "the empty database is upgraded from 17 first" in said
     assert (major(deployment), count(deployment)) == ("18", rows)

@@ -36,7 +36,7 @@ def _two_processors(deployment: Deployment) -> Iterator[None]:
     assert "digits.example.org leads to no address" in done.stdout
     assert deployment.url in done.stdout
     assert "$24 a month; the app gets 2 processes" in done.stdout
-    assert "Starting 2 of 2 processes beside what serves, on ports 8" in done.stdout
+    assert "Starting 2 of 2 processes beside the live one, on ports 8" in done.stdout
     yield
     done = run("make", "deploy", "TARGET=rehearsal")
     assert done.returncode == 0, done.stdout[-3000:]
@@ -100,7 +100,7 @@ def test_releases_and_rollbacks_at_once_and_one_by_one(deployment: Deployment) -
         two_serve(deployment, "digits:first")
         said = put(deployment, "digits:second", DRAIN="3", **ONE_BY_ONE)
         assert "they are replaced one by one" in said
-        assert said.count("Sending visitors to it") == 2
+        assert said.count("Cutting over to it") == 2
         assert "In service" in said
         two_serve(deployment, "digits:second")
         assert "In service" in back(deployment)
@@ -158,13 +158,13 @@ KILL = "kill -KILL $(pgrep -f '[s]bin/digits release'); exit 1"
 def test_one_by_one_that_does_not_get_to_its_end_leaves_two_of_the_old(
     deployment: Deployment, action: str
 ) -> None:
-    for name in ("old", "new"):
-        deployment.variant(name, light=True)
+    deployment.variant("old", light=True)
+    new = deployment.variant("new", light=True)
     put(deployment, "digits:old")
     two_serve(deployment, "digits:old")
     # When the second process of the new version would be started.
     second = "8504" if ports(deployment) == SETS[0] else "8503"
-    script = FAILING.replace("SECOND", second).replace("NAME", "digits:new")
+    script = FAILING.replace("SECOND", second).replace("NAME", new)
     script = shlex.quote(script.replace("ACTION", action))
     deployment.ssh(
         f"mkdir -p /tmp/failing && printf %s {script} >/tmp/failing/docker"
