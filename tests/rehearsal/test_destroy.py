@@ -111,7 +111,7 @@ def test_a_deployment_that_was_cut_off_goes_on_and_takes_the_old_answers(
         assert first.returncode != 0
         assert "could not be pulled" in first.stdout
         assert "Nothing serves yet." in first.stdout
-        assert "still serves" not in first.stdout
+        assert "is still live" not in first.stdout
         done = run("make", "deploy", "TARGET=rehearsal", f"RESTORE={backup}")
         assert done.returncode == 0
         fresh = Deployment(done.stdout, url_in(done.stdout))
