@@ -110,7 +110,7 @@ def test_a_deployment_that_was_cut_off_goes_on_and_takes_the_old_answers(
         first = run("make", "release", "TARGET=rehearsal", "IMAGE=nowhere.invalid/digits:1")
         assert first.returncode != 0
         assert "could not be pulled" in first.stdout
-        assert "Nothing serves yet." in first.stdout
+        assert "Nothing is live yet." in first.stdout
         assert "is still live" not in first.stdout
         done = run("make", "deploy", "TARGET=rehearsal", f"RESTORE={backup}")
         assert done.returncode == 0
