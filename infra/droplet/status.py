@@ -171,4 +171,4 @@ def _of_the_machine(host: Host) -> Iterator[tuple[str, str]]:
     available = f"{memory['MemAvailable']} of {memory['MemTotal']} MB available"
     yield "memory", f"{available}; swap {swap} of {memory['SwapTotal']} MB used"
     disk = shutil.disk_usage(host.disk.path("/"))
-    yield "disk", f"{disk.free / 1e9:.1f} of {disk.total / 1e9:.0f} GB free"
+    yield "disk", f"{disk.free / 1e9:.1f}GB of {disk.total / 1e9:.0f}GB free"
