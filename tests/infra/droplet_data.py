@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,6 @@ PLACES = (
 )  # fmt: skip
 # The command, for a droplet whose files are below a folder.
 DIGITS = """\
-#!PYTHON
 import sys
 from pathlib import Path
 sys.path[:0] = ["PACKAGE"]
@@ -75,8 +75,11 @@ class DropletData:
     def __post_init__(self) -> None:
         for place in ("bin", "told", *(place.lstrip("/") for place in PLACES)):
             (self.root / place).mkdir(parents=True)
-        text = DIGITS.replace("PYTHON", sys.executable).replace("ROOT", str(self.root))
-        self.program("digits", text.replace("PACKAGE", str(ROOT / "infra")))
+        text = DIGITS.replace("ROOT", str(self.root)).replace("PACKAGE", str(ROOT / "infra"))
+        self.program("digits.py", text)
+        # A first line that names Python ends at a space in its path.
+        command = shlex.join([sys.executable, str(self.root / "bin/digits.py")])
+        self.program("digits", f'#!/bin/sh\nexec {command} "$@"\n')
         (self.root / "told/inspected").write_text(INSPECTED)
         socket = extensions.parse_dsn(self.server.url)["host"]
         text = DOCKER.replace("ROOT", str(self.root)).replace("SOCKET", socket)
