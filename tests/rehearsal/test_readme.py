@@ -33,6 +33,10 @@ ELSEWHERE = {
     "export TF_VAR_domain=digits.example.org",  # test_https.py
     "make patch",  # a line of README's block that begins with make url
     "make upgrade-database",  # as well
+    # These need a Space at DigitalOcean, and a host of the reader's own.
+    "export RCLONE_S3_PROVIDER=DigitalOcean RCLONE_S3_ENDPOINT=fra1.digitaloceanspaces.com",
+    'rsync --archive --link-dest="/srv/kept/$(date --date yesterday +%F)" /srv/copies/ '
+    '"/srv/kept/$(date +%F)"',
 }
 # What a reader puts in place of the README's examples.
 EXAMPLES = (
