@@ -35,8 +35,10 @@ ELSEWHERE = {
     "make upgrade-database",  # as well
     # These need a Space at DigitalOcean, and a host of the reader's own.
     "export RCLONE_S3_PROVIDER=DigitalOcean RCLONE_S3_ENDPOINT=fra1.digitaloceanspaces.com",
-    'rsync --archive --link-dest="/srv/kept/$(date --date yesterday +%F)" /srv/copies/ '
-    '"/srv/kept/$(date +%F)"',
+    (
+        'rsync --archive --link-dest="/srv/kept/$(date --date yesterday +%F)" /srv/copies/ '
+        '"/srv/kept/$(date +%F)"'
+    ),
 }
 # What a reader puts in place of the README's examples.
 EXAMPLES = (
