@@ -107,7 +107,8 @@ def _undo(host: Host, told: dict[str, Any]) -> bool:
         return False
     if told["volume"] and not host.docker.remove_volume(told["volume"]).ok:
         return False
-    host.console.warn(f"{told['before'].get('POSTGRES_IMAGE', 'The old database')} is live again, with every answer.")
+    image = told["before"].get("POSTGRES_IMAGE", "The old database")
+    host.console.warn(f"{image} is live again, with every answer.")
     return True
 
 
