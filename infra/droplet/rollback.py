@@ -54,21 +54,22 @@ def _named(host: Host, found: list[Release], wanted: str) -> tuple[Image, Releas
 def _before(host: Host, found: list[Release]) -> tuple[Image, Release]:
     """The newest on the way back that is another image than the live one, and still here."""
     earlier, live = history.way_back(found)[:-1], found[-1]
+    now = host.docker.image(live.id)
     skipped = 0
     for one in reversed(earlier):
-        if one.id == live.id:
+        image = host.docker.image(one.id)
+        if one.id == live.id or (image and image == now):  # the oldest lines have a name for an id
             continue
-        if image := host.docker.image(one.id):
+        if image:
             if skipped:
                 host.console.say(
                     f"{skipped} of the releases in between are not on the droplet any more."
                 )
             return image, one
         skipped += 1
-    image = host.docker.image(live.id)
-    if image and not processes.of_release(host, live):
+    if now and not processes.of_release(host, live):
         host.console.say("Nothing is live, and there is nothing further back.")
-        return image, live
+        return now, live
     make = host.console.make
     raise Stop(
         f"There is nothing further back than {live.name} that is kept on the droplet, so it stays.",

@@ -1,6 +1,7 @@
 """Operators and fate play on a droplet in memory, in many orders (Hypothesis).
 
-MODEL_RUNS is how many runs of up to 30 steps are made, MODEL_SEED repeats one set of them.
+MODEL_RUNS is how many runs of up to 30 steps are made, MODEL_SEED chooses another set of them. The
+long test takes another set each time, and prints its seed.
 """
 
 from __future__ import annotations
@@ -267,9 +268,9 @@ class Model(RuleBasedStateMachine):
         droplet.holds()
 
 
-def play(runs: int) -> None:
-    """Make so many runs; another set each time, which MODEL_SEED repeats."""
-    chosen = int(os.environ.get("MODEL_SEED", "0")) or random.randrange(1, 1 << 32)  # noqa: S311
+def play(runs: int, seed_of_now: int) -> None:
+    """Make so many runs, with this seed or MODEL_SEED."""
+    chosen = int(os.environ.get("MODEL_SEED", "0")) or seed_of_now
     print(f"MODEL_SEED={chosen}")
     test = get_state_machine_test(
         Model,
@@ -288,10 +289,10 @@ def play(runs: int) -> None:
 
 
 def test_operators_and_fate() -> None:
-    play(RUNS)
+    play(RUNS, 20261129)  # the same each time: what it finds is of the change
 
 
 @pytest.mark.long
 @pytest.mark.timeout(0)
 def test_operators_and_fate_for_long() -> None:
-    play(LONG)
+    play(LONG, random.randrange(1, 1 << 32))  # noqa: S311 - another set each time
