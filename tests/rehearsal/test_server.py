@@ -267,7 +267,7 @@ def test_status_says_what_serves_and_how_it_is(deployment: Deployment) -> None:
         rf"^URL +{re.escape(deployment.url)}$",
         r"^release +\S+digits@sha256:\w+, (released|gone back to) 20\S+ by .+@.+, commit \S+$",
         r"^app +Up .+\((healthy|health: starting)\), .+MiB",
-        r"^database +PostgreSQL 17\..+, Up .+\((healthy|health: starting)\), \d+ answers$",
+        r"^database +PostgreSQL 17\..+, Up .+\((healthy|health: starting)\), \d+ answers?$",
         r"^nginx +active$",
         r"^certificate +for [0-9.]+, valid until 20\S+ \S+ UTC, renewed from 20.+ on$",
         r"^memory +\d+ of \d+ MB available",
