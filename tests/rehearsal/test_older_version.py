@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,17 +29,20 @@ def git(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def clone(tmp_path: Path, volumes_before: set[str]) -> Iterator[Path]:
+def clone(volumes_before: set[str]) -> Iterator[Path]:
     """This repository at the older commit; its rehearsal is cleared away at the end."""
     del volumes_before
     known = git("cat-file", "-e", f"{OLDER}^{{commit}}").returncode == 0
     need(known, "the history of this repository", "git fetch --unshallow")
-    folder = tmp_path / "clone"
-    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    subprocess.run(["git", "-C", folder, "checkout", "--quiet", OLDER], check=True)
-    yield folder
-    make(folder, "destroy", "CONFIRM=digits", "BACKUP=no")
-    subprocess.run(["scripts/in", "rehearsal", "-m", "rehearsal", "down"], cwd=folder, check=True)
+    # A short path: ssh keeps a socket below it.
+    with tempfile.TemporaryDirectory(prefix="old-") as name:
+        folder = Path(name)
+        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+        subprocess.run(["git", "-C", folder, "checkout", "--quiet", OLDER], check=True)
+        yield folder
+        make(folder, "destroy", "CONFIRM=digits", "BACKUP=no")
+        down = ["scripts/in", "rehearsal", "-m", "rehearsal", "down"]
+        subprocess.run(down, cwd=folder, check=True)
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
