@@ -39,7 +39,7 @@ STRIKES = (
 STRIKE: st.SearchStrategy[Fate] = st.tuples(st.sampled_from(STRIKES), st.integers(1, 150))
 NOTHING: st.SearchStrategy[Fate] = st.just(("nothing", 1))
 FATE = st.one_of(NOTHING, STRIKE)
-MENDED = st.booleans()
+FIXED = st.booleans()
 GOOD_OR_NOT = st.sampled_from(("good", "good", "good", "good", "identical", *KINDS))
 
 
@@ -58,9 +58,9 @@ class Model(RuleBasedStateMachine):
 
     # --- operators ---
 
-    @rule(kind=GOOD_OR_NOT, fate=FATE, mended=MENDED)
-    def release(self, kind: str, fate: Fate, mended: bool) -> None:
-        self.mend(mended)
+    @rule(kind=GOOD_OR_NOT, fate=FATE, fixed=FIXED)
+    def release(self, kind: str, fate: Fate, fixed: bool) -> None:
+        self.fix(fixed)
         name = self.droplet.publish(kind)
         had_cause, before = self.droplet.has_cause(), self.droplet.numbers()
         killed = self.droplet.killed
@@ -75,9 +75,9 @@ class Model(RuleBasedStateMachine):
                 assert self.droplet.way[-1] == image
         self.after(done, had_cause, fate)
 
-    @rule(fate=FATE, mended=MENDED)
-    def rollback(self, fate: Fate, mended: bool) -> None:
-        self.mend(mended)
+    @rule(fate=FATE, fixed=FIXED)
+    def rollback(self, fate: Fate, fixed: bool) -> None:
+        self.fix(fixed)
         droplet = self.droplet
         expected, had_cause = droplet.before(), droplet.has_cause()
         works = expected and droplet.works(expected, droplet.processes) and droplet.may_move()
@@ -96,7 +96,7 @@ class Model(RuleBasedStateMachine):
     @rule(fate=FATE)
     def rollback_on_a_full_disk(self, fate: Fate) -> None:
         droplet = self.droplet
-        self.mend(mended=True)
+        self.fix(fixed=True)
         expected = droplet.before()
         if not expected or not droplet.works(expected, droplet.processes):
             return
@@ -111,9 +111,9 @@ class Model(RuleBasedStateMachine):
             assert droplet.way[-1] == expected, "it went back to another image"
         self.world.free = 20 * GB
 
-    @rule(back=st.integers(0, 5), fate=FATE, mended=MENDED)
-    def rollback_to_one_that_is_named(self, back: int, fate: Fate, mended: bool) -> None:
-        self.mend(mended)
+    @rule(back=st.integers(0, 5), fate=FATE, fixed=FIXED)
+    def rollback_to_one_that_is_named(self, back: int, fate: Fate, fixed: bool) -> None:
+        self.fix(fixed)
         there = [one.id for one in self.world.images.values() if "postgres" not in one.kind]
         if not there:
             return
@@ -124,9 +124,9 @@ class Model(RuleBasedStateMachine):
             assert self.droplet.way[-1] == wanted
         self.after(done, had_cause, fate, began=done.how == "done")
 
-    @rule(which=st.sampled_from(("status", "releases", "watchdog")), fate=FATE, mended=MENDED)
-    def look(self, which: str, fate: Fate, mended: bool) -> None:
-        self.mend(mended)
+    @rule(which=st.sampled_from(("status", "releases", "watchdog")), fate=FATE, fixed=FIXED)
+    def look(self, which: str, fate: Fate, fixed: bool) -> None:
+        self.fix(fixed)
         commands = {
             "status": lambda host: status.run(host, quiet=True),
             "releases": lambda host: status.releases(host, quiet=True),
@@ -182,9 +182,9 @@ class Model(RuleBasedStateMachine):
         self.droplet.strike(what)
         self.world.passes(3)
 
-    def mend(self, mended: bool) -> None:
+    def fix(self, fixed: bool) -> None:
         """Whatever kept commands from working may be over."""
-        if mended:
+        if fixed:
             self.droplet.causes_gone()
             self.world.passes(3)
 
