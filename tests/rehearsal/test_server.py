@@ -265,7 +265,7 @@ def test_status_says_what_serves_and_how_it_is(deployment: Deployment) -> None:
     said = run("make", "status", "TARGET=rehearsal").stdout
     for line in (
         rf"^URL +{re.escape(deployment.url)}$",
-        r"^release +\S+digits@sha256:\w+, (released|gone back to) 20\S+ by .+@.+, commit \S+$",
+        r"^release +\S*sha256:\w+, (released|gone back to) 20\S+ by .+@.+, commit \S+$",
         r"^app +Up .+\((healthy|health: starting)\), .+MiB",
         r"^database +PostgreSQL 17\..+, Up .+\((healthy|health: starting)\), \d+ answers?$",
         r"^nginx +active$",
