@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.errors import Failed
-from ops.settings import ROOT
+from ops.console.errors import Failed
+from ops.console.settings import ROOT
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import platform
 import secrets
 from pathlib import Path
 
-from ops import say
-from ops.docker import need_compose, need_engine
-from ops.errors import Failed
-from ops.programs import need
-from ops.settings import ROOT
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import need
+from ops.console.settings import ROOT
+from ops.release.docker import need_compose, need_engine
 from rehearsal import api_process, places, terraform_root
 from rehearsal.authority import pebble
 from rehearsal.commands import need_packages, output
@@ -27,12 +27,12 @@ def up() -> None:
     if url := api_process.url():
         terraform_root.make(places.TERRAFORM)
         # The answer to "what am I talking to?" belongs in every log.
-        say.line(f"Rehearsal: the local DigitalOcean at {url} stands in for the real one.")
+        terminal.line(f"Rehearsal: the local DigitalOcean at {url} stands in for the real one.")
         _start_the_authority()
         spaces.start_if_wanted()
         image.provide_if_wanted()
         return
-    say.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
+    terminal.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
     places.STATE.mkdir(mode=0o700, exist_ok=True)
     BaseImages().provide_all()
     provider_package.install(places.PROVIDER)
@@ -43,7 +43,7 @@ def up() -> None:
     url = api_process.start()
     spaces.start_if_wanted()
     image.provide_if_wanted()
-    say.line(f"The local DigitalOcean answers at {url}; its log is {_shown(places.API_LOG)}.")
+    terminal.line(f"The local DigitalOcean answers at {url}; its log is {_shown(places.API_LOG)}.")
 
 
 def _check() -> None:
@@ -83,7 +83,7 @@ def _check_for_another() -> None:
 
 
 def _start_the_authority() -> None:
-    say.line(f"Rehearsal: pebble at {pebble.start()} stands in for Let's Encrypt.")
+    terminal.line(f"Rehearsal: pebble at {pebble.start()} stands in for Let's Encrypt.")
 
 
 def _make_keys() -> None:

@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 
-from ops.errors import SaidAlready
-from ops.settings import ROOT, Settings
+from ops.console.errors import SaidAlready
+from ops.console.settings import ROOT, Settings
 from rehearsal import places
 from rehearsal.offline import base_images, docker_hub
 

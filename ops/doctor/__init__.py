@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from ops.console.errors import Failed, SaidAlready
+from ops.console.settings import Settings
 from ops.doctor import (
     account,
     addresses,
@@ -20,8 +22,6 @@ from ops.doctor import (
     watching,
 )
 from ops.doctor.findings import Patient, Skipped
-from ops.errors import Failed, SaidAlready
-from ops.settings import Settings
 
 
 def before_deploy(settings: Settings) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ops import adoption, deployment, processes
-from ops.belongings import Belonging
-from ops.cloud import CONTROL_PANEL, CloudError, Size
+from ops.adoption import imports
+from ops.cloud.api import CONTROL_PANEL, CloudError, Size
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.deployment import lookup, processes
+from ops.deployment.account import Belonging
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.state import deployed_name, resources
+from ops.terraform.state import deployed_name, resources
 
 Answer = TypeVar("Answer")
 LISTS = {
@@ -101,14 +102,14 @@ def nothing_else(patient: Patient) -> str:
     patient.need_account()
     settings = patient.settings
     name, state = settings.name, resources(settings)
-    in_the_way = adoption.in_the_way(settings, name, state)
+    in_the_way = imports.in_the_way(settings, name, state)
     if not in_the_way:
-        if others := deployment.strangers(settings):
-            raise Warned(*deployment.about(settings, others))
+        if others := lookup.strangers(settings):
+            raise Warned(*lookup.about(settings, others))
         return f"all there is of {name} in the account was made from here"
     raise Failed(
         f"Your account has this of {name} already, and Terraform here does not know it: "
-        f"{adoption.described(in_the_way)}. It would make another, or fail on the name.",
+        f"{imports.described(in_the_way)}. It would make another, or fail on the name.",
         *_way_on(settings, in_the_way, deployed_name(state)),
     )
 

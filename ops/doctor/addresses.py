@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ops.cloud import CONTROL_PANEL, CloudError, ReservedIp
+from ops.cloud.api import CONTROL_PANEL, CloudError, ReservedIp
+from ops.console.errors import Failed
 from ops.doctor.findings import Patient
-from ops.errors import Failed
-from ops.state import RESERVED_IP, resources
+from ops.terraform.state import RESERVED_IP, resources
 
 
 def are_too_few(patient: Patient) -> bool:

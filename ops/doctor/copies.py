@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ops import backup_folder, outside, prices
-from ops.cloud import CloudError
+from ops.backup import dumps, freshness
+from ops.cloud import prices
+from ops.cloud.api import CloudError
+from ops.console.errors import Failed
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
-from ops.ssh import Droplet
+from ops.ssh.connection import Droplet
 
 
 def of_the_droplet(patient: Patient) -> str:
@@ -32,13 +33,13 @@ def outside_the_droplet(patient: Patient) -> str:
     """The newest one, and how old it is."""
     settings = patient.settings
     if patient.droplet is None:
-        if dump := backup_folder.newest(settings):
-            age = backup_folder.in_words(dump.age)
+        if dump := dumps.newest(settings):
+            age = dumps.in_words(dump.age)
             raise Skipped(f"no droplet to ask; the newest here is {age} old: {dump.shown}")
         raise Skipped("needs a running droplet")
     if not patient.reached:
         raise Skipped("needs ssh")
-    copy = outside.newest(settings, Droplet(settings, patient.need_droplet()).ask)
-    if warning := outside.warning(settings, copy):
+    copy = freshness.newest(settings, Droplet(settings, patient.need_droplet()).ask)
+    if warning := freshness.warning(settings, copy):
         raise Warned(*warning)
     return f"the newest one outside the droplet is {copy}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from ops import commands, deployment, fleet, power, ssh
-from ops.cloud import CONTROL_PANEL, Droplet
+from ops.cloud import power
+from ops.cloud.api import CONTROL_PANEL, Droplet
+from ops.console.errors import Failed
+from ops.deployment import fleet, lookup
 from ops.doctor import processes, server
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
+from ops.ssh import connection, digits_command
 
 # What the balancer asks, as it asks it, and whether somebody took the droplet out.
 _IS_ASKED = (
@@ -21,7 +23,7 @@ _IS_ASKED = (
 
 def others(patient: Patient) -> list[Droplet]:
     """Those that stand beside the first."""
-    return deployment.members(patient.settings, patient.droplet)[1:] if patient.droplet else []
+    return lookup.members(patient.settings, patient.droplet)[1:] if patient.droplet else []
 
 
 def check(patient: Patient) -> None:
@@ -47,7 +49,7 @@ def _one(patient: Patient, droplet: Droplet) -> str:
             f"The droplet {droplet.name} is {droplet.status}.",
             f"See what it does: {CONTROL_PANEL}/droplets/{droplet.key}",
         )
-    ssh.Droplet(patient.settings, droplet.ip).ask("true")
+    connection.Droplet(patient.settings, droplet.ip).ask("true")
     found = [f"root@{droplet.ip} lets you in", server.room_on(patient, droplet.ip)]
     itself = replace(patient, droplet=droplet, reached=True)
     if processes.are_several(itself):
@@ -62,7 +64,7 @@ def _asked(patient: Patient, there: list[Droplet], what: str) -> dict[str, str]:
     for one in there:
         if one.ip and one.status != power.OFF:
             try:
-                said[one.name] = ssh.Droplet(patient.settings, one.ip).ask(what).strip()
+                said[one.name] = connection.Droplet(patient.settings, one.ip).ask(what).strip()
             except Failed:
                 continue  # its own line says why
     return said
@@ -71,7 +73,7 @@ def _asked(patient: Patient, there: list[Droplet], what: str) -> dict[str, str]:
 def _get_visitors(patient: Patient, there: list[Droplet]) -> str:
     """The balancer knows each droplet, and each answers as it has to."""
     cloud, settings = patient.cloud, patient.settings
-    name = deployment.name(settings)
+    name = lookup.name(settings)
     before = [one for one in cloud.listed("load_balancers", "load_balancers") if one["tag"] == name]
     if not before:
         raise Failed("No load balancer stands before the droplets.", settings.verb("deploy"))
@@ -107,8 +109,8 @@ def _why_not(words: str) -> str:
 
 def _serve_the_same(patient: Patient, there: list[Droplet]) -> str:
     """All serve the same version."""
-    printed = _asked(patient, there, commands.line("releases", "--json"))
-    found = {name: commands.live_of(text) for name, text in printed.items()}
+    printed = _asked(patient, there, digits_command.line("releases", "--json"))
+    found = {name: digits_command.live_of(text) for name, text in printed.items()}
     serve = {name: str(live["id"]) for name, live in found.items() if live}
     if different := fleet.different_versions(serve):
         raise Failed(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ops import say
-from ops.cloud import Cloud, Droplet
-from ops.errors import Failed
-from ops.settings import Settings
+from ops.cloud.api import Cloud, Droplet
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.settings import Settings
 
 
 class Warned(Failed):
@@ -37,15 +37,17 @@ class Patient:
     def check(self, name: str, check: Callable[[Patient], str]) -> None:
         """Make one check and print what came of it."""
         try:
-            say.finding("ok", name, check(self))
+            terminal.finding("ok", name, check(self))
         except Skipped as reason:
-            say.finding("skip", name, str(reason))
+            terminal.finding("skip", name, str(reason))
         except Failed as failed:
             warned = isinstance(failed, Warned)
             self.failures += not warned
-            say.finding("warn" if warned else "FAIL", name, failed.what)
+            terminal.finding("warn" if warned else "FAIL", name, failed.what)
             first, *others = "\n".join(failed.then).splitlines() or [""]
-            say.line("\n".join([f"      Fix: {first}", *(f"           {text}" for text in others)]))
+            terminal.line(
+                "\n".join([f"      Fix: {first}", *(f"           {text}" for text in others)])
+            )
 
     def need_account(self) -> None:
         """Raises Skipped without a valid token."""

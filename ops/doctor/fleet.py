@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from ops import dns, moving, prices, processes
-from ops.cloud import CONTROL_PANEL, CloudError
+from ops.cloud import prices
+from ops.cloud.api import CONTROL_PANEL, CloudError
+from ops.cloud.prices import number
+from ops.console.errors import Failed
+from ops.database import migration
+from ops.deployment import domain, processes
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
-from ops.prices import number
 
 # What the token has to read, beside what one droplet needs.
 SCOPES = {"load_balancers": "load_balancer", "databases": "database"}
@@ -35,7 +37,7 @@ def price(patient: Patient) -> str:
     size = cloud.sizes().get(settings.terraform_variable("size"))
     if size is None:
         raise Skipped("needs a size that there is")
-    moving.connections(settings, processes.wanted(settings, size.processors, size.memory_mb))
+    migration.connections(settings, processes.wanted(settings, size.processors, size.memory_mb))
     return _in_words(patient, size.dollars_a_month)
 
 
@@ -99,7 +101,7 @@ def https(patient: Patient) -> str:
             "The balancer speaks HTTP: DigitalOcean certifies names on its DNS, and no address.",
             "With a domain of yours there: export TF_VAR_domain=digits.example.org",
         )
-    zone = dns.zone_of(patient.cloud, settings.domain)
+    zone = domain.zone_of(patient.cloud, settings.domain)
     if zone is None:
         parent = settings.domain.partition(".")[2]
         raise Warned(
@@ -108,5 +110,5 @@ def https(patient: Patient) -> str:
             "ns1.digitalocean.com, ns2 and ns3 as its name servers where you bought it; then "
             f"{settings.verb('deploy')}",
         )
-    dns.refuse_others(settings)
+    domain.refuse_others(settings)
     return f"{settings.domain} is on DigitalOcean's DNS, in {zone.name}"

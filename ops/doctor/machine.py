@@ -8,12 +8,13 @@ import re
 import shutil
 from pathlib import Path
 
-from ops import ansible, docker
-from ops.distribution import how_to_get
+from ops.console.distribution import how_to_get
+from ops.console.errors import Failed
+from ops.console.programs import need, output_of
 from ops.doctor.findings import Patient, Skipped
-from ops.errors import Failed
-from ops.programs import need, output_of
-from ops.terraform import refused_variables
+from ops.provision import ansible
+from ops.release import docker
+from ops.terraform.run import refused_variables
 
 _OPENING = re.compile(r"(ssh-|ecdsa-|sk-)\S+ +[A-Za-z0-9+/=]+")  # of a public key
 _NAME_IT = "export ANSIBLE_PRIVATE_KEY_FILE=..."

@@ -6,20 +6,20 @@ import re
 import tempfile
 from pathlib import Path
 
-from ops import github
+from ops.console.errors import Failed
+from ops.console.settings import ROOT, Settings
 from ops.doctor.findings import Patient, Skipped
-from ops.errors import Failed
-from ops.settings import ROOT, Settings
-from ops.ssh import Droplet, pinned_keys
+from ops.github import repositories
+from ops.ssh.connection import Droplet, pinned_keys
 
 WORKFLOWS = ROOT / ".github/workflows"
 
 
-def _need_github(settings: Settings) -> github.Repository:
-    if reason := github.why_not_asked():
+def _need_github(settings: Settings) -> repositories.Repository:
+    if reason := repositories.why_not_asked():
         raise Skipped(reason)
     try:
-        return github.repository(settings.repository)
+        return repositories.repository(settings.repository)
     except Failed as failed:
         raise Skipped(failed.what) from failed
 

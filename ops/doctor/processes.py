@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ops import processes, ssh
+from ops.console.errors import Failed
+from ops.deployment import processes
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
+from ops.ssh import connection
 
 _ASK = """
 sed -n 's/^APP_PROCESSES=//p' /etc/digits/site.env | grep . || echo 1
@@ -26,7 +27,7 @@ def serving(patient: Patient) -> str:
         raise Skipped("needs ssh")
     droplet, deploy = patient.droplet, patient.settings.verb("deploy")
     wanted = processes.wanted(patient.settings, droplet.processors, droplet.memory_mb)
-    said = ssh.Droplet(patient.settings, ip).ask(_ASK).split()
+    said = connection.Droplet(patient.settings, ip).ask(_ASK).split()
     if len(said) != 3 or not all(map(str.isdecimal, said)):
         raise Skipped("the droplet does not say")
     is_set, serve, ill = map(int, said)

@@ -6,11 +6,13 @@ import re
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
-from ops import commands, deployment, site, ssh
-from ops.cloud import CONTROL_PANEL
+from ops.cloud.api import CONTROL_PANEL
+from ops.console.errors import Failed
+from ops.deployment import lookup
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
-from ops.state import DROPLET, RESERVED_IP, resources
+from ops.page import site
+from ops.ssh import connection, digits_command
+from ops.terraform.state import DROPLET, RESERVED_IP, resources
 
 DISK_MB, MEMORY_MB = 1024, 50  # less free than this is trouble soon
 OLD_IMAGE = timedelta(days=30)  # Docker Hub's base images get Debian's fixes about once a month
@@ -38,8 +40,8 @@ def droplet(patient: Patient) -> str:
     """The droplet, as every verb finds it, and no second one."""
     patient.need_account()
     settings = patient.settings
-    name = deployment.name(settings)
-    found, tagged = deployment.find(settings), patient.cloud.droplets(name)
+    name = lookup.name(settings)
+    found, tagged = lookup.find(settings), patient.cloud.droplets(name)
     if found is None:
         raise Skipped(f"none with the tag {name} yet: {settings.verb('deploy')}")
     if found.status != "active" or not found.ip:
@@ -48,7 +50,7 @@ def droplet(patient: Patient) -> str:
             f"If it is not just starting, turn it on: {CONTROL_PANEL}/droplets",
         )
     patient.droplet = found
-    mine = {one.key for one in deployment.members(settings, found)}
+    mine = {one.key for one in lookup.members(settings, found)}
     if others := [other for other in tagged if other.key not in mine]:
         raise Failed(
             f"Yours is {found}, and the tag {name} is on another, too, which costs money "
@@ -94,7 +96,7 @@ def address(patient: Patient) -> str:
 def login(patient: Patient) -> str:
     """The droplet lets us in, and is the one that it was."""
     ip = patient.need_droplet()
-    ssh.Droplet(patient.settings, ip).ask("true")
+    connection.Droplet(patient.settings, ip).ask("true")
     patient.reached = True
     return f"root@{ip} lets you in, and its host key is no other than before"
 
@@ -104,7 +106,9 @@ def access(patient: Patient) -> str:
     ip = patient.need_droplet()
     if not patient.reached:
         raise Skipped("needs ssh")
-    lines = ssh.Droplet(patient.settings, ip).ask("cat /root/.ssh/authorized_keys").splitlines()
+    lines = (
+        connection.Droplet(patient.settings, ip).ask("cat /root/.ssh/authorized_keys").splitlines()
+    )
     keys = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     names = [" ".join(words[2:]) or f"one without a name ({words[-1][-12:]})" for words in keys]
     return f"{len(names)} keys are root there: {', '.join(names)} (docs/access.md)"
@@ -120,7 +124,7 @@ def room(patient: Patient) -> str:
 
 def room_on(patient: Patient, ip: str) -> str:
     """The same of the droplet at this address. Raises Failed."""
-    printed = ssh.Droplet(patient.settings, ip).ask("df -Pk / && cat /proc/meminfo")
+    printed = connection.Droplet(patient.settings, ip).ask("df -Pk / && cat /proc/meminfo")
     disk = re.search(r"^\S+ +\d+ +\d+ +(\d+) +\d+% +/$", printed, re.MULTILINE)
     memory = re.search(r"^MemAvailable: +(\d+) kB", printed, re.MULTILINE)
     if not (disk and memory):
@@ -149,7 +153,7 @@ def patched(patient: Patient) -> str:
 
 def patched_on(patient: Patient, ip: str) -> str:
     """The same of the droplet at this address. Raises Warned."""
-    printed = ssh.Droplet(patient.settings, ip).ask(_PATCHED)
+    printed = connection.Droplet(patient.settings, ip).ask(_PATCHED)
     built = re.search(r"^built (\S{19})", printed, re.MULTILINE)
     old = re.findall(r"^NEEDRESTART-SVC: (\S+)$", printed, re.MULTILINE)
     if old or "reboot" in printed.split():
@@ -178,9 +182,7 @@ def page(patient: Patient) -> str:
     """The app answers from outside."""
     patient.need_droplet()
     trust = site.trust(patient.settings)
-    address = (
-        f"{site.url(patient.settings, deployment.site_address(patient.settings))}/_stcore/health"
-    )
+    address = f"{site.url(patient.settings, lookup.site_address(patient.settings))}/_stcore/health"
     try:
         with urllib.request.urlopen(address, timeout=5, context=trust) as answer:  # noqa: S310
             said = answer.read(100).decode(errors="replace").strip()
@@ -196,7 +198,7 @@ def page(patient: Patient) -> str:
 def certificate(patient: Patient) -> str:
     """The certificate is one that a browser takes, and is renewed in time."""
     patient.need_droplet()
-    where = site.url(patient.settings, deployment.site_address(patient.settings))
+    where = site.url(patient.settings, lookup.site_address(patient.settings))
     see = f"See why: {patient.settings.verb('status')}"
     try:
         found = site.certificate(patient.settings, where)
@@ -206,13 +208,13 @@ def certificate(patient: Patient) -> str:
         raise Failed(f"It should have been renewed: {found}", see)
     if found:
         return str(found)
-    if patient.droplet and deployment.balancer(patient.settings, patient.droplet):
+    if patient.droplet and lookup.balancer(patient.settings, patient.droplet):
         raise Skipped("the load balancer speaks HTTP")
     if not patient.reached:
         raise Skipped("needs ssh")
-    there = ssh.Droplet(patient.settings, patient.need_droplet())
-    printed = there.ask(commands.line("certificate", "status", "--json"))
-    told = commands.values_of(printed) or {}
+    there = connection.Droplet(patient.settings, patient.need_droplet())
+    printed = there.ask(digits_command.line("certificate", "status", "--json"))
+    told = digits_command.values_of(printed) or {}
     if not told.get("wanted", True):
         raise Skipped(told["text"])
     raise Failed(told.get("text", "the droplet does not tell"), *(told.get("problem") or [see]))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ops import alerts
+from ops.console.errors import Failed
+from ops.deployment import alerts
 from ops.doctor.findings import Patient, Skipped
-from ops.errors import Failed
-from ops.state import resources
+from ops.terraform.state import resources
 
 PRICES = "https://www.digitalocean.com/pricing"
 

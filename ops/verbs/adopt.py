@@ -8,16 +8,20 @@ thing that it cannot import.
 
 from __future__ import annotations
 
-from ops import adoption, adoption_fleet, belongings, copies, deployment, differences, power, say
-from ops.adoption import Adoption
-from ops.cloud import CONTROL_PANEL, Cloud
+from ops.adoption import differences, fleet_imports, imports
+from ops.adoption.imports import Adoption
+from ops.backup import offsite
+from ops.cloud import power
+from ops.cloud.api import CONTROL_PANEL, Cloud
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.deployment import account, lookup
 from ops.doctor import before_adopt, key_can_be_added
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.ssh import Droplet
-from ops.ssh_words import Unreachable
-from ops.state import deployed_name, resources
-from ops.terraform import Terraform
+from ops.ssh.connection import Droplet
+from ops.ssh.errors import Unreachable
+from ops.terraform.run import Terraform
+from ops.terraform.state import deployed_name, resources
 
 # The key goes over stdin; grep keeps the second run from adding it again. The empty line before it,
 # which sshd skips, is for a file whose last line has no end.
@@ -29,23 +33,23 @@ printf "\\n%s\\n" "$key" >>/root/.ssh/authorized_keys && echo "It lets your own 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Find it, take it in, compare, and try the way in. Raises Failed."""
-    say.phase("Check what is needed")
+    terminal.phase("Check what is needed")
     before_adopt(settings)
     _refuse_a_second(settings)
 
-    say.phase(f"What the account has of {settings.name}")
+    terminal.phase(f"What the account has of {settings.name}")
     found = _find(settings)
     key_can_be_added(settings)
 
-    say.phase("Terraform: take it in")
+    terminal.phase("Terraform: take it in")
     terraform = Terraform(settings)
     terraform.init()
     _take_in(settings, terraform, found)
 
-    say.phase("What differs from the configuration")
+    terminal.phase("What differs from the configuration")
     differs = _compare(terraform)
 
-    say.phase("The way in")
+    terminal.phase("The way in")
     _try_the_way_in(settings)
     _say_what_next(settings, differs)
 
@@ -66,12 +70,12 @@ def _find(settings: Settings) -> list[Adoption]:
     """What is to be in the state, listed. Raises Failed if there is nothing."""
     cloud = Cloud(settings)
     state = resources(settings)
-    there = belongings.of(cloud, settings.name, state)
-    alone = adoption_fleet.first_only(there, settings.name)
-    found = adoption.wanted(settings, alone, state)
+    there = account.of(cloud, settings.name, state)
+    alone = fleet_imports.first_only(there, settings.name)
+    found = imports.wanted(settings, alone, state)
     # A tag alone is no deployment: it stays when all else is gone.
     if all(one.thing.kind == "tag" for one in found):
-        others = adoption.others(cloud, settings.name)
+        others = imports.others(cloud, settings.name)
         raise Failed(
             f"Your account has no deployment {settings.name}, so there is nothing to adopt.",
             f"If it has another name, give that: export TF_VAR_name={others[0]}"
@@ -80,18 +84,18 @@ def _find(settings: Settings) -> list[Adoption]:
             else f"Make one: {settings.verb('deploy')}",
         )
     _refuse_a_space_that_is_not_named(settings, found)
-    found += adoption_fleet.fleet(settings, there)
-    found += adoption.alerts(settings, there) if settings.alert_email else []
+    found += fleet_imports.fleet(settings, there)
+    found += imports.alerts(settings, there) if settings.alert_email else []
     for one in found:
-        say.line(f"  {one.thing}")
+        terminal.line(f"  {one.thing}")
     strangers = [thing for thing in there if thing not in [one.thing for one in found]]
     if strangers:
-        say.line("Of the same name, and left alone:")
+        terminal.line("Of the same name, and left alone:")
         for thing in strangers:
-            say.line(f"  {thing}  (id {thing.key})")
+            terminal.line(f"  {thing}  (id {thing.key})")
     told = [thing.note for thing in there if thing.kind == "alert"]
     if told and not settings.alert_email:
-        say.line(
+        terminal.line(
             "TF_VAR_alert_email is not set here, so its alerts are left alone, too. To look after "
             f"them: export TF_VAR_alert_email={told[0]}, then run this again."
         )
@@ -120,14 +124,14 @@ def _take_in(settings: Settings, terraform: Terraform, found: list[Adoption]) ->
             terraform.forget(one.address)
         if one.thing.kind == "space":
             # Spaces are asked with a key of their own, and nobody is told an old one's secret.
-            terraform.make_only(copies.MAKER)
-            place = f"{copies.bucket_region(settings)},{one.thing.key}"
+            terraform.make_only(offsite.MAKER)
+            place = f"{offsite.bucket_region(settings)},{one.thing.key}"
             terraform.take_in(one.address, place, bucket=one.thing.key)
         else:
             terraform.take_in(one.address, one.thing.key)
-        say.line(f"Took in {one.thing.kind} {one.thing.name}.")
+        terminal.line(f"Took in {one.thing.kind} {one.thing.name}.")
     if not new:
-        say.line("Nothing to adopt: Terraform here knows all of it already.")
+        terminal.line("Nothing to adopt: Terraform here knows all of it already.")
 
 
 def _compare(terraform: Terraform) -> bool:
@@ -135,22 +139,22 @@ def _compare(terraform: Terraform) -> bool:
     with terraform.look() as plan:
         if differences.changes(plan.data) and differences.change_nothing(plan.data):
             terraform.apply_quietly(plan)
-            say.line("Nothing: the account is as the configuration says.")
+            terminal.line("Nothing: the account is as the configuration says.")
             return False
         lines = differences.in_words(plan.data, adopted=True)
     for line in lines or ["Nothing: the account is as the configuration says."]:
-        say.line(line)
+        terminal.line(line)
     return bool(lines)
 
 
 def _try_the_way_in(settings: Settings) -> None:
     """Whether each droplet lets us in; if another key opens it, yours will, too. Raises Failed."""
-    there = [one for one in deployment.members(settings) if one.ip]
+    there = [one for one in lookup.members(settings) if one.ip]
     if not there:
-        say.line("There is no droplet that has an address, so there is no way in to try.")
+        terminal.line("There is no droplet that has an address, so there is no way in to try.")
     for one in there:
         if one.status == power.OFF and len(there) > 1:
-            say.line(f"The droplet {one.name} is turned off, so there is no way in to try.")
+            terminal.line(f"The droplet {one.name} is turned off, so there is no way in to try.")
         else:
             _try_one(settings, one.ip or "", one.key)
 
@@ -167,22 +171,22 @@ def _try_one(settings: Settings, ip: str, key_of_it: str) -> None:
             "export ANSIBLE_PRIVATE_KEY_FILE=...",
             f"If not: on {CONTROL_PANEL}/droplets/{key_of_it}/access press Launch Droplet "
             "Console, and type there, in one line:",
-            f"  echo '{adoption.public_key(settings)}' >>/root/.ssh/authorized_keys",
+            f"  echo '{imports.public_key(settings)}' >>/root/.ssh/authorized_keys",
         ) from error
-    say.line(f"The droplet at {ip} lets you in.")
-    key = adoption.public_key(settings)
+    terminal.line(f"The droplet at {ip} lets you in.")
+    key = imports.public_key(settings)
     Droplet(settings, ip).show(_LET_IN, stdin=f"{key}\n".encode())
 
 
 def _say_what_next(settings: Settings, differs: bool) -> None:
-    say.line()
+    terminal.line()
     if differs:
-        say.done(
+        terminal.done(
             f"{settings.name} is looked after from here now. What differs is above: "
             f"{settings.verb('deploy')} brings it in line."
         )
     else:
-        say.done(
+        terminal.done(
             f"{settings.name} is looked after from here now. Your next change into service: "
             f"{settings.verb('release')}"
         )

@@ -5,42 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ops import (
-    ansible,
-    apply,
-    backups,
-    balancer_first,
-    comeback,
-    commands,
-    copies,
-    deployment,
-    dns,
-    fleet,
-    kept_certificate,
-    lockout,
-    moving,
-    page,
-    pipeline_access,
-    plan_guard,
-    prices,
-    say,
-    site,
-)
-from ops.cloud import Cloud, CloudError
+from ops.backup import local_backup, offsite, old_certificate, restore_on_create
+from ops.cloud import prices
+from ops.cloud.api import Cloud, CloudError
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.database import migration
+from ops.deployment import domain, fleet, lookup
 from ops.doctor import before_deploy
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.ssh import Droplet, forget_host
-from ops.terraform import Plan, Terraform
+from ops.github import access
+from ops.page import site, smoke_test
+from ops.provision import ansible, cut_over
+from ops.ssh import digits_command
+from ops.ssh.connection import Droplet, forget_host
+from ops.terraform import apply, plan_guard, ssh_guard
+from ops.terraform.run import Plan, Terraform
 from ops.verbs import release
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Check, plan and guard, apply, set up, release, look. Raises Failed."""
-    say.phase("Check what is needed")
+    terminal.phase("Check what is needed")
     before_deploy(settings)
-    goes_to = copies.check(settings)
-    copies.say_where(settings, goes_to)
+    goes_to = offsite.check(settings)
+    offsite.say_where(settings, goes_to)
 
     terraform = Terraform(settings)
     made = _make(settings, terraform)
@@ -49,7 +38,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     if made.closes_later:
         settings = settings.but(old_address_open="true")
 
-    say.phase("Ansible: the server")
+    terminal.phase("Ansible: the server")
     fleet.turn_on(settings)
     key = terraform.secrets("backup_key")
     ansible.play(
@@ -57,22 +46,22 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         "The server is not set up yet; what Ansible could not do is above.",
         "Mend it, then run the same command again: it goes on where it stopped.",
         certificate=made.certificate,
-        copies=copies.told(settings, None if made.is_new else made.ip, key),
-        database=moving.told(terraform.secrets("database")),
+        copies=offsite.told(settings, None if made.is_new else made.ip, key),
+        database=migration.told(terraform.secrets("database")),
     )
     droplet = Droplet(settings, made.ip)
-    release.run(comeback.bring_back(settings, droplet), [])
-    if goes_to not in ("", copies.NONE):
-        say.phase("A first offsite backup")
-        commands.show(droplet, "offsite", "hourly")
+    release.run(restore_on_create.bring_back(settings, droplet), [])
+    if goes_to not in ("", offsite.NONE):
+        terminal.phase("A first offsite backup")
+        digits_command.show(droplet, "offsite", "hourly")
 
-    say.phase("Look at it from outside")
-    url = site.url(settings, deployment.site_address(settings))
-    page.look(settings, url)
+    terminal.phase("Look at it from outside")
+    url = site.url(settings, lookup.site_address(settings))
+    smoke_test.look(settings, url)
     if made.closes_later:
         _close_the_old_address(settings.but(old_address_open="false"), terraform)
     _say_what_there_is(settings, url, made.ip)
-    pipeline_access.renew(settings, [one.droplet for one in fleet.members(settings)])
+    access.renew(settings, [one.droplet for one in fleet.members(settings)])
 
 
 @dataclass(frozen=True)
@@ -91,20 +80,20 @@ class Made:
 
 def _make(settings: Settings, terraform: Terraform) -> Made:
     """Plan, guard what must not be lost, apply. Raises Failed."""
-    say.phase("Terraform: the droplet and what guards it")
+    terminal.phase("Terraform: the droplet and what guards it")
     terraform.init()
-    copies.guard(settings, terraform)
+    offsite.guard(settings, terraform)
     with terraform.plan() as plan:
-        lockout.refuse(settings, plan.data)
+        ssh_guard.refuse(settings, plan.data)
         plan_guard.refuse_another_region(settings, plan.data)
         made = _guard_the_droplet(settings, plan)
         is_new = plan_guard.makes_a_droplet(plan.data)
-        if is_new and not made.dump and not moving.stays(plan.data):
-            comeback.need_an_answer(settings)
-        if not moving.goes(plan.data):  # else they are drained by now
+        if is_new and not made.dump and not migration.stays(plan.data):
+            restore_on_create.need_an_answer(settings)
+        if not migration.goes(plan.data):  # else they are drained by now
             fleet.drain(settings, plan_guard.leavers(plan.data))
-        closes = balancer_first.is_needed(plan.data)
-        record = dns.to_take_in(settings)
+        closes = cut_over.is_needed(plan.data)
+        record = domain.to_take_in(settings)
         if not closes and not record:
             apply.patiently(settings, terraform, plan)
     if closes:
@@ -113,7 +102,7 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
         _apply_the_rest(settings, terraform, record, old_address_open=closes)
     ip = terraform.output("droplet_ip")
     new = plan_guard.newcomers(plan.data)
-    for droplet in deployment.members(settings) if new else ():
+    for droplet in lookup.members(settings) if new else ():
         if droplet.name in new:
             # Its address may have been another droplet's, with another host key.
             forget_host(settings, droplet.ip)
@@ -123,9 +112,9 @@ def _make(settings: Settings, terraform: Terraform) -> Made:
 def _make_the_balancer(settings: Settings, terraform: Terraform) -> None:
     """From one droplet to several: its visitors come in by the balancer, too, before all else."""
     # One that was set up by an older version of this does not answer a balancer yet.
-    release.set_up_what_changed(settings, Droplet(settings, deployment.address(settings)))
-    say.phase("Terraform: the load balancer, then all else")
-    balancer_first.make(settings, terraform)
+    release.set_up_what_changed(settings, Droplet(settings, lookup.address(settings)))
+    terminal.phase("Terraform: the load balancer, then all else")
+    cut_over.make(settings, terraform)
 
 
 def _apply_the_rest(
@@ -133,7 +122,7 @@ def _apply_the_rest(
 ) -> None:
     """What is left of a plan when the balancer is there, and the name's record is Terraform's."""
     if record:
-        dns.take_in(settings, terraform, record)
+        domain.take_in(settings, terraform, record)
     variables = {"TF_VAR_old_address_open": "true"} if old_address_open else {}
     with terraform.plan(**variables) as plan:
         apply.patiently(settings, terraform, plan, **variables)
@@ -141,7 +130,7 @@ def _apply_the_rest(
 
 def _close_the_old_address(settings: Settings, terraform: Terraform) -> None:
     """The page is live on all droplets: none is reached but through the balancer from now on."""
-    say.phase("Terraform: close the old address")
+    terminal.phase("Terraform: close the old address")
     with terraform.plan() as plan:
         apply.patiently(settings, terraform, plan)
     ansible.play(
@@ -157,10 +146,12 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:
 
     Returns what is kept of a droplet that goes.
     """
-    losses = moving.losses(settings, plan.data)
+    losses = migration.losses(settings, plan.data)
     if not losses:
         return Made()
-    say.line("\n\n".join(plan_guard.explain(Cloud(settings), plan.data, loss) for loss in losses))
+    terminal.line(
+        "\n\n".join(plan_guard.explain(Cloud(settings), plan.data, loss) for loss in losses)
+    )
     if settings.replace != "yes":
         raise Failed(
             f"Refused: {plan_guard.lost(losses)} would be lost. Nothing was changed.",
@@ -168,27 +159,27 @@ def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:
             "goes on: the same command with REPLACE=yes",
         )
     # The one that goes, whatever else carries the name or the tag.
-    going = deployment.made_here(settings)
+    going = lookup.made_here(settings)
     ip = going.ip if going else None
     dump = None
-    if backups.can_be_made(settings, ip) and ip:
-        dump = backups.fetch_last(settings, ip)
+    if local_backup.can_be_made(settings, ip) and ip:
+        dump = local_backup.fetch_last(settings, ip)
     else:
-        backups.refuse_to_lose(settings)
-    certificate = kept_certificate.of(settings, ip)
+        local_backup.refuse_to_lose(settings)
+    certificate = old_certificate.of(settings, ip)
     forget_host(settings, ip)
     return Made(certificate=certificate, dump=dump)
 
 
 def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
     try:
-        droplet = deployment.find(settings)
+        droplet = lookup.find(settings)
         price = f"${prices.in_all(settings, droplet.dollars_a_month):g}" if droplet else "$?"
     except CloudError:
         price = "$?"
     verb = settings.verb
-    say.box(
-        f"The digit recogniser is on the internet, {say.seconds()} s after you asked.",
+    terminal.box(
+        f"The digit recogniser is on the internet, {terminal.seconds()} s after you asked.",
         "",
         f"  URL      {url}",
         *_droplets(settings, url, droplet_ip),
@@ -205,7 +196,7 @@ def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
 def _droplets(settings: Settings, url: str, first: str) -> list[str]:
     """Where they are, and whether the site is on HTTPS."""
     try:
-        there = deployment.members(settings)
+        there = lookup.members(settings)
     except CloudError:
         there = []
     https = site.in_words(settings, url)

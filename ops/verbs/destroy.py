@@ -5,15 +5,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from ops import adoption, backups, belongings, deployment, pipeline_access, registry, say
-from ops.belongings import Belonging
-from ops.cloud import CONTROL_PANEL, Cloud, Droplet
-from ops.errors import Failed
-from ops.programs import need
-from ops.settings import Settings
-from ops.ssh import forget_host
-from ops.state import BUCKET, Resource, resources
-from ops.terraform import Terraform
+from ops.adoption import imports
+from ops.backup import local_backup
+from ops.cloud.api import CONTROL_PANEL, Cloud, Droplet
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import need
+from ops.console.settings import Settings
+from ops.deployment import account, lookup
+from ops.deployment.account import Belonging
+from ops.github import access
+from ops.release import registry
+from ops.ssh.connection import forget_host
+from ops.terraform.run import Terraform
+from ops.terraform.state import BUCKET, Resource, resources
 
 SECONDS = 15  # for the API's lists to take note of what is gone
 # Balancers and databases go on their own time, after Terraform has asked for it.
@@ -35,13 +40,13 @@ class Going:
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Show what goes, ask, back up, destroy, and look what is left. Raises Failed."""
-    say.phase("Check what is needed")
+    terminal.phase("Check what is needed")
     need("ssh")
     terraform = Terraform(settings)
-    say.line(f"The token is valid; the account is {Cloud(settings).account_status()}.")
+    terminal.line(f"The token is valid; the account is {Cloud(settings).account_status()}.")
     terraform.init()
 
-    say.phase("What will go")
+    terminal.phase("What will go")
     going = _what_will_go(settings, terraform)
     if going is None:
         return
@@ -49,18 +54,18 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     _ask(settings, going.name)
     if going.droplets and not backed_up_from and settings.confirm:
         # Whoever typed the name has read above that there will be none.
-        backups.refuse_to_lose(settings)
+        local_backup.refuse_to_lose(settings)
     if backed_up_from:
-        say.phase("The last backup")
-        backups.fetch_last(settings, backed_up_from)
+        terminal.phase("The last backup")
+        local_backup.fetch_last(settings, backed_up_from)
 
-    pipeline_access.withdraw(settings, [one.ip for one in going.droplets if one.ip])
-    say.phase("Terraform: destroy")
+    access.withdraw(settings, [one.ip for one in going.droplets if one.ip])
+    terminal.phase("Terraform: destroy")
     got_to_the_end = terraform.destroy()
     if got_to_the_end:
         _remove_keys_to_nothing(settings, going)
 
-    say.phase("What is left")
+    terminal.phase("What is left")
     nothing_is_left = _look_what_is_left(settings, going)
     if not (got_to_the_end and nothing_is_left):
         raise Failed(
@@ -70,22 +75,22 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     for droplet in going.droplets:
         forget_host(settings, droplet.ip)
     registry.forget_volume()
-    say.line()
-    say.done(f"Gone: what {settings.verb('deploy')} made no longer exists.")
+    terminal.line()
+    terminal.done(f"Gone: what {settings.verb('deploy')} made no longer exists.")
 
 
 def _listed(title: str, things: list[Belonging]) -> None:
     if things:
-        say.line("\n".join([title, *(f"  {thing}" for thing in things)]))
+        terminal.line("\n".join([title, *(f"  {thing}" for thing in things)]))
 
 
 def _what_will_go(settings: Settings, terraform: Terraform) -> Going | None:
     """List it; None if there is nothing at all. Raises Failed if it cannot be removed from here."""
     state = resources(settings)
     # What Terraform will remove may have been made under another name than is set now.
-    name = deployment.name(settings)
-    there = belongings.of(Cloud(settings), name, state)
-    others = belongings.unknown_to(state, there)
+    name = lookup.name(settings)
+    there = account.of(Cloud(settings), name, state)
+    others = account.unknown_to(state, there)
     _listed(
         f"DigitalOcean has of {name}, and it will go:",
         [thing for thing in there if thing not in others],
@@ -93,13 +98,13 @@ def _what_will_go(settings: Settings, terraform: Terraform) -> Going | None:
     _listed(f"DigitalOcean has of {name}, and Terraform does not know it, so it stays:", others)
     _refuse_what_is_elsewhere(settings, name, state, others)
     if state:
-        say.line(f"Terraform made, and will remove, {len(state)}:")
+        terminal.line(f"Terraform made, and will remove, {len(state)}:")
         terraform.show_what_there_is()
         spaces = frozenset(one.name for one in state if one.kind == BUCKET)
-        first = deployment.made_here(settings)
-        droplets = deployment.members(settings, first) if first else []
+        first = lookup.made_here(settings)
+        droplets = lookup.members(settings, first) if first else []
         return Going(name, there, droplets, spaces)
-    say.line(f"There is nothing to destroy: no droplet of {name}, and Terraform made nothing.")
+    terminal.line(f"There is nothing to destroy: no droplet of {name}, and Terraform made nothing.")
     return None
 
 
@@ -107,7 +112,7 @@ def _refuse_what_is_elsewhere(
     settings: Settings, name: str, state: list[Resource], others: list[Belonging]
 ) -> None:
     """Raises Failed if Terraform here lacks what costs money: destroy would not remove it."""
-    elsewhere = adoption.in_the_way(settings, name, state)
+    elsewhere = imports.in_the_way(settings, name, state)
     if any(thing.billed for thing in elsewhere):
         raise Failed(
             "Terraform here does not know what costs money of the above, so it cannot remove it. "
@@ -142,17 +147,17 @@ def _refuse_what_would_be_forgotten(state: list[Resource], others: list[Belongin
 def _say_whether_it_is_backed_up(settings: Settings, going: Going) -> str | None:
     """The address of the droplet that the last backup comes from; None if none is made."""
     if not going.droplets:
-        say.line("No backup is made: no droplet goes.")
+        terminal.line("No backup is made: no droplet goes.")
         return None
     # Several log into one database, so any of them will do; BACKUP=no is said once.
     some = going.droplets if settings.backup != "no" else going.droplets[:1]
-    return next((one.ip for one in some if backups.can_be_made(settings, one.ip)), None)
+    return next((one.ip for one in some if local_backup.can_be_made(settings, one.ip)), None)
 
 
 def _ask(settings: Settings, name: str) -> None:
     """Go on only for the name. Raises Failed."""
     question = f"\nThis cannot be undone. To destroy it all, type the name {name}: "
-    answer = settings.confirm or say.ask(question)
+    answer = settings.confirm or terminal.ask(question)
     if answer is None:
         raise Failed(
             "There is no terminal to ask on, so nothing was destroyed.",
@@ -169,7 +174,7 @@ def _remove_keys_to_nothing(settings: Settings, going: Going) -> None:
     """Other laptops' keys to a Space that is gone: by them, it would still seem to be there."""
     if going.spaces:
         cloud = Cloud(settings)
-        for key in belongings.keys_to_nothing(cloud, going.name, set(going.spaces)):
+        for key in account.keys_to_nothing(cloud, going.name, set(going.spaces)):
             cloud.delete(f"spaces/keys/{key}")
 
 
@@ -179,7 +184,7 @@ def _look_what_is_left(settings: Settings, going: Going) -> bool:
     slow = any(thing.kind in ("balancer", "database") for thing in going.there)
     deadline = time.monotonic() + (SECONDS_OF_ENGINES if slow else SECONDS)
     while True:
-        left = [*belongings.still_there(cloud, going.there), *belongings.of(cloud, going.name)]
+        left = [*account.still_there(cloud, going.there), *account.of(cloud, going.name)]
         # What went on existing elsewhere is the same thing under the same number.
         once = {(thing.kind, thing.key): thing for thing in left}.values()
         billed = [thing for thing in once if thing.billed]
@@ -188,14 +193,14 @@ def _look_what_is_left(settings: Settings, going: Going) -> bool:
         time.sleep(3)
     _listed("Left, and free of charge:", [thing for thing in once if not thing.billed])
     if not billed:
-        say.line(f"Nothing that costs money is left of {going.name}.")
-        if idle := belongings.idle_addresses(cloud):
-            say.line(
+        terminal.line(f"Nothing that costs money is left of {going.name}.")
+        if idle := account.idle_addresses(cloud):
+            terminal.line(
                 "Your account pays for reserved IPs that are on no droplet, whosever they were: "
                 f"{', '.join(idle)}. What nobody needs, give back: "
                 f"{CONTROL_PANEL}/networking/reserved_ips"
             )
         return True
     _listed("Left, and paid for until it is removed:", billed)
-    say.line(f"Remove it by hand: {CONTROL_PANEL}/projects")
+    terminal.line(f"Remove it by hand: {CONTROL_PANEL}/projects")
     return False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ops.console.settings import Settings
 from ops.doctor import before_deploy, everything
-from ops.settings import Settings
 
 
 def run(settings: Settings, arguments: list[str]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 
-from ops import docker, say
-from ops.errors import SaidAlready
-from ops.settings import Settings
+from ops.console import terminal
+from ops.console.errors import SaidAlready
+from ops.console.settings import Settings
+from ops.release import docker
 
 
 def run(_settings: Settings, _arguments: list[str]) -> None:
@@ -15,7 +16,7 @@ def run(_settings: Settings, _arguments: list[str]) -> None:
     docker.need_compose()
     if subprocess.run([*docker.COMPOSE, "down"], check=False).returncode != 0:
         raise SaidAlready
-    say.done(
+    terminal.done(
         "Stopped. The answers are kept in the volume digits_postgres; make up shows them to the "
         "app again."
     )

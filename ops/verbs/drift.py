@@ -6,51 +6,57 @@ could not be told. make itself ends with 2 for both: its last line names the num
 
 from __future__ import annotations
 
-from ops import adoption, belongings, check_mode, deployment, differences, power, say
-from ops.cloud import Cloud, Droplet
-from ops.errors import Differs, Failed
-from ops.settings import Settings
-from ops.ssh import Droplet as Machine
-from ops.state import RESERVED_IP, Resource, resources
-from ops.terraform import Terraform
+from ops.adoption import differences, imports
+from ops.cloud import power
+from ops.cloud.api import Cloud, Droplet
+from ops.console import terminal
+from ops.console.errors import Differs, Failed
+from ops.console.settings import Settings
+from ops.deployment import account, lookup
+from ops.provision import check_mode
+from ops.ssh.connection import Droplet as Machine
+from ops.terraform.run import Terraform
+from ops.terraform.state import RESERVED_IP, Resource, resources
 
 _SET_UP = "test ! -e /opt/digits/fingerprint || echo yes"
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Compare both. Raises Differs if something is not as it should be, and Failed."""
-    say.phase("The account, and what Terraform would change")
+    terminal.phase("The account, and what Terraform would change")
     droplet, differs = _in_the_account(settings)
     _say(differs, "Nothing: the account is as infra/terraform says.")
 
-    there = deployment.members(settings, droplet) if droplet else []
+    there = lookup.members(settings, droplet) if droplet else []
     several = f"The {len(there)} droplets" if len(there) > 1 else "The droplet"
-    say.phase(f"{several}, and what Ansible would change")
+    terminal.phase(f"{several}, and what Ansible would change")
     if droplet is None or not droplet.ip:
-        say.line("There is no droplet to look at.")
+        terminal.line("There is no droplet to look at.")
     else:
         on_it = _on_the_droplets(settings, there)
         _say(on_it, f"Nothing: {_names(there)} as infra/ansible says.")
         differs += on_it
 
-    say.line()
+    terminal.line()
     if differs:
-        say.line(f"Something differs; nothing was changed. {settings.verb('deploy')} mends it.")
+        terminal.line(
+            f"Something differs; nothing was changed. {settings.verb('deploy')} mends it."
+        )
         raise Differs
-    say.done("Nothing differs.")
+    terminal.done("Nothing differs.")
 
 
 def _say(differs: list[str], nothing: str) -> None:
     for line in differs or [nothing]:
-        say.line(line)
+        terminal.line(line)
 
 
 def _in_the_account(settings: Settings) -> tuple[Droplet | None, list[str]]:
     """The droplet, and what differs. Raises Failed if there is nothing to compare."""
     cloud, state = Cloud(settings), resources(settings)
-    name = deployment.name(settings)
-    there = belongings.of(cloud, name, state)
-    if adoption.in_the_way(settings, name, state):
+    name = lookup.name(settings)
+    there = account.of(cloud, name, state)
+    if imports.in_the_way(settings, name, state):
         raise Failed(
             f"Terraform here does not know all that your account has of {name}, so it cannot "
             "compare.",
@@ -62,8 +68,8 @@ def _in_the_account(settings: Settings) -> tuple[Droplet | None, list[str]]:
     terraform.init()
     with terraform.look() as plan:
         lines = differences.in_words(plan.data)
-    droplet = deployment.made_here(settings)
-    strangers = [thing for thing in belongings.unknown_to(state, there) if thing.kind == "droplet"]
+    droplet = lookup.made_here(settings)
+    strangers = [thing for thing in account.unknown_to(state, there) if thing.kind == "droplet"]
     lines += [f"{thing} (id {thing.key}): Terraform does not know it" for thing in strangers]
     return droplet, [*lines, *_lost_addresses(cloud, state, droplet)]
 

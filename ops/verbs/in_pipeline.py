@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops import github, say, site
-from ops.errors import Failed
-from ops.settings import Settings
+from ops.console import pipeline, terminal
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.page import site
 
 AS_A_VISITOR = ("look",)  # needs no way in
 
@@ -49,7 +50,7 @@ def _noted(settings: Settings, verb: str) -> Iterator[None]:
             if settings.url.startswith("https:"):
                 page += f"; its certificate: {site.in_words(settings, settings.url)}"
             with Path(settings.summary).open("a") as file:
-                file.write(f"- `make {verb}`{of}: {result}, {say.seconds()} s{page}\n")
+                file.write(f"- `make {verb}`{of}: {result}, {terminal.seconds()} s{page}\n")
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def _way_in(settings: Settings) -> Iterator[Settings]:
     }
     for name, value in given.items():
         if not value:
-            raise github.no_secret(settings, name)
+            raise pipeline.no_secret(settings, name)
     with tempfile.TemporaryDirectory(dir=os.environ.get("RUNNER_TEMP")) as folder:
         key = _file(Path(folder) / "key", settings.deploy_key)
         pins = _file(Path(folder) / "known_hosts", settings.droplet_host_key)

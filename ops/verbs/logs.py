@@ -9,10 +9,11 @@ import shlex
 import subprocess
 import sys
 
-from ops import backups, deployment, fleet
-from ops.errors import SaidAlready
-from ops.settings import ROOT, Settings
-from ops.ssh import Droplet
+from ops.backup import local_backup
+from ops.console.errors import SaidAlready
+from ops.console.settings import ROOT, Settings
+from ops.deployment import fleet, lookup
+from ops.ssh.connection import Droplet
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
@@ -24,8 +25,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     words = ["docker", "compose", "logs"]
     words += ["--tail", settings.lines_back, *settings.follow.split()]
     named = f" 2>&1 | sed --unbuffered 's/^/{settings.droplet} | /'" if len(there) > 1 else ""
-    droplet = Droplet(settings, deployment.address(settings))
-    backups.bring_newest(settings, droplet)
+    droplet = Droplet(settings, lookup.address(settings))
+    local_backup.bring_newest(settings, droplet)
     droplet.show(f"cd /opt/digits && {shlex.join(words)}{named}")
 
 

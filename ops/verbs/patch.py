@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 
-from ops import ansible, backups, deployment, fleet, say
-from ops.cloud import CONTROL_PANEL
-from ops.errors import Failed
-from ops.fleet import Member
-from ops.settings import Settings
-from ops.ssh_words import Unreachable
+from ops.backup import local_backup
+from ops.cloud.api import CONTROL_PANEL
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.deployment import fleet, lookup
+from ops.deployment.fleet import Member
+from ops.provision import ansible
+from ops.ssh.errors import Unreachable
 from ops.verbs import release
 
 # How many packages are newer, what still runs an old version, and whether a reboot waits. Nothing
@@ -31,20 +34,20 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     for one in there:
         # The health path, and what waits for the others after a boot.
         release.set_up_what_changed(settings, one.droplet)
-    say.phase("What waits")
+    terminal.phase("What waits")
     if not _say_what_waits(there):
-        say.done("Nothing to do: every package is up to date, and nothing waits for a reboot.")
+        terminal.done("Nothing to do: every package is up to date, and nothing waits for a reboot.")
         return
     notice = _seconds_to_notice(settings, there)
     if not notice:
         _ask(settings)
-    backups.bring_newest(settings, there[0].droplet)
+    local_backup.bring_newest(settings, there[0].droplet)
 
-    say.phase("Ansible: upgrade, and reboot where it is needed")
+    terminal.phase("Ansible: upgrade, and reboot where it is needed")
     if not ansible.patch(settings, notice):
         raise _not_to_its_end(settings, there)
-    say.line()
-    say.done("Patched: every package is up to date, and the page serves.")
+    terminal.line()
+    terminal.done("Patched: every package is up to date, and the page serves.")
 
 
 def _say_what_waits(there: list[Member]) -> bool:
@@ -63,7 +66,7 @@ def _say_what_waits(there: list[Member]) -> bool:
         packages = f"{number} package{'' if number == 1 else 's'} to upgrade"
         name = f"{one.name}: " if len(there) > 1 else ""
         runs = f"; services still run an old version: {', '.join(old)}" if old else ""
-        say.line(f"{name}{packages}{', and a reboot waits' if reboots else ''}{runs}")
+        terminal.line(f"{name}{packages}{', and a reboot waits' if reboots else ''}{runs}")
         found = found or number > 0 or reboots or bool(old)
     return found
 
@@ -74,15 +77,15 @@ def _ssh(one: Member) -> str:
 
 def _seconds_to_notice(settings: Settings, there: list[Member]) -> int:
     """What the balancer needs to notice; 0 where another droplet could not serve meanwhile."""
-    first = deployment.find(settings) if len(there) > 1 else None
-    before = deployment.balancer(settings, first) if first else None
+    first = lookup.find(settings) if len(there) > 1 else None
+    before = lookup.balancer(settings, first) if first else None
     return before.seconds_to_notice if before else 0
 
 
 def _ask(settings: Settings) -> None:
     """Go on only if the page may be away. Raises Failed."""
     question = "If that needs a reboot, the page is away for about a minute. Go on? Type yes: "
-    answer = settings.confirm or say.ask(question)
+    answer = settings.confirm or terminal.ask(question)
     if answer is None:
         raise Failed(
             "If that needs a reboot, the page is away for about a minute, and nobody is there to "

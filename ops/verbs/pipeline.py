@@ -9,12 +9,16 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from ops import backups, deployment, fleet, github, pipeline_access, prices, say
-from ops.cloud import CONTROL_PANEL
-from ops.errors import Failed
-from ops.github import Repository
-from ops.programs import need
-from ops.settings import Settings
+from ops.backup import local_backup
+from ops.cloud import prices
+from ops.cloud.api import CONTROL_PANEL
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import need
+from ops.console.settings import Settings
+from ops.deployment import fleet, lookup
+from ops.github import access, repositories
+from ops.github.repositories import Repository
 
 TOKEN = "DIGITALOCEAN_TOKEN"
 MINE = "mine"  # in place of a token for the pipeline: the one that this laptop uses
@@ -24,26 +28,26 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     """Make the key, put it on the droplet, set what GitHub needs. Raises Failed."""
     need("ssh-keygen")
     # Before anything is made: whoever gets the key is root on the droplet.
-    why_not = github.why_not_asked()
+    why_not = repositories.why_not_asked()
     repository = _by_hand_for(settings) if why_not else _agreed(settings)
     token = "" if why_not else _token(settings, repository)
     droplets = [one.droplet for one in fleet.members(settings)]
-    name = deployment.name(settings)
+    name = lookup.name(settings)
 
-    say.phase("A key of the pipeline's own")
+    terminal.phase("A key of the pipeline's own")
     public = _key(settings.pipeline_key)
     for droplet in droplets:
-        pipeline_access.grant(droplet, public)
-    backups.bring_newest(settings, droplets[0])
+        access.grant(droplet, public)
+    local_backup.bring_newest(settings, droplets[0])
 
-    say.phase("What the pipeline needs to know")
-    host_key = pipeline_access.all_pinned_lines(settings, droplets)
+    terminal.phase("What the pipeline needs to know")
+    host_key = access.all_pinned_lines(settings, droplets)
     if why_not:
-        say.line(_by_hand(settings, repository, name, host_key))
+        terminal.line(_by_hand(settings, repository, name, host_key))
         return
     _tell_github(settings, repository, name, host_key, token)
-    say.line()
-    say.done(
+    terminal.line()
+    terminal.done(
         "A push to main is live when its tests have passed. Watch it: "
         f"gh run watch --repo {repository}"
     )
@@ -51,16 +55,16 @@ def run(settings: Settings, _arguments: list[str]) -> None:
 
 def _agreed(settings: Settings) -> Repository:
     """The repository that gets the secrets, shown and asked for. Raises Failed."""
-    repository = github.repository(settings.repository)
-    say.phase("Which repository")
-    others = [one for one in github.remotes() if str(one) != str(repository)]
-    say.line(
+    repository = repositories.repository(settings.repository)
+    terminal.phase("Which repository")
+    others = [one for one in repositories.remotes() if str(one) != str(repository)]
+    terminal.line(
         f"{repository}{f', the remote {repository.remote},' if repository.remote else ''} will get "
         "a key that is root on the droplet, and a token to your account."
     )
     if others:
-        say.line(f"Not these: {github.described(others)}.")
-    answer = settings.confirm or say.ask(f"Type {repository} to go on: ")
+        terminal.line(f"Not these: {repositories.described(others)}.")
+    answer = settings.confirm or terminal.ask(f"Type {repository} to go on: ")
     if answer is None:
         raise Failed(
             "There is no terminal to ask on, so nothing was made.",
@@ -78,7 +82,7 @@ def _agreed(settings: Settings) -> Repository:
 def _by_hand_for(settings: Settings) -> Repository:
     """The repository in the commands that are printed; where it is not known, words for it."""
     try:
-        return github.repository(settings.repository)
+        return repositories.repository(settings.repository)
     except Failed:
         return Repository("OWNER/NAME")
 
@@ -86,12 +90,12 @@ def _by_hand_for(settings: Settings) -> Repository:
 def _key(key: Path) -> Path:
     """The public half of the pipeline's key, which is made if it is not there."""
     if key.exists():
-        say.line(f"{key} is there already.")
+        terminal.line(f"{key} is there already.")
     else:
-        comment = pipeline_access.COMMENT
+        comment = access.COMMENT
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment]
         subprocess.run([*command, "-f", str(key)], check=True)
-        say.line(f"Made {key}. With it, whoever can push to main is root on the droplet.")
+        terminal.line(f"Made {key}. With it, whoever can push to main is root on the droplet.")
     return key.with_name(f"{key.name}.pub")
 
 
@@ -102,17 +106,19 @@ def _token(settings: Settings, repository: Repository) -> str:
     """
     if not settings.pipeline_token and TOKEN in (repository.secrets() or ()):
         another = settings.verb("pipeline")
-        say.line(f"It keeps the token that it has. For another: PIPELINE_TOKEN=... with {another}")
+        terminal.line(
+            f"It keeps the token that it has. For another: PIPELINE_TOKEN=... with {another}"
+        )
         return ""
     balancers = ", and load balancers," if prices.number(settings.droplets) > 1 else ""
     scopes = f"a token that may only read droplets and reserved IPs{balancers} is enough"
-    given = settings.pipeline_token or say.ask_secret(
+    given = settings.pipeline_token or terminal.ask_secret(
         f"The pipeline needs a token of its own: {scopes}.\n"
         f"Make one ({CONTROL_PANEL}/account/api/tokens) and paste it here; it is not shown.\n"
         f"To hand over your own, which may do everything, type {MINE}: "
     )
     if given == MINE:
-        say.line("The pipeline gets your own token.")
+        terminal.line("The pipeline gets your own token.")
         return settings.token
     if given:
         return given
@@ -129,7 +135,7 @@ def _tell_github(
 ) -> None:
     # Its secrets are for main alone, whatever the workflows of another branch say.
     if not repository.make_environment():
-        say.line(
+        terminal.line(
             "GitHub does not limit this environment to main (a private repository on a free "
             "plan): whoever may push a branch may deploy."
         )

@@ -1,6 +1,6 @@
 """make release: build the image and put it into service, without a dropped request.
 
-Of several droplets one after the other (ops/fleet.py).
+Of several droplets one after the other (ops/deployment/fleet.py).
 
 The order of events on the droplet is that of `digits release` (infra/droplet/release.py); here is
 what happens before.
@@ -11,13 +11,18 @@ from __future__ import annotations
 import os
 import shlex
 
-from ops import ansible, backups, commands, docker, fleet, registry, say
-from ops.docker import Build
-from ops.errors import Failed
-from ops.fleet import Member
-from ops.programs import output_of, who_releases
-from ops.settings import Settings
-from ops.ssh import Droplet
+from ops.backup import local_backup
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import output_of, who_releases
+from ops.console.settings import Settings
+from ops.deployment import fleet
+from ops.deployment.fleet import Member
+from ops.provision import ansible
+from ops.release import docker, registry
+from ops.release.docker import Build
+from ops.ssh import digits_command
+from ops.ssh.connection import Droplet
 
 # Whether the droplet has the image, and what it calls it. Docker may keep images in another way
 # here than there: then their id here is the digest there. If the droplet lacks the image, the port
@@ -51,10 +56,10 @@ def run(settings: Settings, _arguments: list[str]) -> None:
             settings, there, lambda one: _put_into_service(settings, one.droplet, one is there[0])
         )
     else:
-        say.phase("Docker: build the image")
+        terminal.phase("Docker: build the image")
         registry.forget_names()
         _release_what_is_here(settings, there)
-    backups.bring_newest(settings, there[0].droplet)
+    local_backup.bring_newest(settings, there[0].droplet)
 
 
 def set_up_what_changed(settings: Settings, droplet: Droplet) -> None:
@@ -63,7 +68,7 @@ def set_up_what_changed(settings: Settings, droplet: Droplet) -> None:
     there = droplet.must("cat /opt/digits/fingerprint 2>/dev/null || echo none").strip()
     if there == ansible.fingerprint():
         return
-    say.phase("Ansible: the server, which is not as infra/ansible says")
+    terminal.phase("Ansible: the server, which is not as infra/ansible says")
     ansible.play(
         settings,
         "The server is not as infra/ansible says; what Ansible could not do is above. Nothing "
@@ -97,7 +102,7 @@ def _hand_over(settings: Settings, droplet: Droplet, own: str, key: str, is_firs
     """
     if image := _on_the_droplet(settings, droplet, key):
         # What the droplet has cannot be pulled, and need not be.
-        say.line("The droplet has the image already.")
+        terminal.line("The droplet has the image already.")
         _put_into_service(settings.but(image=image, no_pull="yes"), droplet, is_first)
         return
     with registry.registry() as here:
@@ -115,7 +120,7 @@ def _on_the_droplet(settings: Settings, droplet: Droplet, key: str) -> str:
     script = _IS_IT_THERE.format(port=settings.registry_port, key=shlex.quote(key))
     found, _, rest = droplet.must(script).strip().partition(" ")
     if found == "taken":
-        if running := commands.ask(droplet, "releases").get("running"):
+        if running := digits_command.ask(droplet, "releases").get("running"):
             raise Failed(
                 f"{running} is running.",
                 f"Wait until it is done ({settings.verb('releases')} shows it), then run this one "
@@ -138,7 +143,7 @@ def _put_into_service(
     keep_open: tuple[int, ...] = (),
 ) -> None:
     """Let the droplet release it, and show what it prints."""
-    say.phase(f"Release {settings.image}")
+    terminal.phase(f"Release {settings.image}")
     here = output_of("git", "describe", "--always", "--dirty")
     commit = settings.commit or here or "unknown"
     given = {
@@ -153,7 +158,7 @@ def _put_into_service(
     words = ["release", settings.image, commit, who_releases(settings.released_by)]
     try:
         answer = droplet.run(
-            commands.line(*words, settings=given),
+            digits_command.line(*words, settings=given),
             # Over stdin: what is in a command line is there for everybody to read.
             stdin=f"{settings.registry_password}\n".encode(),
             more=more,
@@ -161,9 +166,9 @@ def _put_into_service(
         )
     except KeyboardInterrupt:
         # ssh has ended, too; the droplet notices.
-        say.note(
+        terminal.note(
             "Interrupted: the droplet takes back what it had begun. See what serves: "
             f"{settings.verb('status')}"
         )
         raise
-    commands.check(droplet, answer)
+    digits_command.check(droplet, answer)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ops import backups, commands, fleet
-from ops.settings import Settings
+from ops.backup import local_backup
+from ops.console.settings import Settings
+from ops.deployment import fleet
+from ops.ssh import digits_command
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
     there = fleet.members(settings)
-    fleet.each(there, lambda one: commands.show(one.droplet, "releases"))
-    backups.bring_newest(settings, fleet.asked_once(there))
+    fleet.each(there, lambda one: digits_command.show(one.droplet, "releases"))
+    local_backup.bring_newest(settings, fleet.asked_once(there))

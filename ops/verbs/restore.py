@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ops import backup_folder, backups, commands, deployment, say
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.ssh import Droplet
+from ops.backup import dumps, local_backup
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.deployment import lookup
+from ops.ssh import digits_command
+from ops.ssh.connection import Droplet
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Show, ask, put back. Raises Failed."""
     dump = _dump(settings)
-    droplet = Droplet(settings, deployment.address(settings))
+    droplet = Droplet(settings, lookup.address(settings))
     with dump.open("rb") as content:
-        commands.show(droplet, "restore", "--look", stdin=content)
+        digits_command.show(droplet, "restore", "--look", stdin=content)
     if settings.confirm != "yes":
-        answer = say.ask("Replace them? Type yes: ")
+        answer = terminal.ask("Replace them? Type yes: ")
         if answer is None:
             raise Failed(
                 "Restoring replaces what is logged, and nobody is there to be asked.",
@@ -27,8 +30,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         if answer != "yes":
             raise Failed("Nothing was changed.")
     with dump.open("rb") as content:
-        commands.show(droplet, "restore", stdin=content)
-    backups.bring_newest(settings, droplet)
+        digits_command.show(droplet, "restore", stdin=content)
+    local_backup.bring_newest(settings, droplet)
 
 
 def _newest(folder: Path) -> str:
@@ -39,12 +42,12 @@ def _newest(folder: Path) -> str:
 
 def _shown(settings: Settings) -> str:
     """The folder of this deployment's dumps, as a person types it."""
-    return os.path.relpath(backup_folder.folder(settings))
+    return os.path.relpath(dumps.folder(settings))
 
 
 def _dump(settings: Settings) -> Path:
     if not settings.file:
-        newest, verb = _newest(backup_folder.folder(settings)), settings.verb
+        newest, verb = _newest(dumps.folder(settings)), settings.verb
         raise Failed(
             "make restore needs the dump to put back.",
             f"Name it: {verb(f'restore FILE={newest}')}"
@@ -59,4 +62,4 @@ def _dump(settings: Settings) -> Path:
             if (newest := _newest(file))
             else f"It holds no dump. See what is in it: ls {file}",
         )
-    return backup_folder.readable(settings, settings.file)
+    return dumps.readable(settings, settings.file)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from ops import say
-from ops.settings import Settings
+from ops.console import terminal
+from ops.console.settings import Settings
 
 # What other modules and programs read.
 OTHERS = (
@@ -35,4 +35,4 @@ def run(_settings: Settings, _arguments: list[str]) -> None:
         (field.metadata["name"], str(field.default), field.metadata["means"])
         for field in dataclasses.fields(Settings)
     ]
-    say.table(("Setting", "Without it", "What it does"), [*rows, *OTHERS])
+    terminal.table(("Setting", "Without it", "What it does"), [*rows, *OTHERS])

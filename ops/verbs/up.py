@@ -9,11 +9,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ops import docker, say
-from ops.docker import COMPOSE, Build
-from ops.errors import Failed
-from ops.programs import output_of
-from ops.settings import ROOT, Settings
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import output_of
+from ops.console.settings import ROOT, Settings
+from ops.release import docker
+from ops.release.docker import COMPOSE, Build
 
 PASSWORD = Path("secrets/postgres_password")
 AGAIN = "Then run the same command again."
@@ -36,7 +37,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     _start(anew=made)
     _agree_on_the_password()
     port = _compose("port", "app", "8501").rpartition(":")[2]
-    say.done(f"The page is on http://localhost:{port}  (make down stops it)")
+    terminal.done(f"The page is on http://localhost:{port}  (make down stops it)")
 
 
 def _password() -> bool:
@@ -62,7 +63,7 @@ def _password() -> bool:
             # The folder keeps others out; the file must be readable to the containers' users.
             file.parent.mkdir(mode=0o700, exist_ok=True)
             file.write_text(f"{secrets.token_hex(24)}\n")
-            say.line(f"Made {PASSWORD}, a new password for the database.")
+            terminal.line(f"Made {PASSWORD}, a new password for the database.")
     except OSError as error:
         raise Failed(
             f"The database's password could not be written to {PASSWORD}: {error.strerror}.",

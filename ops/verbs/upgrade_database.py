@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import re
 
-from ops import backups, commands, deployment, prices, say
-from ops.cloud import CONTROL_PANEL
-from ops.errors import Failed
-from ops.programs import who_releases
-from ops.settings import Settings
-from ops.ssh import Droplet
-from ops.state import DATABASE, resources
+from ops.backup import local_backup
+from ops.cloud import prices
+from ops.cloud.api import CONTROL_PANEL
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import who_releases
+from ops.console.settings import Settings
+from ops.deployment import lookup
+from ops.ssh import digits_command
+from ops.ssh.connection import Droplet
+from ops.terraform.state import DATABASE, resources
 from ops.verbs import release
 
 _VERSION = re.compile(r"[1-9]\d*(\.\d+)?")
@@ -23,12 +27,14 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     """Let the droplet do it. Raises Failed."""
     what = _what(settings)
     _refuse_the_managed_one(settings)
-    droplet = Droplet(settings, deployment.address(settings))
+    droplet = Droplet(settings, lookup.address(settings))
     release.set_up_what_changed(settings, droplet)
-    say.phase("Remove what is kept of the old database" if what == "drop" else "Move the database")
+    terminal.phase(
+        "Remove what is kept of the old database" if what == "drop" else "Move the database"
+    )
     words = ["upgrade-database", who_releases(settings.released_by), *([what] if what else [])]
-    commands.show(droplet, *words, settings={"WAIT": settings.wait})
-    backups.bring_newest(settings, droplet)
+    digits_command.show(droplet, *words, settings={"WAIT": settings.wait})
+    local_backup.bring_newest(settings, droplet)
 
 
 def _refuse_the_managed_one(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ops.errors import Failed
+from ops.console.errors import Failed
 from rehearsal.api.driver import Addresses
 from rehearsal.offline import docker_hub
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ops import prices, say
-from ops.settings import Settings
+from ops.cloud import prices
+from ops.console import terminal
+from ops.console.settings import Settings
 from rehearsal.offline.base_images import ENGINES, BaseImages
 
 
@@ -12,7 +13,7 @@ def provide_if_wanted() -> None:
     settings = Settings.read()
     if prices.number(settings.droplets) > 1 or prices.is_managed(settings):
         BaseImages().provide(ENGINES)
-        say.line(
+        terminal.line(
             "Rehearsal: haproxy and PostgreSQL in containers stand in for DigitalOcean's load "
             "balancer and managed database."
         )

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops import say
-from ops.errors import SaidAlready
+from ops.console import terminal
+from ops.console.errors import SaidAlready
 
 from . import build, debian_13, docker_plugins, provider_package
 from .base_images import BaseImages
@@ -63,7 +63,7 @@ def _run(arguments: argparse.Namespace) -> None:
 def main() -> int:
     """Run one; the exit status."""
     arguments = _arguments()
-    return say.status_of(lambda: _run(arguments))
+    return terminal.status_of(lambda: _run(arguments))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import socket
 import subprocess
 from urllib.parse import urlsplit
 
-from ops import say
-from ops.errors import Failed
-from ops.settings import ROOT, Settings
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.settings import ROOT, Settings
 from rehearsal import places
 from rehearsal.background import Background
 from rehearsal.droplet.network import Network
@@ -28,7 +28,7 @@ def start_if_wanted() -> None:
     if not _answers():
         _start()
     url = places.SPACES_URL.read_text().strip()
-    say.line(f"Rehearsal: moto at {url} stands in for DigitalOcean's Spaces.")
+    terminal.line(f"Rehearsal: moto at {url} stands in for DigitalOcean's Spaces.")
 
 
 def _answers() -> bool:

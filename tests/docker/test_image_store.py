@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from ops.docker import Build, build
-from ops.settings import Settings
+from ops.console.settings import Settings
+from ops.release.docker import Build, build
 from tests.rehearsal.deployment import ROOT, clean_environment
 
 pytestmark = pytest.mark.timeout(600)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ops import apply, balancer_first
-from ops.terraform import read_plan
+from ops.provision import cut_over
+from ops.terraform import apply
+from ops.terraform.run import read_plan
 from tests.infra.conftest import Api, Project, Terraform
 from tests.infra.test_adopt import NOTHING, clone, plan
 from tests.infra.test_destroy import total
@@ -256,7 +257,7 @@ def test_a_database_that_is_not_found_at_once_is_not_lost(several: Project, api:
 
 def _quick(project: Project) -> None:
     """No patience: the API's answers here do not get better with time."""
-    file = project.folder / "ops/apply.py"
+    file = project.folder / "ops/terraform/apply.py"
     file.write_text(file.read_text().replace("SECONDS = 15.0", "SECONDS = 0.0"))
 
 
@@ -266,14 +267,14 @@ def _quick(project: Project) -> None:
 def test_the_old_address_is_open_until_the_end(several: Project, api: Api) -> None:
     """The new one is printed before all else, and a cut-off deploy goes on where it stopped."""
     several.terraform(*APPLY, "-var", "droplets=1", "-var", "managed_database=false")
-    file = several.folder / "ops/balancer_first.py"
+    file = several.folder / "ops/provision/cut_over.py"
     # Nobody answers behind the balancer here.
     file.write_text(f"{file.read_text()}\n\ndef _trouble(_balancer):\n    return ''\n")
     everybody = sources(api)["80"]
     look = several.folder / "open"
     (several.folder / "ops/verbs/release.py").write_text(
-        f"""from ops.cloud import Cloud
-from ops.errors import Failed
+        f"""from ops.cloud.api import Cloud
+from ops.console.errors import Failed
 def set_up_what_changed(*_words):
     pass
 def run(settings, _arguments):
@@ -318,4 +319,4 @@ def test_open_a_while_is_no_reason_to_close_first(terraform: Terraform) -> None:
     terraform.good(*APPLY)
     some = ("-var", "old_address_open=true")
     terraform.good("plan", "-input=false", "-out=plan", *FLEET, *some)
-    assert not balancer_first.is_needed(read_plan(terraform.good("show", "-json", "plan")))
+    assert not cut_over.is_needed(read_plan(terraform.good("show", "-json", "plan")))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import backup_folder
+from ops.backup import dumps
 from tests.infra.conftest import Project
 from tests.infra.test_destroy import APPLY
 
@@ -243,7 +243,7 @@ def test_parts_of_fetches_that_were_killed_go(project: Project, droplet: FakeDro
     [(0, "0 s"), (119, "1 min"), (7199, "1 h"), (86400, "24 h"), (172800, "2 days")],
 )
 def test_ages_in_words(age: int, said: str) -> None:
-    assert backup_folder.in_words(timedelta(seconds=age)) == said
+    assert dumps.in_words(timedelta(seconds=age)) == said
 
 
 def test_a_folder_in_a_dumps_place_is_looked_into_itself(project: Project) -> None:

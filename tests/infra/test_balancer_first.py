@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ops import balancer_first
-from ops.terraform import read_plan
+from ops.provision import cut_over
+from ops.terraform.run import read_plan
 from tests.infra.conftest import Terraform
 from tests.infra.test_fleet import FLEET
 from tests.infra.test_terraform import APPLY
 
-ONLY_IT = (f"-target={balancer_first.BALANCER}",)
+ONLY_IT = (f"-target={cut_over.BALANCER}",)
 
 
 def is_needed(terraform: Terraform, *settings: str) -> bool:
     """Whether this plan is one that the balancer has to come before."""
     terraform.good("plan", "-input=false", "-out=plan", *settings)
-    return balancer_first.is_needed(read_plan(terraform.good("show", "-json", "plan")))
+    return cut_over.is_needed(read_plan(terraform.good("show", "-json", "plan")))
 
 
 def test_only_where_a_droplet_that_serves_would_be_closed(terraform: Terraform) -> None:

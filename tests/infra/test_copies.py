@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ops import copies
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.ssh import Droplet
+from ops.backup import offsite
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.ssh.connection import Droplet
 
 S3 = Settings(
     copies_repository="s3:https://s3.example.org/mine",
@@ -22,13 +22,13 @@ S3 = Settings(
 
 def refusal(settings: Settings) -> str:
     with pytest.raises(Failed) as error:
-        copies.check(settings)
+        offsite.check(settings)
     return "\n".join(error.value.lines())
 
 
 def test_nothing_set_is_nothing_said() -> None:
-    assert copies.check(Settings()) == ""
-    assert copies.told(Settings(), "203.0.113.1", {}) == {}
+    assert offsite.check(Settings()) == ""
+    assert offsite.told(Settings(), "203.0.113.1", {}) == {}
 
 
 def test_what_is_no_place() -> None:
@@ -59,11 +59,11 @@ def test_two_places() -> None:
 
 def test_a_space_is_found_in_its_region() -> None:
     settings = Settings(backup_bucket="mine", bucket_region="ams3")
-    assert copies.check(settings) == "s3:https://ams3.digitaloceanspaces.com/mine"
+    assert offsite.check(settings) == "s3:https://ams3.digitaloceanspaces.com/mine"
 
 
 def told(settings: Settings, ip: str | None = None) -> dict[str, str]:
-    given: dict[str, str] = json.loads(copies.told(settings, ip, {})["COPIES"])
+    given: dict[str, str] = json.loads(offsite.told(settings, ip, {})["COPIES"])
     return given
 
 

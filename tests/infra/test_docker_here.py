@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ops import distribution, docker
-from ops.errors import Failed
+from ops.console import distribution
+from ops.console.errors import Failed
+from ops.release import docker
 
 Docker = Callable[[str], Path]
 ALL_OF_IT = ("docker", "buildx", "compose")

@@ -13,12 +13,12 @@ from unittest import mock
 import digitalocean
 import pytest
 
-from ops.cloud import Cloud, CloudError, Droplet, Size
+from ops.cloud.api import Cloud, CloudError, Droplet, Size
+from ops.console.errors import Failed
+from ops.console.settings import Settings
 from ops.doctor import account, machine
 from ops.doctor.findings import Patient, Skipped
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.terraform import refused_variables
+from ops.terraform.run import refused_variables
 from tests import gh
 from tests.gh import Repository
 from tests.infra import conformance

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ops.settings import Settings
+from ops.console.settings import Settings
 from ops.verbs import settings as listed
 from tests.infra.conftest import PYTHON
 

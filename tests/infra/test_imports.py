@@ -1,4 +1,4 @@
-"""No module imports one that imports it: each can be read by itself."""
+"""No module imports one that imports it, and the packages of ops import downwards only."""
 
 from __future__ import annotations
 
@@ -39,6 +39,26 @@ def imported(file: Path, name: str, known: set[str]) -> set[str]:
     return (found & known) - {name}
 
 
+# The packages of ops: each imports those above it in this list, never those below.
+LAYERS = (
+    "console",
+    "environments",
+    "cloud",
+    "ssh",
+    "page",
+    "terraform",
+    "github",
+    "deployment",
+    "release",
+    "backup",
+    "database",
+    "adoption",
+    "provision",
+    "doctor",
+    "verbs",
+)
+
+
 def test_the_packages_are_found() -> None:
     assert {"rehearsal", "digits"} <= set(PACKAGES)
 
@@ -52,3 +72,19 @@ def test_there_is_no_import_circle(package: str) -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"these import each other: {' <- '.join(error.args[1])}")
+
+
+def test_every_package_of_ops_has_its_layer() -> None:
+    folders = {file.parent.name for file in (ROOT / "ops").glob("*/__init__.py")}
+    assert folders == set(LAYERS)
+    modules = {file.name for file in (ROOT / "ops").glob("*.py")}
+    assert modules == {"__init__.py", "__main__.py"}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_package_of_ops_imports_downwards(layer: str) -> None:
+    files = {name_of(file, ROOT): file for file in (ROOT / "ops").rglob("*.py")}
+    below = {layer, *LAYERS[: LAYERS.index(layer)]}
+    for file in (ROOT / "ops" / layer).rglob("*.py"):
+        packages = {name.split(".")[1] for name in imported(file, name_of(file, ROOT), set(files))}
+        assert packages <= below, file.name

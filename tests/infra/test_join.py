@@ -80,7 +80,7 @@ class Machine:
         self.answers["http://203.0.113.9/release"] = image
 
     def end_wait(self) -> None:
-        """As a release does that takes it in (ops/fleet.py)."""
+        """As a release does that takes it in (ops/deployment/fleet.py)."""
         self.host.disk.remove("/run/digits-booted")
 
     @property

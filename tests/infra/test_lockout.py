@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ops import lockout
-from ops.settings import Settings
-from ops.ssh import Droplet
+from ops.console.settings import Settings
+from ops.ssh.connection import Droplet
+from ops.terraform import ssh_guard
 from tests.infra.conftest import Api, Project
 
 HOME, AWAY = "198.51.100.1", ["203.0.113.7/32"]
@@ -27,7 +27,7 @@ def firewall(*rules: dict[str, Any], actions: str = "update", **after: Any) -> d
 
 
 def sources(*firewalls: dict[str, Any]) -> list[str] | None:
-    return lockout.ssh_sources({"resource_changes": list(firewalls)}, DROPLET)
+    return ssh_guard.ssh_sources({"resource_changes": list(firewalls)}, DROPLET)
 
 
 WEB = rule("80", ["0.0.0.0/0", "::/0"])
@@ -78,12 +78,12 @@ def test_firewalls_of_other_droplets_do_not_count_and_several_add_up() -> None:
 
 def test_whose_address_is_let_in() -> None:
     both = ["203.0.113.0/24", "2001:db8::/32"]
-    assert lockout.lets_in(both, "203.0.113.9")
-    assert lockout.lets_in(both, "2001:db8::1")
-    assert not lockout.lets_in(both, HOME)
+    assert ssh_guard.lets_in(both, "203.0.113.9")
+    assert ssh_guard.lets_in(both, "2001:db8::1")
+    assert not ssh_guard.lets_in(both, HOME)
     # Everybody of one kind is not everybody.
-    assert not lockout.lets_in(["::/0"], HOME)
-    assert not lockout.lets_in(["0.0.0.0/0"], "2001:db8::1")
+    assert not ssh_guard.lets_in(["::/0"], HOME)
+    assert not ssh_guard.lets_in(["0.0.0.0/0"], "2001:db8::1")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_whose_address_is_let_in() -> None:
 )
 def test_where_we_come_from(said: str, mine: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Droplet, "ask", lambda _droplet, _command: said)
-    assert lockout.my_address(Droplet(Settings(), "203.0.113.10")) == mine
+    assert ssh_guard.my_address(Droplet(Settings(), "203.0.113.10")) == mine
 
 
 def test_a_deploy_that_would_shut_its_own_door(project: Project, api: Api) -> None:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from ops import page as the_page
-from ops.errors import Failed
-from ops.settings import Settings
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.page import smoke_test as the_page
 
 Look = Callable[[str], str]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings import Settings
-from ops.ssh import options
+from ops.console.settings import Settings
+from ops.ssh.connection import options
 from tests.infra.conftest import Api, Project
 from tests.infra.test_destroy import total
 from tests.infra.test_doctor import examine

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from ops import plan_guard
-from ops.cloud import Cloud, Size
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.state import BUCKET
-from ops.terraform import read_plan
+from ops.cloud.api import Cloud, Size
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.terraform import plan_guard
+from ops.terraform.run import read_plan
+from ops.terraform.state import BUCKET
 from tests.infra import conformance
 from tests.infra.conftest import Api, Project
 

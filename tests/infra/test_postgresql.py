@@ -56,7 +56,7 @@ def test_the_droplet_is_told_in_words(
     whole: Project, api: Api, settings: dict[str, str], words: str
 ) -> None:
     another(api)
-    now = "from ops import ansible; print(ansible.fingerprint())"
+    now = "from ops.provision import ansible; print(ansible.fingerprint())"
     fingerprint = whole.folder / "fingerprint"
     fingerprint.write_text(whole.run(".venv/ops/bin/python", "-c", now).stdout)
     whole.ssh_says(SSH)

@@ -15,13 +15,13 @@ from droplet import site
 from droplet.disk import Disk
 from droplet.history import Release
 from droplet.processes import ports_after
-from ops import processes
-from ops.cloud import Droplet
+from ops.cloud.api import Droplet
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.deployment import processes
 from ops.doctor import processes as examined
 from ops.doctor.findings import Patient, Warned
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.ssh import Droplet as Machine
+from ops.ssh.connection import Droplet as Machine
 from tests.infra.conftest import ROOT
 
 ROLES = ROOT / "infra/ansible/roles"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import github
-from ops.errors import Failed
+from ops.console.errors import Failed
+from ops.github import repositories
 from tests import gh
 from tests.gh import NAME, Repository
 from tests.infra.conftest import Api, Project
@@ -44,31 +44,33 @@ def cloned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_every_way_to_write_an_address(cloned: Path, address: str, name: str) -> None:
     git(cloned, "remote", "add", "origin", address)
-    assert str(github.repository("")) == name
+    assert str(repositories.repository("")) == name
 
 
 @pytest.mark.parametrize("address", ["/srv/git/digits.git", "../digits", "file:///srv/digits.git"])
 def test_a_folder_is_none(cloned: Path, address: str) -> None:
     git(cloned, "remote", "add", "origin", address)
     with pytest.raises(Failed, match="has no remote on GitHub"):
-        github.repository("")
+        repositories.repository("")
 
 
 def test_which_one(cloned: Path) -> None:
     git(cloned, "remote", "add", "upstream", "https://github.com/company/digits.git")
-    assert str(github.repository("")) == "company/digits"  # the only one
+    assert str(repositories.repository("")) == "company/digits"  # the only one
     git(cloned, "remote", "add", "backup", "https://github.com/me/backup.git")
     with pytest.raises(Failed, match="none of them is called origin"):
-        github.repository("")
+        repositories.repository("")
     git(cloned, "remote", "add", "origin", "git@github.com:me/digits.git")
-    assert str(github.repository("")) == "me/digits"
-    assert str(github.repository("other/name")) == "other/name"
-    assert str(github.repository("git.example.com/other/name")) == "git.example.com/other/name"
+    assert str(repositories.repository("")) == "me/digits"
+    assert str(repositories.repository("other/name")) == "other/name"
+    assert (
+        str(repositories.repository("git.example.com/other/name")) == "git.example.com/other/name"
+    )
     with pytest.raises(Failed, match="is no repository"):
-        github.repository("nonsense")
+        repositories.repository("nonsense")
     # Where pushes go to another place than fetches, it is that one.
     git(cloned, "remote", "set-url", "--push", "origin", "git@github.com:me/fork.git")
-    assert str(github.repository("")) == "me/fork"
+    assert str(repositories.repository("")) == "me/fork"
 
 
 @pytest.fixture

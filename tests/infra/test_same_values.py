@@ -7,7 +7,7 @@ import yaml
 from digits import prediction_log
 from droplet import postgres, release, site
 from gate import PAGES
-from ops import processes
+from ops.deployment import processes
 from tests.infra.conftest import ROOT
 
 ROLES = ROOT / "infra/ansible/roles"

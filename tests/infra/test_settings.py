@@ -14,9 +14,9 @@ from unittest import mock
 
 import pytest
 
-from ops.errors import Failed
-from ops.programs import who_releases
-from ops.settings import ROOT, Settings
+from ops.console.errors import Failed
+from ops.console.programs import who_releases
+from ops.console.settings import ROOT, Settings
 
 Read = Callable[..., Settings]
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ops import ansible, page, site
+from ops.console.errors import Failed
+from ops.console.settings import Settings
 from ops.doctor import server as examined
 from ops.doctor.findings import Patient, Skipped
-from ops.errors import Failed
-from ops.settings import Settings
+from ops.page import site, smoke_test
+from ops.provision import ansible
 from tests.needs import need_program
 
 
@@ -86,7 +87,7 @@ def test_a_certificate_that_a_browser_takes(
     made = certificate(tmp_path, days=6)
     trusting = Settings(acme_root=str(made))
     with serving(made) as address:
-        page.look(trusting, f"https://{address}")
+        smoke_test.look(trusting, f"https://{address}")
         assert "valid until" in site.in_words(trusting, f"https://{address}")
         assert "a browser refuses it" in site.in_words(Settings(), f"https://{address}")
     assert "nobody answers there" in site.in_words(Settings(), "https://digits.invalid")
@@ -98,11 +99,11 @@ def test_a_certificate_that_a_browser_takes(
 
 @pytest.mark.parametrize("name", ["IP:127.0.0.2", "IP:127.0.0.1"])
 def test_one_that_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(page, "SECONDS", 0)
+    monkeypatch.setattr(smoke_test, "SECONDS", 0)
     made = certificate(tmp_path, days=6, name=name)
     trusting = Settings(acme_root=str(made) if name == "IP:127.0.0.2" else "")
     with serving(made) as address, pytest.raises(Failed, match="a browser refuses its certif"):
-        page.look(trusting, f"https://{address}")
+        smoke_test.look(trusting, f"https://{address}")
 
 
 def test_one_that_ends_soon_is_a_failure_with_its_fix(
@@ -116,7 +117,7 @@ def test_one_that_ends_soon_is_a_failure_with_its_fix(
     monkeypatch.setattr(Patient, "need_droplet", lambda _patient: "127.0.0.1")
     with serving(made) as address:
         with pytest.raises(Failed, match="Its certificate ends soon") as caught:
-            page.look(trusting, f"https://{address}")
+            smoke_test.look(trusting, f"https://{address}")
         assert caught.value.then[-1] == "See why: make status TARGET=rehearsal"
         monkeypatch.setattr(site, "url", lambda *_: f"https://{address}")
         with pytest.raises(Failed, match="It should have been renewed"):

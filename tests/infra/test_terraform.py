@@ -247,7 +247,9 @@ def test_the_box_says_what_the_droplet_costs_now(project: Project) -> None:
 
 def test_the_lock_file_is_to_be_committed(project: Project) -> None:
     """It pins the provider for everybody who deploys; whoever has it in git is told nothing."""
-    code = "from ops.settings import Settings; from ops.terraform import Terraform as T\n"
+    code = (
+        "from ops.console.settings import Settings; from ops.terraform.run import Terraform as T\n"
+    )
     init = (PYTHON, "-c", f"{code}T(Settings.read()).init()")
     told = "Commit it: git add "
     assert told not in project.run(*init).stdout, "this is no repository"

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ops import comeback, moving, prices
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.ssh import Droplet
+from ops.backup import restore_on_create
+from ops.cloud import prices
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.database import migration
+from ops.ssh.connection import Droplet
 from tests.infra.conftest import Api, Project
 
 MANAGED = {"TF_VAR_managed_database": "true"}
@@ -32,11 +34,11 @@ def play(settings, *_failure, copies=None, database=None, **_more):
 
 def test_what_ansible_is_told() -> None:
     way_in = {"host": "private-x", "password": "secret", "admin_password": "another"}
-    assert json.loads(moving.told(way_in)["MANAGED_DATABASE"]) == way_in
+    assert json.loads(migration.told(way_in)["MANAGED_DATABASE"]) == way_in
     # There is none, which is another thing than nothing said.
-    assert json.loads(moving.told({})["MANAGED_DATABASE"]) == {"host": ""}
+    assert json.loads(migration.told({})["MANAGED_DATABASE"]) == {"host": ""}
     with pytest.raises(Failed, match="did not tell the database's password"):
-        moving.told(way_in | {"password": ""})
+        migration.told(way_in | {"password": ""})
 
 
 @pytest.mark.parametrize("size", prices.DATABASES)
@@ -49,9 +51,9 @@ def test_all_processes_together_stay_under_the_limit(
     allowed = 22 * int(size.rpartition("-")[2].removesuffix("gb"))
     if processes * (droplets + 1) > allowed - 4:
         with pytest.raises(Failed, match=f"{size} takes {allowed} connections"):
-            moving.connections(settings, processes)
+            migration.connections(settings, processes)
         return
-    each = moving.connections(settings, processes)
+    each = migration.connections(settings, processes)
     assert 1 <= each <= 8
     assert each * processes * (droplets + 1) <= allowed - 4
 
@@ -59,9 +61,9 @@ def test_all_processes_together_stay_under_the_limit(
 def test_one_that_is_too_small_names_one_that_is_not() -> None:
     settings = Settings(managed_database="true", droplets="10")
     with pytest.raises(Failed) as error:
-        moving.connections(settings, 2)
+        migration.connections(settings, 2)
     assert "export TF_VAR_database_size=db-s-1vcpu-2gb" in "\n".join(error.value.lines())
-    assert moving.connections(Settings(droplets="1"), 16) == 0
+    assert migration.connections(Settings(droplets="1"), 16) == 0
 
 
 def deploy(project: Project, **settings: str) -> str:
@@ -74,7 +76,7 @@ def deploy(project: Project, **settings: str) -> str:
     }
     project.ssh_says(SSH)
     project.without("ops/verbs/release.py")
-    with (project.folder / "ops/ansible.py").open("a") as module:
+    with (project.folder / "ops/provision/ansible.py").open("a") as module:
         module.write(PLAY)
     done = project.verb("deploy", **settings)
     assert done.returncode == 0
@@ -127,7 +129,7 @@ def test_what_does_not_come_home_keeps_the_database(deployed: Project, api: Api)
 
 def test_of_three_the_others_are_drained_before(project: Project, api: Api) -> None:
     deploy(project, **MANAGED, TF_VAR_droplets="3")
-    fleet = project.folder / "ops/fleet.py"
+    fleet = project.folder / "ops/deployment/fleet.py"
     fleet.write_text(fleet.read_text().replace("time.sleep(", "abs("))
     done = project.verb("deploy")
     assert done.returncode == 0
@@ -148,5 +150,5 @@ def test_a_new_droplet_begins_with_what_the_managed_database_holds(
 
     monkeypatch.setattr(Droplet, "must", must)
     settings = Settings(managed_database="true", restore="newest")
-    assert comeback.bring_back(settings, Droplet(settings, "203.0.113.1")) == settings
+    assert restore_on_create.bring_back(settings, Droplet(settings, "203.0.113.1")) == settings
     assert "The managed database holds 12 answers, so nothing has to be" in capsys.readouterr().out

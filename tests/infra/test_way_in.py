@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings import Settings
-from ops.ssh_words import explain
+from ops.console.settings import Settings
+from ops.ssh.errors import explain
 from tests.infra.conftest import PYTHON, ROOT, Api, Project
 from tests.infra.test_doctor import droplet
 from tests.needs import need_docker
@@ -115,10 +115,10 @@ def asked(project: Project, ip: str) -> subprocess.CompletedProcess[str]:
     """What a check of ours is answered."""
     return project.run(
         PYTHON, "-c",
-        "import sys; from ops import say; from ops.errors import Failed\n"
-        "from ops.settings import Settings; from ops.ssh import Droplet\n"
+        "import sys; from ops.console import terminal; from ops.console.errors import Failed\n"
+        "from ops.console.settings import Settings; from ops.ssh.connection import Droplet\n"
         "try: print(Droplet(Settings.read(), sys.argv[1]).ask('echo got $((1 + 1))'), end='')\n"
-        "except Failed as error: sys.exit(say.failure(error) or 1)",
+        "except Failed as error: sys.exit(terminal.failure(error) or 1)",
         ip,
     )  # fmt: skip
 
@@ -269,7 +269,8 @@ def test_the_cause_of_a_failed_check_is_the_command_s_own(
 ) -> None:
     """And not what ssh says at the end of how much it has sent."""
     ask = (
-        "import sys; from ops.settings import Settings; from ops.ssh import Droplet, Unreachable\n"
+        "import sys; from ops.console.settings import Settings\n"
+        "from ops.ssh.connection import Droplet, Unreachable\n"
         "try: Droplet(Settings.read(), sys.argv[1]).ask(sys.argv[2])\n"
         "except Unreachable as error: print(error.what)\n"
     )

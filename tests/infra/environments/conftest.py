@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import lock
+from ops.environments import lock
 from tests import packages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,7 +69,9 @@ class Clone:
     def lock(self, *options: str, status: int = 0, day: str = "one", **settings: str) -> str:
         """What `make lock` prints."""
         python = str(ROOT / ".venv/lint/bin/python")
-        return self.run(python, "-m", "ops.lock", *options, status=status, day=day, **settings)
+        return self.run(
+            python, "-m", "ops.environments.lock", *options, status=status, day=day, **settings
+        )
 
     def pins(self) -> list[str]:
         """What is locked."""
@@ -84,8 +86,10 @@ class Clone:
 def _new_clone(folder: Path, index: str) -> Clone:
     for part in ("scripts", "ops", "rehearsal", "training", "app"):
         (folder / part).mkdir(parents=True)
-    ops = ("__init__", "environment", "errors", "lock")
-    for file in ("scripts/venv", "scripts/in", *(f"ops/{name}.py" for name in ops)):
+    own = ["__init__", "console/__init__", "console/errors"]
+    own += ["environments/__init__", "environments/lock", "environments/refresh"]
+    for file in ("scripts/venv", "scripts/in", *(f"ops/{name}.py" for name in own)):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, folder / file)
     (folder / LIST).write_text("asked\n")
     (folder / LOCK).write_text("asked==1.0\nneeded==1.0\n")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import environment
-from ops.errors import Failed
+from ops.console.errors import Failed
+from ops.environments import refresh
 from tests.infra.environments.conftest import LOCK, MAKING, Clone
 
 
@@ -145,7 +145,7 @@ def test_without_python_it_says_how_to_get_it(clone: Clone, tmp_path: Path) -> N
 
 def test_a_python_that_is_too_old_is_said() -> None:
     with pytest.raises(Failed, match=r"python3 is 3\.9\.2; 3\.11 or newer is needed\."):
-        environment.need_python((3, 9, 2))
+        refresh.need_python((3, 9, 2))
 
 
 def test_debians_python_without_its_venv_part_says_how_to_get_it(
@@ -154,6 +154,6 @@ def test_debians_python_without_its_venv_part_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "ensurepip", None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Failed) as failed:
-        environment.need_venv_module()
+        refresh.need_venv_module()
     assert "its venv part is not installed." in failed.value.lines()[0]
     assert failed.value.lines()[-1] == "Install it:  sudo apt-get install python3-venv"

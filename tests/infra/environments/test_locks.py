@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import environment, lock
+from ops.environments import lock, refresh
 from tests.infra.environments.conftest import LIST, LOCK, ROOT, Clone
 from tests.needs import need
 
@@ -93,7 +93,7 @@ def test_our_locks_serve_other_machines_too(machine: str, version: str, tmp_path
     settings = os.environ | lock.index_of_pip() | {"MACOSX_DEPLOYMENT_TARGET": "14.0"}
     # What is needed on every machine that this test does not run on: a wheel for each package.
     only_try = ("--quiet", "--dry-run", "--no-deps", "--only-binary=:all:", "--target", tmp_path)
-    for locks in environment.LOCKS.values():
+    for locks in refresh.LOCKS.values():
         files = [word for name in locks for word in ("-r", name)]
         done = subprocess.run(
             [
@@ -108,14 +108,14 @@ def test_our_locks_serve_other_machines_too(machine: str, version: str, tmp_path
 @pytest.mark.usefixtures("pypi")
 def test_our_locks_are_what_their_lists_ask_for() -> None:
     done = subprocess.run(
-        [ROOT / "scripts/in", "lint", "-m", "ops.lock", "--check"],
+        [ROOT / "scripts/in", "lint", "-m", "ops.environments.lock", "--check"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 
 def test_every_lock_is_of_an_environment_and_every_list_has_a_lock() -> None:
-    used = {name for locks in environment.LOCKS.values() for name in locks}
+    used = {name for locks in refresh.LOCKS.values() for name in locks}
     assert used == {str(file.with_suffix(".txt")) for file in lock.lists()}
     for locked in used:
         pinned = [line.split(" ;")[0] for line in lock.pins((ROOT / locked).read_text())]

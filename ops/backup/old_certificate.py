@@ -1,0 +1,30 @@
+"""The certificate of a droplet that is replaced goes on serving on the next one.
+
+Let's Encrypt gives five for the same address a week, and a droplet may be replaced more often. It
+travels through this process's memory: its key is on no disk but the droplets'.
+"""
+
+from __future__ import annotations
+
+from ops.console import terminal
+from ops.console.settings import Settings
+from ops.ssh.connection import Droplet
+from ops.ssh.errors import Unreachable
+
+_PACK = (
+    "[ ! -d /var/lib/digits/certificate ] ||"
+    " tar --create --gzip --directory /var/lib/digits certificate | base64 --wrap 0"
+)
+
+
+def of(settings: Settings, ip: str | None) -> str:
+    """What the droplet has of it, packed; nothing if there is none, or none to be had."""
+    if not ip:
+        return ""
+    try:
+        return Droplet(settings, ip).ask(_PACK).strip()
+    except Unreachable as error:
+        terminal.note(
+            f"The certificate is not taken along: {error.what}. The next droplet gets another."
+        )
+        return ""
