@@ -35,7 +35,7 @@ def output(
         raise Failed(
             f"{' '.join(map(str, command[:2]))} failed. What it said:",
             said,
-            "Mend it, then run the same command again.",
+            "Fix it, then run the same command again.",
         )
     return done.stdout.strip()
 

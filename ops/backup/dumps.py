@@ -1,4 +1,4 @@
-"""The folder of dumps on this machine: which is the newest, how old it is, which ones stay.
+"""The folder of dumps on this machine: which is the newest, how old it is, which ones are kept.
 
 Each deployment has one of its own, backups/NAME/, and a rehearsal keeps its own elsewhere
 (BACKUP_FOLDER): a dump of one must never be taken for another's.
@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ops.console.errors import Failed
-from ops.console.settings import ROOT, Settings
-from ops.deployment import lookup
-from ops.ssh.connection import Droplet
+from ops.console.make import make
+from ops.console.settings import ROOT, BackupSettings
+from ops.ssh.connection import Host
 
 KEPT = 10
 OLD = timedelta(days=1)  # older than this, a copy is a warning
@@ -36,7 +36,7 @@ class Dump:
 
     @property
     def by_hand(self) -> bool:
-        """Whether somebody asked for it: then nothing but a person removes it."""
+        """Whether `make backup` made it: then only a person removes it."""
         return self.file.name.endswith("-manual.dump")
 
     @property
@@ -62,7 +62,7 @@ def named(file: Path) -> Dump | None:
     return Dump(made, file)
 
 
-def in_words(age: timedelta) -> str:
+def age_text(age: timedelta) -> str:
     """An age in its largest unit, such as 3 h."""
     seconds = max(0, round(age.total_seconds()))
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
@@ -71,27 +71,26 @@ def in_words(age: timedelta) -> str:
     return f"{seconds} s"
 
 
-def folder(settings: Settings) -> Path:
-    """Where this deployment's dumps are. Raises StateError."""
-    return ROOT / settings.backup_folder / lookup.name(settings)
+def folder_of(backups: BackupSettings, deployment: str) -> Path:
+    """Where the dumps of the deployment with this name are."""
+    return ROOT / backups.folder / deployment
 
 
-def dumps(settings: Settings) -> list[Dump]:
+def all_in(folder: Path) -> list[Dump]:
     """Every whole dump there, the oldest first."""
-    there = folder(settings)
-    found = [named(file) for file in there.glob("*.dump")] if there.is_dir() else []
+    found = [named(file) for file in folder.glob("*.dump")] if folder.is_dir() else []
     return sorted(dump for dump in found if dump)
 
 
-def newest(settings: Settings) -> Dump | None:
+def newest(folder: Path) -> Dump | None:
     """The newest one, if there is any."""
-    found = dumps(settings)
+    found = all_in(folder)
     return found[-1] if found else None
 
 
-def note_what_served(settings: Settings, line: str) -> None:
-    """Note the image that serves and its commit, with a tab between, for the next droplet."""
-    file = folder(settings) / "served"
+def note_release(folder: Path, line: str) -> None:
+    """Note the image in service and its commit, with a tab between, for the next droplet."""
+    file = folder / "served"
     if line and (not file.exists() or file.read_text().strip() != line):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = file.with_name(f"served.{os.getpid()}")
@@ -99,14 +98,14 @@ def note_what_served(settings: Settings, line: str) -> None:
         part.replace(file)
 
 
-def what_served(settings: Settings) -> tuple[str, str]:
-    """The image that served when a dump last came here, and its commit; two empty texts if none."""
-    file = folder(settings) / "served"
+def release_before(folder: Path) -> tuple[str, str]:
+    """The image in service when the newest dump was made, and its commit; empty if unknown."""
+    file = folder / "served"
     words = file.read_text().split() if file.exists() else []
     return (words[0], words[1]) if len(words) == 2 else ("", "")
 
 
-def readable(settings: Settings, name: str) -> Path:
+def readable(folder: Path, name: str) -> Path:
     """The dump that a person named. Raises Failed if there is none to be read."""
     file = Path(name)
     try:
@@ -114,38 +113,37 @@ def readable(settings: Settings, name: str) -> Path:
     except OSError:
         raise Failed(
             f"There is no dump at {file} that you may read.",
-            f"See what there is: ls {os.path.relpath(folder(settings))}",
+            f"See what there is: ls {os.path.relpath(folder)}",
         ) from None
     return file
 
 
-def receive(settings: Settings, droplet: Droplet, there: str, size: int | None) -> Path:
+def receive(folder: Path, host: Host, there: str, size: int | None) -> Path:
     """Bring a file of the droplet's here: all of it, for your eyes only, or nothing.
 
     Raises Failed.
     """
-    here = folder(settings)
-    here.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _clear_away_parts(here)
-    if size is not None and shutil.disk_usage(here).free < size + _SPARE:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _clear_away_parts(folder)
+    if size is not None and shutil.disk_usage(folder).free < size + _SPARE:
         raise Failed(
             f"The dump has {size // 1_000_000 + 1} MB, and this machine's disk has too little "
-            f"room for it in {here}.",
+            f"room for it in {folder}.",
             "Make room there, then run the same command again.",
         )
     # A name of its own: another verb may be fetching the same dump.
-    descriptor, name = tempfile.mkstemp(suffix=".part", dir=here)  # readable by nobody else
-    part, file = Path(name), here / Path(there).name
+    descriptor, name = tempfile.mkstemp(suffix=".part", dir=folder)  # readable by nobody else
+    part, file = Path(name), folder / Path(there).name
     try:
         with os.fdopen(descriptor, "wb") as whole:
-            status = droplet.run(f"cat {there}", stdin=b"", stdout=whole).status
+            status = host.run(f"cat {there}", stdin=b"", stdout=whole).status
             os.fsync(whole.fileno())
         arrived = part.stat().st_size
         if status != 0 or arrived != (arrived if size is None else size):
             raise Failed(
                 f"The dump did not arrive whole ({arrived} bytes of {size or 'it'}), so it was "
                 "not kept.",
-                f"Try again: {settings.verb('backup')}",
+                f"Try again: {make('backup')}",
             )
         part.replace(file)
     finally:
@@ -162,15 +160,15 @@ def _clear_away_parts(here: Path) -> None:
             pass  # another verb was faster
 
 
-def thin_out(settings: Settings) -> None:
-    """Keep the ten newest that came by themselves, and the one that holds the most.
+def thin_out(folder: Path) -> None:
+    """Keep the ten newest automatic ones, and the largest.
 
-    The one that holds the most: ten dumps of a log that was emptied must not push it out.
+    The largest: ten dumps of an emptied database must not push it out.
     """
-    by_themselves = [dump for dump in dumps(settings) if not dump.by_hand]
-    stay = set(by_themselves[-KEPT:])
-    if by_themselves:
-        stay.add(max(by_themselves, key=lambda dump: (dump.file.stat().st_size, dump.made)))
-    for dump in by_themselves:
+    automatic = [dump for dump in all_in(folder) if not dump.by_hand]
+    stay = set(automatic[-KEPT:])
+    if automatic:
+        stay.add(max(automatic, key=lambda dump: (dump.file.stat().st_size, dump.made)))
+    for dump in automatic:
         if dump not in stay:
             dump.file.unlink(missing_ok=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 from ops.backup import dumps
 from ops.console import terminal
 from ops.console.errors import Failed
-from ops.console.settings import ROOT, Settings
+from ops.console.make import make
+from ops.console.settings import ROOT, BackupSettings, Consent
 from ops.ssh import digits_command
-from ops.ssh.connection import Droplet
+from ops.ssh.connection import Host
 from ops.ssh.errors import Unreachable
 
 # A droplet of the bash version has digits-backup, which prints a sentence with the path at its end.
@@ -29,22 +30,22 @@ if command -v digits >/dev/null; then digits releases --json; else echo '{}'; fi
 _BIG = 5_000_000  # bytes that may take a while to come
 
 
-def fetch(settings: Settings, droplet: Droplet) -> Path | None:
+def fetch(folder: Path, host: Host) -> Path | None:
     """Bring a dated dump of the database here; None if there is no database yet.
 
     Raises Failed; a dump that did not arrive whole is not kept.
     """
-    printed = droplet.must(_MAKE).strip()
+    printed = host.must(_MAKE).strip()
     if printed == "none":
         terminal.note("There is no database on the droplet yet, so there is nothing to back up.")
         return None
     there = _path_in(printed)
-    size = droplet.must(f"stat --format %s {there}").strip()
-    file = dumps.receive(settings, droplet, there, int(size) if size.isdigit() else None)
+    size = host.must(f"stat --format %s {there}").strip()
+    file = dumps.receive(folder, host, there, int(size) if size.isdigit() else None)
     name = os.path.relpath(file, ROOT)
     terminal.done(
         f"Backed up to {name} ({file.stat().st_size} bytes). Put it back with: "
-        f"{settings.verb(f'restore FILE={name}')}"
+        f"{make(f'restore FILE={name}')}"
     )
     return file
 
@@ -54,84 +55,92 @@ def _path_in(printed: str) -> str:
     return str(values["path"]) if values else printed.rsplit(maxsplit=1)[-1]
 
 
-def bring_newest(settings: Settings, droplet: Droplet) -> None:
+def bring_newest(backups: BackupSettings, deployment: str, host: Host) -> None:
     """Bring the droplet's newest dump here, if it is newer than what is here.
 
     Every verb that reaches the droplet does this on its way, so that losing the droplet does not
     lose what was logged, also where there are offsite backups: root on the droplet can delete
     those. Best effort: failures are reported, never fatal.
     """
-    if settings.bring_backup == "no":
+    if backups.bring == "no":
         return
     try:
-        _bring_newest(settings, droplet)
+        _bring_newest(dumps.folder_of(backups, deployment), host)
     except Failed as error:
-        terminal.note("The droplet's newest dump was not brought here. What the verb did is done.")
+        terminal.note(
+            "The droplet's newest dump could not be copied to this machine. The command itself "
+            "succeeded."
+        )
         terminal.failure(error)
     except OSError as error:
         terminal.note(
-            f"The droplet's newest dump was not brought here: {error}. Make room or a folder "
-            f"there, then: {settings.verb('backup')}"
+            f"The droplet's newest dump could not be copied to this machine: {error}. Make room "
+            "or a folder "
+            f"there, then: {make('backup')}"
         )
 
 
-def _bring_newest(settings: Settings, droplet: Droplet) -> None:
+def _bring_newest(folder: Path, host: Host) -> None:
     # What is typed or piped in is for the verb itself.
-    printed = droplet.must(_NEWEST, stdin=b"")
+    printed = host.must(_NEWEST, stdin=b"")
     if live := digits_command.live_of(printed):
-        dumps.note_what_served(settings, f"{live['name']}\t{live['commit']}")
+        dumps.note_release(folder, f"{live['name']}\t{live['commit']}")
     found = re.search(r"^(digits-[\w-]+\.dump) (\d+)$", printed, re.MULTILINE)
     there = dumps.named(Path(found[1])) if found else None
     if not found or not there:
         return
-    here = dumps.newest(settings)
+    here = dumps.newest(folder)
     if here and here.made >= there.made:
         return
     size = int(found[2])
     if size > _BIG:
-        terminal.note(f"Bringing the droplet's newest dump here ({size // 1_000_000} MB) ...")
-    file = dumps.receive(settings, droplet, f"/var/backups/digits/{found[1]}", size)
-    dumps.thin_out(settings)
-    terminal.note(f"The droplet's newest dump is here, too: {os.path.relpath(file, ROOT)}")
+        terminal.note(
+            f"Copying the droplet's newest dump to this machine ({size // 1_000_000} MB) ..."
+        )
+    file = dumps.receive(folder, host, f"/var/backups/digits/{found[1]}", size)
+    dumps.thin_out(folder)
+    terminal.note(
+        f"Copied the droplet's newest dump to this machine: {os.path.relpath(file, ROOT)}"
+    )
 
 
-def can_be_made(settings: Settings, ip: str | None) -> bool:
-    """Whether the answers logged on the droplet can be saved before it goes; if not, says why."""
-    if settings.backup == "no":
+def can_be_made(consent: Consent, host: Host) -> bool:
+    """Whether the answers on the droplet can be saved before it goes; if not, prints why."""
+    if consent.backup == "no":
         terminal.line("No backup is made: BACKUP=no.")
         return False
-    if not ip:
+    if not host.ip:
         terminal.line("NO BACKUP can be made of a droplet that has no address yet.")
         return False
     try:
-        Droplet(settings, ip).ask("true")
+        host.ask("true")
     except Unreachable as error:
-        terminal.line(f"The droplet at {ip} does not let you in: {error.what}.")
+        terminal.line(f"The droplet at {host.ip} does not accept your login: {error.what}.")
         for text in error.then:
             terminal.line(text)
         terminal.line("NO BACKUP can be made of a droplet that does not answer.")
         return False
-    terminal.line(f"The droplet at {ip} answers over ssh.")
+    terminal.line(f"The droplet at {host.ip} answers over ssh.")
     return True
 
 
-def refuse_to_lose(settings: Settings) -> None:
-    """Raises Failed, unless it was said beforehand that the answers may be lost."""
-    if settings.backup != "no":
+def refuse_to_lose(consent: Consent) -> None:
+    """Raises Failed, unless BACKUP=no: then the answers may be lost."""
+    if consent.backup != "no":
         raise Failed(
             "Without a backup the answers would be lost, so nothing was removed.",
-            f"See why the droplet does not answer: {settings.verb('doctor')}. To go on and lose "
+            f"See why the droplet does not answer: {make('doctor')}. To go on and lose "
             "them: the same command with BACKUP=no",
         )
 
 
-def fetch_last(settings: Settings, ip: str) -> Path | None:
+def fetch_last(folder: Path, host: Host) -> Path | None:
     """Save the answers before the droplet goes; None if there is no database yet.
 
     Raises Failed: then nothing is removed.
     """
     try:
-        return fetch(settings, Droplet(settings, ip))
+        return fetch(folder, host)
     except Failed as error:
         terminal.failure(error)
         raise Failed(

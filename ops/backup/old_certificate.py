@@ -1,4 +1,4 @@
-"""The certificate of a droplet that is replaced goes on serving on the next one.
+"""The certificate of a droplet that is replaced, for the next one.
 
 Let's Encrypt gives five for the same address a week, and a droplet may be replaced more often. It
 travels through this process's memory: its key is on no disk but the droplets'.
@@ -7,8 +7,7 @@ travels through this process's memory: its key is on no disk but the droplets'.
 from __future__ import annotations
 
 from ops.console import terminal
-from ops.console.settings import Settings
-from ops.ssh.connection import Droplet
+from ops.ssh.connection import Host
 from ops.ssh.errors import Unreachable
 
 _PACK = (
@@ -17,12 +16,10 @@ _PACK = (
 )
 
 
-def of(settings: Settings, ip: str | None) -> str:
-    """What the droplet has of it, packed; nothing if there is none, or none to be had."""
-    if not ip:
-        return ""
+def of(host: Host) -> str:
+    """What the droplet has of it, packed; nothing if it has none, or does not answer."""
     try:
-        return Droplet(settings, ip).ask(_PACK).strip()
+        return host.ask(_PACK).strip()
     except Unreachable as error:
         terminal.note(
             f"The certificate is not taken along: {error.what}. The next droplet gets another."

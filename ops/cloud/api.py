@@ -16,7 +16,7 @@ import truststore
 
 from ops.console import pipeline
 from ops.console.errors import Failed
-from ops.console.settings import Settings
+from ops.console.settings import AccountSettings
 
 HOW_TO_TRUST = (
     "let the system trust your company's authority (Debian and Ubuntu: put its .crt file into "
@@ -48,21 +48,29 @@ class CloudError(Failed):
         self.status = status
 
 
+OFF, ON = "off", "active"
+
+
 @dataclass(frozen=True)
 class Droplet:
     """One droplet, as the API has it."""
 
     name: str
     ip: str | None  # its own public IPv4 address, once it has one
-    status: str
-    key: str
-    region: str
-    size: str
+    status: str = ON
+    key: str = ""
+    region: str = ""
+    size: str = ""
     tags: tuple[str, ...] = ()
     created: str = ""
     dollars_a_month: float = 0.0
     processors: int = 1
     memory_mb: int = 1024
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it is turned off."""
+        return self.status == OFF
 
     def __str__(self) -> str:
         return f"{self.name} ({self.ip or 'no address yet'}, id {self.key}, made {self.created})"
@@ -175,19 +183,19 @@ def _droplet(found: digitalocean.Droplet) -> Droplet:
 class Cloud:
     """The account that the token opens. Every method raises CloudError."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, account: AccountSettings) -> None:
+        self._account = account
         # The library knows only Mozilla's authorities; a company's own is in the system's store.
         truststore.inject_into_ssl()
         # The library reads both from the environment, each time it makes an object.
-        os.environ["DIGITALOCEAN_END_POINT"] = f"{settings.api_url.rstrip('/')}/v2/"
+        os.environ["DIGITALOCEAN_END_POINT"] = f"{account.api_url.rstrip('/')}/v2/"
         os.environ["PYTHON_DIGITALOCEAN_REQUEST_TIMEOUT_SEC"] = _SECONDS
 
     def _manager(self) -> digitalocean.Manager:
-        if token := self._settings.token:
+        if token := self._account.token:
             return digitalocean.Manager(token=token)
-        if self._settings.on_github == "true":
-            why = pipeline.no_secret(self._settings, "DIGITALOCEAN_TOKEN")
+        if self._account.on_github == "true":
+            why = pipeline.no_secret(self._account.github_actor, "DIGITALOCEAN_TOKEN")
             raise CloudError(why.what, *why.then)
         raise CloudError(
             "DIGITALOCEAN_TOKEN is not set, so DigitalOcean cannot be asked for a server.",

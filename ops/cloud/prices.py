@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.console.settings import Settings
+from ops.console.settings import ScaleSettings, number
 
 LIST = "https://www.digitalocean.com/pricing"
 SPACE = 5.0  # dollars a month, with 250 GB
@@ -18,33 +18,22 @@ DATABASES = {
 }
 
 
-def number(text: str) -> int:
-    """A setting that is a number; what is none Terraform refuses, and it counts as one."""
-    return int(text) if text.isdecimal() else 1
-
-
-def is_managed(settings: Settings) -> bool:
-    """Whether the managed database is asked for, in the words that Terraform takes for yes."""
-    return settings.managed_database in ("true", "1")
-
-
-def balancer(settings: Settings) -> float:
+def balancer(scale: ScaleSettings) -> float:
     """Dollars a month for the load balancer; none for one droplet."""
-    several = number(settings.droplets) > 1
-    return BALANCER_NODE * number(settings.balancer_nodes) if several else 0.0
+    return BALANCER_NODE * number(scale.balancer_nodes) if scale.several else 0.0
 
 
-def database(settings: Settings) -> float | None:
+def database(scale: ScaleSettings) -> float | None:
     """Dollars a month for the managed database; None where its size has no price here."""
-    if not is_managed(settings):
+    if not scale.is_managed:
         return 0.0
-    price = DATABASES.get(settings.database_size)
-    return None if price is None else price * number(settings.database_nodes)
+    price = DATABASES.get(scale.database_size)
+    return None if price is None else price * number(scale.database_nodes)
 
 
-def in_all(settings: Settings, droplet: float) -> float:
+def in_all(scale: ScaleSettings, droplet: float, *, has_space: bool) -> float:
     """Dollars a month for droplets of this price and all that is set to be with them."""
-    space = SPACE if settings.backup_bucket else 0.0
-    others = droplet * (number(settings.droplets) - 1)
-    first = droplet * (1 + BACKUPS.get(settings.droplet_backups, 0.0))
-    return first + others + balancer(settings) + (database(settings) or 0.0) + space
+    others = droplet * (scale.count - 1)
+    first = droplet * (1 + BACKUPS.get(scale.droplet_backups, 0.0))
+    space = SPACE if has_space else 0.0
+    return first + others + balancer(scale) + (database(scale) or 0.0) + space

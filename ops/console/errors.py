@@ -22,14 +22,14 @@ class Failed(Exception):
         return [line for text in (self.what, *self.then) for line in text.splitlines()]
 
 
-class SaidAlready(Failed):
+class AlreadyPrinted(Failed):
     """What failed has said so itself: nothing is added."""
 
     def __init__(self) -> None:
         super().__init__("")
 
 
-class Differs(SaidAlready):
+class Differs(AlreadyPrinted):
     """What was compared is not the same: no failure, and not nothing."""
 
     exit_status = 2

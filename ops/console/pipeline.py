@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ops.console.errors import Failed
-from ops.console.settings import Settings
+from ops.console.make import make
 
 ENVIRONMENT = "production"  # the jobs that deploy run in it
 
 
-def no_secret(settings: Settings, name: str) -> Failed:
+def no_secret(github_actor: str, name: str) -> Failed:
     """Why a run of the pipeline lacks this value, and what to do."""
-    if settings.github_actor == "dependabot[bot]":
+    if github_actor == "dependabot[bot]":
         return Failed(
             f"This run has no {name}: GitHub gives the repository's secrets to no run that "
             "Dependabot starts. Nothing was changed.",
@@ -19,6 +19,5 @@ def no_secret(settings: Settings, name: str) -> Failed:
     return Failed(
         f"This run has no {name}: the repository or its environment {ENVIRONMENT} does not have "
         "it, and a fork gets none of the secrets of the repository that it comes from.",
-        "Set all that the pipeline needs, on the laptop that deployed: "
-        f"{settings.verb('pipeline')}",
+        f"Set all that the pipeline needs, on the laptop that deployed: {make('pipeline')}",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 
 from ops.console.distribution import how_to_get
@@ -35,6 +36,24 @@ def output_of(
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def shown(command: list[str], env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run a command and let it be read; its exit status, and all that it printed."""
+    lines = []
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=env,
+    )
+    for line in process.stdout or ():
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        lines.append(line)
+    return process.wait(), "".join(lines)
 
 
 def who_releases(given: str) -> str:

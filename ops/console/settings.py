@@ -1,6 +1,7 @@
 """Every setting that a person may give in the environment, read once, at the start of a verb.
 
-`python -m ops settings` prints this list.
+They are grouped by subject. A verb has all of them and passes each group only to the code that
+needs it. `python -m ops settings` prints the list.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,56 +31,120 @@ def _setting(
     or "options" of a program, which stay as they are; else one line of text.
     """
     about = {"name": name, "means": means, "secret": secret, "kind": kind}
-    return dataclasses.field(default=default, metadata=about)
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What was set, as text; an empty text is the same as none."""
+class AccountSettings:
+    """The account at DigitalOcean."""
 
-    # DigitalOcean and the deployment
     token: str = _setting("DIGITALOCEAN_TOKEN", "the API token", secret=True, kind="token")
     api_url: str = _setting(
         "DIGITALOCEAN_API_URL", "another API than this", "https://api.digitalocean.com"
     )
+    on_github: str = _setting("GITHUB_ACTIONS", "in the pipeline: true, set by GitHub")
+    github_actor: str = _setting("GITHUB_ACTOR", "in the pipeline: who started the run")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which deployment, and which of its droplets."""
+
     name: str = _setting("TF_VAR_name", "the deployment's name, and its droplet's tag", "digits")
     droplet_ip: str = _setting(
         "DROPLET_IP", "talk to this address, and do not ask the API for the droplet's"
     )
-    droplet: str = _setting("DROPLET", "ssh, logs, psql: this one of several, such as digits-2")
+    droplet: str = _setting("DROPLET", "ssh, logs, psql: this droplet, such as digits-2")
     without: str = _setting(
-        "WITHOUT", "release, rollback: turn off this one of several, which does not answer"
+        "WITHOUT", "release, rollback: turn off this droplet, which does not answer"
     )
     droplet_id: str = _setting(
         "DROPLET_ID", "adopt: the number of the droplet, where several carry the tag"
     )
-    terraform_folder: str = _setting(
+
+
+@dataclass(frozen=True)
+class TerraformSettings:
+    """Where Terraform's configuration is."""
+
+    folder: str = _setting(
         "TERRAFORM_DIR", "where Terraform's files are", "infra/terraform", kind="path"
     )
-    replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
+
+    @property
+    def path(self) -> Path:
+        """The folder of Terraform's root."""
+        return ROOT / self.folder
+
+    def variable(self, name: str) -> str:
+        """A Terraform variable: from the environment, or the default in variables.tf."""
+        if value := os.environ.get(f"TF_VAR_{name}"):
+            return value
+        text = (self.path / "variables.tf").read_text()
+        block = re.search(rf'variable "{name}" {{\n(.*?)\n}}', text, re.DOTALL)
+        default = re.search(r'^  default += "(.*)"$', block[1], re.MULTILINE) if block else None
+        if not default:
+            raise Failed(
+                f"variables.tf has no default for {name}", f"Name it: export TF_VAR_{name}=..."
+            )
+        return default[1]
+
+    @property
+    def public_key_file(self) -> Path:
+        """The file with the public half of the SSH key for the droplet."""
+        # Terraform, too, reads it from where its own files are.
+        return self.path / Path(self.variable("ssh_public_key_path")).expanduser()
+
+    @property
+    def public_key(self) -> str:
+        """That key; "" if it cannot be read, which the doctor reports."""
+        try:
+            return self.public_key_file.read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What a person agreed to beforehand, in place of the question or the refusal."""
+
     confirm: str = _setting(
         "CONFIRM", "the answer to the question of destroy, restore, patch or pipeline"
     )
-    droplet_backups: str = _setting(
-        "TF_VAR_backups", "weekly or daily: DigitalOcean's own backups of the droplet", "off"
-    )
+    replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
+    backup: str = _setting("BACKUP", "no: continue without a last backup")
     drop_copies: str = _setting(
-        "DROP_COPIES", "yes: deploy may remove the Space with all copies in it"
+        "DROP_COPIES", "yes: deploy may remove the Space with all backups in it"
     )
-    backup: str = _setting("BACKUP", "no: go on without a last backup")
-    backup_folder: str = _setting(
+
+
+@dataclass(frozen=True)
+class BackupSettings:
+    """Backups on this machine."""
+
+    folder: str = _setting(
         "BACKUP_FOLDER",
         "where dumps are kept, in a folder of the deployment's name",
         "backups",
         kind="path",
     )
-    bring_backup: str = _setting(
-        "BRING_BACKUP", "no: do not bring the droplet's newest dump here along with other verbs"
+    bring: str = _setting(
+        "BRING_BACKUP", "no: other verbs do not copy the droplet's newest dump to this machine"
+    )
+    file: str = _setting("FILE", "restore: the dump to put back", kind="path")
+    restore: str = _setting(
+        "RESTORE",
+        "deploy, for a new droplet: newest, none or a dump, instead of asking",
+        kind="path",
     )
 
-    # Copies of what is logged, outside the droplet (docs/backups.md)
-    backup_bucket: str = _setting(
-        "TF_VAR_backup_bucket", "a Space that deploy makes, and that hourly copies go to"
+
+@dataclass(frozen=True)
+class OffsiteSettings:
+    """Offsite backups (docs/backups.md)."""
+
+    bucket: str = _setting(
+        "TF_VAR_backup_bucket", "a Space that deploy makes, for hourly offsite backups"
     )
     bucket_region: str = _setting(
         "TF_VAR_backup_bucket_region", "where that Space is; else in the droplet's region"
@@ -89,30 +154,25 @@ class Settings:
         "another place of Spaces",
         "https://{{.Region}}.digitaloceanspaces.com",
     )
-    copies_repository: str = _setting(
+    repository: str = _setting(
         "COPIES_REPOSITORY",
-        "where hourly copies go: s3:https://HOST/BUCKET, sftp:USER@HOST:/PATH; none: nowhere more",
+        "where offsite backups go: s3:https://HOST/BUCKET, sftp:USER@HOST:/PATH; none: nowhere",
     )
-    copies_access_key: str = _setting("COPIES_ACCESS_KEY_ID", "the key of that s3", secret=True)
-    copies_secret_key: str = _setting(
-        "COPIES_SECRET_ACCESS_KEY", "the secret half of it", secret=True
-    )
-    copies_ssh_key: str = _setting(
-        "COPIES_SSH_KEY", "the private key of that sftp host", kind="path"
-    )
-    copies_password_file: str = _setting(
+    access_key: str = _setting("COPIES_ACCESS_KEY_ID", "the key of that s3", secret=True)
+    secret_key: str = _setting("COPIES_SECRET_ACCESS_KEY", "the secret half of it", secret=True)
+    ssh_key: str = _setting("COPIES_SSH_KEY", "the private key of that sftp host", kind="path")
+    password_file: str = _setting(
         "COPIES_PASSWORD_FILE",
-        "the password that opens the copies",
+        "the password of the offsite backups",
         "infra/ansible/copies_password",
         kind="path",
     )
-    restore: str = _setting(
-        "RESTORE",
-        "deploy, for a new droplet: newest, none or a dump, instead of asking",
-        kind="path",
-    )
 
-    # Larger than one droplet (docs/growing.md)
+
+@dataclass(frozen=True)
+class ScaleSettings:
+    """How large it is: droplets, processes, the database (docs/growing.md)."""
+
     droplets: str = _setting("TF_VAR_droplets", "how many droplets, behind a load balancer", "1")
     balancer_nodes: str = _setting(
         "TF_VAR_balancer_nodes", "how many nodes that load balancer has", "1"
@@ -128,12 +188,48 @@ class Settings:
     )
     database_size: str = _setting("TF_VAR_database_size", "its size", "db-s-1vcpu-1gb")
     database_nodes: str = _setting("TF_VAR_database_nodes", "how many machines it has", "1")
-
-    alert_email: str = _setting(
-        "TF_VAR_alert_email", "who is told when the page does not answer or something has failed"
+    app_processes: str = _setting(
+        "TF_VAR_app_processes",
+        "how many processes the app has; else one for each processor that there is memory for",
+    )
+    droplet_backups: str = _setting(
+        "TF_VAR_backups", "weekly or daily: DigitalOcean's own backups of the droplet", "off"
     )
 
-    # How the site is reached
+    @property
+    def count(self) -> int:
+        """How many droplets."""
+        return number(self.droplets)
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one droplet, and so a load balancer."""
+        return self.count > 1
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether the managed database is asked for, in the words that Terraform takes for yes."""
+        return self.managed_database in ("true", "1")
+
+
+def number(text: str) -> int:
+    """A setting that is a number; what is none Terraform refuses, and it counts as one."""
+    return int(text) if text.isdecimal() else 1
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """Alerts (docs/watching.md)."""
+
+    email: str = _setting(
+        "TF_VAR_alert_email", "who gets an alert when the page is down or something has failed"
+    )
+
+
+@dataclass(frozen=True)
+class SiteSettings:
+    """How the page is reached (docs/https.md)."""
+
     domain: str = _setting(
         "TF_VAR_domain", "a name that leads to the site's address, beside it", kind="domain"
     )
@@ -149,20 +245,19 @@ class Settings:
         kind="path",
     )
 
-    app_processes: str = _setting(
-        "TF_VAR_app_processes",
-        "how many processes the app has; else one for each processor that there is memory for",
-    )
 
-    # ssh
-    ssh_addresses: str = _setting(
+@dataclass(frozen=True)
+class SshSettings:
+    """How ssh reaches a droplet (docs/access.md)."""
+
+    addresses: str = _setting(
         "TF_VAR_allowed_ssh_addresses",
         "who may use ssh: addresses or networks, with commas; else everybody",
         kind="networks",
     )
     private_key: str = _setting(
         "ANSIBLE_PRIVATE_KEY_FILE",
-        "the private key that opens the droplet; no other is offered",
+        "the private key for the droplet; no other is offered",
         kind="path",
     )
     known_hosts: str = _setting(
@@ -171,21 +266,41 @@ class Settings:
     accept_new: str = _setting(
         "SSH_ACCEPT_NEW", "no: a host key has to be pinned beforehand, as in the pipeline", "yes"
     )
-    ssh_options: str = _setting(
+    options: str = _setting(
         "SSH_OPTIONS", "more options for ssh, which reads no ~/.ssh/config", kind="options"
     )
 
-    # The image and its release
-    image: str = _setting("IMAGE", "release this image instead of building one")
-    commit: str = _setting("COMMIT", "the commit that IMAGE was built from; else git's")
-    no_pull: str = _setting("NO_PULL", "yes: IMAGE is on the droplet already")
-    app_folder: str = _setting("APP_FOLDER", "build the image from this folder", "app", kind="path")
+    @property
+    def key(self) -> Path | None:
+        """The private key that was named, if one was."""
+        return Path(self.private_key) if self.private_key else None
+
+    @property
+    def pinned(self) -> Path:
+        """The file of host keys: pinned at the first connection and checked ever after."""
+        return ROOT / self.known_hosts
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """How the image is built."""
+
+    folder: str = _setting("APP_FOLDER", "build the image from this folder", "app", kind="path")
     torch_index: str = _setting(
         "TORCH_INDEX", "the index of PyTorch's CPU builds", "https://download.pytorch.org/whl/cpu"
     )
     pip_conf: str = _setting(
         "PIP_CONF", "a pip.conf for the build, where pip needs one to reach packages", kind="path"
     )
+
+
+@dataclass(frozen=True)
+class ReleaseSettings:
+    """Which image a release puts into service, and how."""
+
+    image: str = _setting("IMAGE", "release this image instead of building one")
+    commit: str = _setting("COMMIT", "the commit that IMAGE was built from; else git's")
+    no_pull: str = _setting("NO_PULL", "yes: IMAGE is on the droplet already")
     registry_port: str = _setting(
         "REGISTRY_PORT", "the droplet's port that it pulls the image through", "5050", kind="number"
     )
@@ -197,35 +312,46 @@ class Settings:
         "HEALTHY_WITHIN", "seconds that a new version has to get healthy in", "120", kind="number"
     )
     wait: str = _setting(
-        "WAIT", "seconds to wait for another release that is under way", "0", kind="number"
+        "WAIT", "seconds to wait for another release that is running", "0", kind="number"
     )
     pushed_at: str = _setting(
-        "PUSHED_AT", "seconds since 1970: no release if somebody has gone back since then"
+        "PUSHED_AT", "seconds since 1970: no release if there was a rollback since then"
     )
     release: str = _setting("RELEASE", "rollback: this ID or image of the list of releases")
     released_by: str = _setting("RELEASED_BY", "the name in the list of releases; else git's")
 
-    # Looking after it
-    file: str = _setting("FILE", "restore: the dump to put back", kind="path")
-    url: str = _setting("URL", "look: this address, and ask no API for the droplet's")
-    lines_back: str = _setting("LINES_BACK", "logs: how many lines from before", "100")
-    follow: str = _setting(
-        "FOLLOW", "logs: empty for no more than there is", "--follow", kind="options"
-    )
 
-    postgres_version: str = _setting(
+@dataclass(frozen=True)
+class UpgradeSettings:
+    """What upgrade-database is to do."""
+
+    version: str = _setting(
         "VERSION", "upgrade-database: this PostgreSQL (18, 18.1); else the newest minor version"
     )
     drop: str = _setting("DROP", "upgrade-database: yes removes what is kept of the old database")
 
-    # The pipeline
-    deploy_key_file: str = _setting(
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """What look and logs show."""
+
+    url: str = _setting("URL", "look: this address, and ask no API for the droplet's")
+    follow: str = _setting(
+        "FOLLOW", "logs: empty for no more than there is", "--follow", kind="options"
+    )
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """The pipeline's credentials."""
+
+    key_file: str = _setting(
         "DEPLOY_KEY_FILE",
         "the pipeline's private key on this laptop",
         "infra/ansible/deploy_key",
         kind="path",
     )
-    pipeline_token: str = _setting(
+    token: str = _setting(
         "PIPELINE_TOKEN",
         "pipeline: a token that may only read droplets and reserved IPs; or mine, for your own",
         secret=True,
@@ -234,11 +360,9 @@ class Settings:
     deploy_key: str = _setting(
         "DEPLOY_KEY", "in the pipeline: its private key", secret=True, kind="lines"
     )
-    droplet_host_key: str = _setting(
+    host_key: str = _setting(
         "DROPLET_HOST_KEY", "in the pipeline: the droplet's host key", kind="lines"
     )
-    on_github: str = _setting("GITHUB_ACTIONS", "in the pipeline: true, set by GitHub")
-    github_actor: str = _setting("GITHUB_ACTOR", "in the pipeline: who started the run")
     summary: str = _setting(
         "GITHUB_STEP_SUMMARY", "in the pipeline: GitHub's file for a summary", kind="path"
     )
@@ -246,7 +370,21 @@ class Settings:
         "GH_REPO", "pipeline: owner/name on GitHub; else where the git remote origin is"
     )
 
-    # On this machine
+    @property
+    def private_key(self) -> Path:
+        """The private half of the pipeline's own key."""
+        return ROOT / self.key_file
+
+    @property
+    def public_key(self) -> Path:
+        """The public half of it."""
+        return self.private_key.with_name(f"{self.private_key.name}.pub")
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """The app on this machine."""
+
     port: str = _setting("PORT", "run: where the page listens", "8501")
     app_port: str = _setting("APP_PORT", "up: where the page listens", "8501")
     database_url: str = _setting(
@@ -256,76 +394,63 @@ class Settings:
         "RUN_DATA", "run: where that one keeps its data", ".run/postgres", kind="path"
     )
 
-    # How a verb has to be typed
-    verb_suffix: str = _setting(
-        "VERB_SUFFIX", "what the Makefile wants behind a verb it names", kind="options"
-    )
+
+@dataclass(frozen=True)
+class Settings:
+    """What was set, as text; an empty text is the same as none."""
+
+    account: AccountSettings = AccountSettings()
+    selected: Selection = Selection()
+    terraform: TerraformSettings = TerraformSettings()
+    consent: Consent = Consent()
+    backups: BackupSettings = BackupSettings()
+    offsite: OffsiteSettings = OffsiteSettings()
+    scale: ScaleSettings = ScaleSettings()
+    alerts: AlertSettings = AlertSettings()
+    site: SiteSettings = SiteSettings()
+    ssh: SshSettings = SshSettings()
+    build: BuildSettings = BuildSettings()
+    release: ReleaseSettings = ReleaseSettings()
+    upgrade: UpgradeSettings = UpgradeSettings()
+    view: ViewSettings = ViewSettings()
+    pipeline: PipelineSettings = PipelineSettings()
+    local: LocalSettings = LocalSettings()
 
     @classmethod
     def read(cls) -> Settings:
         """The settings of this process's environment, which is cleaned. Raises Failed."""
         shell_environment.clean()
-        given = {}
-        for field in dataclasses.fields(cls):
-            name = field.metadata["name"]
-            if name not in os.environ:
-                continue
-            # The programs that a verb starts read some of them, too.
-            value = os.environ[name] = _cleaned(field.metadata, os.environ[name])
-            # What may be empty on purpose is taken as it is; else an empty one is none.
-            if value or field.name == "follow":
-                given[field.name] = value
-        return cls(**given)
+        return cls(**{part.name: _read(part.default) for part in dataclasses.fields(cls)})
 
-    def but(self, **values: str) -> Settings:
-        """The same with other values."""
-        return dataclasses.replace(self, **values)
+    def every(self) -> Iterator[tuple[dataclasses.Field[str], str]]:
+        """Each single setting, and its value."""
+        for part in dataclasses.fields(self):
+            group = getattr(self, part.name)
+            yield from ((one, getattr(group, one.name)) for one in dataclasses.fields(group))
 
     def environment(self) -> dict[str, str]:
         """The environment for a program that reads the same settings, or some of them."""
         environment = dict(os.environ)
-        for field in dataclasses.fields(self):
-            environment.pop(field.metadata["name"], None)
-            if (value := getattr(self, field.name)) != field.default:
-                environment[field.metadata["name"]] = value
+        for one, value in self.every():
+            environment.pop(one.metadata["name"], None)
+            if value != one.default:
+                environment[one.metadata["name"]] = value
         return environment
 
-    def verb(self, name: str) -> str:
-        """A verb of the Makefile as it has to be typed: in a rehearsal it has an ending."""
-        return f"make {name}{self.verb_suffix}"
 
-    @property
-    def terraform_dir(self) -> Path:
-        """The folder of Terraform's root."""
-        return ROOT / self.terraform_folder
-
-    @property
-    def key(self) -> Path | None:
-        """The private key that was named, if one was."""
-        return Path(self.private_key) if self.private_key else None
-
-    @property
-    def pins(self) -> Path:
-        """Where host keys are pinned at first contact, to be the same ever after."""
-        return ROOT / self.known_hosts
-
-    @property
-    def pipeline_key(self) -> Path:
-        """The private half of the pipeline's own key."""
-        return ROOT / self.deploy_key_file
-
-    def terraform_variable(self, name: str) -> str:
-        """A Terraform variable: from the environment, or the default in variables.tf."""
-        if value := os.environ.get(f"TF_VAR_{name}"):
-            return value
-        text = (self.terraform_dir / "variables.tf").read_text()
-        block = re.search(rf'variable "{name}" {{\n(.*?)\n}}', text, re.DOTALL)
-        default = re.search(r'^  default += "(.*)"$', block[1], re.MULTILINE) if block else None
-        if not default:
-            raise Failed(
-                f"variables.tf has no default for {name}", f"Name it: export TF_VAR_{name}=..."
-            )
-        return default[1]
+def _read(group: Any) -> Any:  # noqa: ANN401 - any of the groups above
+    """A group of settings with the values of the environment, which is cleaned. Raises Failed."""
+    given = {}
+    for one in dataclasses.fields(group):
+        name = one.metadata["name"]
+        if name not in os.environ:
+            continue
+        # The programs that a verb starts read some of them, too.
+        value = os.environ[name] = _cleaned(one.metadata, os.environ[name])
+        # Options may be empty on purpose; any other empty setting is none.
+        if value or one.metadata["kind"] == "options":
+            given[one.name] = value
+    return dataclasses.replace(group, **given)
 
 
 def _cleaned(about: Mapping[str, Any], given: str) -> str:

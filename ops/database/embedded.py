@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ops.console import terminal
 from ops.console.errors import Failed
-from ops.console.settings import ROOT, Settings
+from ops.console.settings import ROOT, LocalSettings
 
 
-def url(settings: Settings) -> str:
+def url(settings: LocalSettings) -> str:
     """The address of a database that answers. Raises Failed.
 
     The embedded one is started, and stops when this process ends.
@@ -48,7 +48,7 @@ def _named(address: str) -> str:
     return address
 
 
-def data_folder(settings: Settings) -> Path:
+def data_folder(settings: LocalSettings) -> Path:
     """Where the embedded database keeps its data."""
     folder = ROOT / settings.run_data
     if " " in str(folder):  # PostgreSQL's own start script takes no such path

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ops.cloud import load_balancer, prices
+from ops.cloud import prices
 from ops.cloud.api import Cloud, CloudError, own_address
 from ops.terraform.state import RESERVED_IP, Resource
 
@@ -26,13 +26,18 @@ KINDS = {
     "digitalocean_database_cluster": "database",
 }
 # What a project's list calls by another word; a reserved IP by its old name and its new one.
-_IN_A_PROJECT = {"floatingip": "reserved ip", "reservedip": "reserved ip", **load_balancer.KINDS}
+_IN_A_PROJECT = {
+    "floatingip": "reserved ip",
+    "reservedip": "reserved ip",
+    "loadbalancer": "balancer",
+    "dbaas": "database",
+}
 # What is asked for by its own list, which knows sooner than a project's what is gone.
 _LISTED = ("droplet", "reserved ip", "balancer", "database")
 
 
 @dataclass(frozen=True)
-class Belonging:
+class AccountResource:
     """Something in the account that belongs to the deployment."""
 
     kind: str
@@ -50,7 +55,7 @@ class Belonging:
         return self.kind, self.key
 
 
-def _of_droplet(droplet: dict[str, Any]) -> list[Belonging]:
+def _of_droplet(droplet: dict[str, Any]) -> list[AccountResource]:
     """A droplet and what hangs on it."""
     own = own_address(droplet["networks"])
     facts = [
@@ -60,16 +65,19 @@ def _of_droplet(droplet: dict[str, Any]) -> list[Belonging]:
     ]
     name, attached = droplet["name"], f"belongs to the droplet {droplet['name']}"
     return [
-        Belonging("droplet", str(droplet["id"]), name, ", ".join(facts), billed=True),
-        *(Belonging("volume", key, key, attached, billed=True) for key in droplet["volume_ids"]),
+        AccountResource("droplet", str(droplet["id"]), name, ", ".join(facts), billed=True),
         *(
-            Belonging("snapshot", str(key), str(key), attached, billed=True)
+            AccountResource("volume", key, key, attached, billed=True)
+            for key in droplet["volume_ids"]
+        ),
+        *(
+            AccountResource("snapshot", str(key), str(key), attached, billed=True)
             for key in droplet["snapshot_ids"]
         ),
     ]
 
 
-def _in_project(cloud: Cloud, project: dict[str, Any]) -> list[Belonging]:
+def _in_project(cloud: Cloud, project: dict[str, Any]) -> list[AccountResource]:
     """What a project lists, by URN: do:volume:123."""
     found = []
     for resource in cloud.listed(f"projects/{project['id']}/resources", "resources"):
@@ -77,35 +85,42 @@ def _in_project(cloud: Cloud, project: dict[str, Any]) -> list[Belonging]:
         kind = _IN_A_PROJECT.get(kind, kind)
         # A domain in a project costs nothing; all else there is may.
         note = f"in the project {project['name']}"
-        found.append(Belonging(kind, key, key, note, billed=kind != "domain"))
+        found.append(AccountResource(kind, key, key, note, billed=kind != "domain"))
     return found
 
 
-def _free_of_charge(cloud: Cloud, name: str, projects: list[dict[str, Any]]) -> list[Belonging]:
+def _free_of_charge(
+    cloud: Cloud, name: str, projects: list[dict[str, Any]]
+) -> list[AccountResource]:
     def named(path: str, key: str) -> list[dict[str, Any]]:
         return [one for one in cloud.listed(path, key) if one["name"] == name]
 
     return [
-        *(Belonging("project", one["id"], name) for one in projects),
-        *(Belonging("firewall", one["id"], name) for one in named("firewalls", "firewalls")),
-        *(Belonging("ssh key", str(one["id"]), name) for one in named("account/keys", "ssh_keys")),
-        *(Belonging("tag", name, name) for _ in named("tags", "tags")),
+        *(AccountResource("project", one["id"], name) for one in projects),
+        *(AccountResource("firewall", one["id"], name) for one in named("firewalls", "firewalls")),
+        *(
+            AccountResource("ssh key", str(one["id"]), name)
+            for one in named("account/keys", "ssh_keys")
+        ),
+        *(AccountResource("tag", name, name) for _ in named("tags", "tags")),
     ]
 
 
-def _alerts(cloud: Cloud, name: str) -> list[Belonging]:
+def _alerts(cloud: Cloud, name: str) -> list[AccountResource]:
     """The look from outside, and the alerts on the droplet."""
     checks = _if_it_may(cloud, "uptime/checks", "checks")
     policies = _if_it_may(cloud, "monitoring/alerts", "policies")
     return [
         # An account's first one is free.
         *(
-            Belonging("uptime check", one["id"], name, billed=len(checks) > 1)
+            AccountResource("uptime check", one["id"], name, billed=len(checks) > 1)
             for one in checks
             if one["name"] == name
         ),
         *(
-            Belonging("alert", one["uuid"], one["description"], ", ".join(one["alerts"]["email"]))
+            AccountResource(
+                "alert", one["uuid"], one["description"], ", ".join(one["alerts"]["email"])
+            )
             for one in policies
             if one["description"].startswith(f"{name}: ")
         ),
@@ -113,7 +128,7 @@ def _alerts(cloud: Cloud, name: str) -> list[Belonging]:
 
 
 def _if_it_may(cloud: Cloud, path: str, key: str) -> list[dict[str, Any]]:
-    """A list that only alerts or a Space have need of: a token may lack the scope."""
+    """A list that a deployment of one droplet does not need: the token may lack the scope."""
     try:
         return cloud.listed(path, key)
     except CloudError as error:
@@ -122,11 +137,11 @@ def _if_it_may(cloud: Cloud, path: str, key: str) -> list[dict[str, Any]]:
         raise
 
 
-def _addresses(cloud: Cloud, droplets: set[str], state: list[Resource]) -> list[Belonging]:
+def _addresses(cloud: Cloud, droplets: set[str], state: list[Resource]) -> list[AccountResource]:
     """The reserved IPs on these droplets, and those that Terraform made, on none or another."""
     made = {one.key for one in state if one.kind == RESERVED_IP}
     return [
-        Belonging(
+        AccountResource(
             "reserved ip",
             reserved.ip,
             reserved.ip,
@@ -138,7 +153,7 @@ def _addresses(cloud: Cloud, droplets: set[str], state: list[Resource]) -> list[
     ]
 
 
-def _spaces(keys: list[dict[str, Any]], name: str) -> list[Belonging]:
+def _spaces(keys: list[dict[str, Any]], name: str) -> list[AccountResource]:
     """The Space of its copies: known by the droplet's key to it, since the API lists no Spaces."""
     named = {
         grant["bucket"]
@@ -146,15 +161,18 @@ def _spaces(keys: list[dict[str, Any]], name: str) -> list[Belonging]:
         if key["name"] == f"{name}-copies"
         for grant in key["grants"]
     }
-    note = f"with all copies of what was logged, ${prices.SPACE:g} a month"
-    return [Belonging("space", bucket, bucket, note, billed=True) for bucket in sorted(named)]
+    note = f"with all offsite backups, ${prices.SPACE:g} a month"
+    return [AccountResource("space", bucket, bucket, note, billed=True) for bucket in sorted(named)]
 
 
-def _keys_to_spaces(keys: list[dict[str, Any]], name: str) -> list[Belonging]:
+def _keys_to_spaces(keys: list[dict[str, Any]], name: str) -> list[AccountResource]:
     """The keys that Terraform makes (infra/terraform/backup_bucket.tf), here or elsewhere."""
-    notes = {f"{name}-copies": "opens the Space of copies", f"{name}-terraform": "opens all Spaces"}
+    notes = {
+        f"{name}-copies": "opens the Space of backups",
+        f"{name}-terraform": "opens all Spaces",
+    }
     return [
-        Belonging("spaces key", key["access_key"], key["name"], notes[key["name"]])
+        AccountResource("spaces key", key["access_key"], key["name"], notes[key["name"]])
         for key in keys
         if key["name"] in notes
     ]
@@ -174,33 +192,33 @@ def idle_addresses(cloud: Cloud) -> list[str]:
     return [reserved.ip for reserved in cloud.reserved_ips() if reserved.droplet is None]
 
 
-def of(cloud: Cloud, name: str, state: list[Resource] | None = None) -> list[Belonging]:
+def of(cloud: Cloud, name: str, state: list[Resource] | None = None) -> list[AccountResource]:
     """What the account has of the deployment `name`, found by tag, by project and by state.
 
     What is free of charge comes last. Raises CloudError.
     """
     projects = [p for p in cloud.listed("projects", "projects") if p["name"] == name]
     tagged = [
-        belonging
+        one
         for droplet in cloud.listed("droplets", "droplets", tag_name=name)
-        for belonging in _of_droplet(droplet)
+        for one in _of_droplet(droplet)
     ]
-    grouped = [belonging for project in projects for belonging in _in_project(cloud, project)]
+    grouped = [one for project in projects for one in _in_project(cloud, project)]
     tagged += _addresses(cloud, {one.key for one in tagged if one.kind == "droplet"}, state or [])
     to_spaces = _if_it_may(cloud, "spaces/keys", "keys")
     tagged += _spaces(to_spaces, name)
     tagged += [
-        Belonging(one.kind, one.key, one.name, one.note, billed=True)
-        for one in load_balancer.of(cloud, name)
+        resource
+        for one, resource in _balancers_and_databases(cloud)
+        if name in (one["name"], one.get("tag"))
     ]
-    known = {belonging.identity for belonging in tagged}
+    known = {one.identity for one in tagged}
     # The list of a project may lag behind and still name what is gone.
     alive = _alive(cloud)
     billed = tagged + [
-        belonging
-        for belonging in grouped
-        if belonging.identity not in known
-        and (belonging.kind not in _LISTED or belonging.identity in alive)
+        one
+        for one in grouped
+        if one.identity not in known and (one.kind not in _LISTED or one.identity in alive)
     ]
     free = _keys_to_spaces(to_spaces, name) + _free_of_charge(cloud, name, projects)
     return billed + _alerts(cloud, name) + free
@@ -210,7 +228,32 @@ def _alive(cloud: Cloud) -> set[tuple[str, str]]:
     """Every droplet, reserved IP, load balancer and managed database of the account."""
     droplets = {("droplet", str(one["id"])) for one in cloud.listed("droplets", "droplets")}
     addresses = {("reserved ip", reserved.ip) for reserved in cloud.reserved_ips()}
-    return droplets | addresses | load_balancer.there(cloud)
+    larger = {resource.identity for _, resource in _balancers_and_databases(cloud)}
+    return droplets | addresses | larger
+
+
+def _balancers_and_databases(cloud: Cloud) -> list[tuple[dict[str, Any], AccountResource]]:
+    """Every load balancer and managed database of the account, as the API has it."""
+    balancers = [
+        (one, _balancer(one)) for one in _if_it_may(cloud, "load_balancers", "load_balancers")
+    ]
+    return balancers + [
+        (one, _database(one)) for one in _if_it_may(cloud, "databases", "databases")
+    ]
+
+
+def _balancer(one: dict[str, Any]) -> AccountResource:
+    price = prices.BALANCER_NODE * int(one.get("size_unit") or 1)
+    address = f"{one['ip']}, " if one.get("ip") else ""
+    note = f"{address}${price:g} a month"
+    return AccountResource("balancer", one["id"], one["name"], note, billed=True)
+
+
+def _database(one: dict[str, Any]) -> AccountResource:
+    dear = prices.DATABASES.get(one["size"])
+    price = f", about ${dear * one['num_nodes']:g} a month" if dear else ""
+    note = f"with all predictions, {one['size']} in {one['region']}{price}"
+    return AccountResource("database", one["id"], one["name"], note, billed=True)
 
 
 def everything(cloud: Cloud) -> set[tuple[str, str]]:
@@ -228,28 +271,30 @@ def everything(cloud: Cloud) -> set[tuple[str, str]]:
     }
 
 
-def still_there(cloud: Cloud, belongings: Iterable[Belonging]) -> list[Belonging]:
+def still_there(cloud: Cloud, resources: Iterable[AccountResource]) -> list[AccountResource]:
     """Those of the billed ones that the account still has, wherever. Raises CloudError.
 
     When a project goes, what was in it moves to the account's default project, so asking for
     the project alone would not find it.
     """
-    billed = [belonging for belonging in belongings if belonging.billed]
+    billed = [one for one in resources if one.billed]
     alive = _alive(cloud)
-    if any(belonging.kind not in (*_LISTED, "snapshot") for belonging in billed):
+    if any(one.kind not in (*_LISTED, "snapshot") for one in billed):
         alive |= {
-            belonging.identity
+            one.identity
             for project in cloud.listed("projects", "projects")
-            for belonging in _in_project(cloud, project)
-            if belonging.kind not in _LISTED
+            for one in _in_project(cloud, project)
+            if one.kind not in _LISTED
         }
-    if any(belonging.kind == "snapshot" for belonging in billed):
+    if any(one.kind == "snapshot" for one in billed):
         images = cloud.listed("images", "images", private="true")
         alive |= {("snapshot", str(image["id"])) for image in images}
-    return [belonging for belonging in billed if belonging.identity in alive]
+    return [one for one in billed if one.identity in alive]
 
 
-def unknown_to(state: list[Resource], belongings: Iterable[Belonging]) -> list[Belonging]:
+def unknown_to(
+    state: list[Resource], resources: Iterable[AccountResource]
+) -> list[AccountResource]:
     """Those that Terraform's state does not hold."""
     managed = {(KINDS.get(resource.kind), resource.key) for resource in state}
-    return [one for one in belongings if (one.kind, one.key) not in managed]
+    return [one for one in resources if (one.kind, one.key) not in managed]

@@ -10,13 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ops.cloud import prices
 from ops.cloud.api import CONTROL_PANEL, Cloud, CloudError
-from ops.console import terminal
 from ops.console.errors import Failed
-from ops.console.settings import Settings
-from ops.terraform.run import Terraform
-from ops.terraform.state import resources
+from ops.deployment.lookup import Deployment
 
 CERTIFICATE = "digitalocean_certificate.app[0]"
 RECORD = "digitalocean_record.app[0]"
@@ -60,57 +56,46 @@ def certificate_name(name: str, domain: str) -> str:
     return f"{name}-{domain.replace('.', '-')}"
 
 
-def refuse_others(settings: Settings) -> None:
+def refuse_others(deployment: Deployment, domain: str) -> None:
     """Raise Failed if the name would lead to another address beside the balancer's.
 
-    One A record that was made by hand is none of this: deploy takes it in (to_take_in).
+    One A record that was made by hand is no reason: deploy imports it (record_made_by_hand).
     """
-    zone = _zone(settings)
+    zone = _zone(deployment, domain)
     if zone is None:
         return
-    ours = _known(settings)
+    ours = _known(deployment)
     strangers = [one for one in zone.records if str(one["id"]) != ours]
     if not ours and len(strangers) == 1 and strangers[0]["type"] == "A":
         return
     if strangers:
         listed = ", ".join(f"{one['type']} {one['data']}" for one in strangers)
         raise Failed(
-            f"{settings.domain} has records that were made by hand: {listed}. Beside the load "
+            f"{domain} has records that were made by hand: {listed}. Beside the load "
             "balancer's, some of the visitors would go there. Nothing was changed.",
             f"Remove {'them' if len(strangers) > 1 else 'it'}"
             f"{'' if ours else ' but for one A record, which deploy takes over'}: {zone.place}",
         )
 
 
-def to_take_in(settings: Settings) -> str:
+def record_made_by_hand(deployment: Deployment, domain: str) -> str:
     """The A record that was made by hand, as Terraform imports it; "" if there is none."""
-    zone = _zone(settings)
-    if zone is None or _known(settings):
+    zone = _zone(deployment, domain)
+    if zone is None or _known(deployment):
         return ""
     return next((f"{zone.name},{one['id']}" for one in zone.records if one["type"] == "A"), "")
 
 
-def take_in(settings: Settings, terraform: Terraform, record: str) -> None:
-    """Let Terraform have that record, which will lead to the balancer. Raises Failed."""
-    terraform.take_in(RECORD, record)
-    terminal.line(
-        f"The A record of {settings.domain} that was made by hand is Terraform's now: it will lead "
-        "to the load balancer."
-    )
-
-
-def _zone(settings: Settings) -> Zone | None:
-    """The zone of the site's name, where Terraform makes its record; else none."""
-    if prices.number(settings.droplets) < 2:
-        return None
+def _zone(deployment: Deployment, domain: str) -> Zone | None:
+    """The zone of the site's name, if the token may see it."""
     try:
-        return zone_of(Cloud(settings), settings.domain)
+        return zone_of(deployment.cloud, domain)
     except CloudError as error:
         if error.status == 403:
             return None  # Terraform says so itself
         raise
 
 
-def _known(settings: Settings) -> str:
+def _known(deployment: Deployment) -> str:
     """The number of the record that Terraform made; "" if it made none."""
-    return next((one.key for one in resources(settings) if one.address == RECORD), "")
+    return next((one.key for one in deployment.state if one.address == RECORD), "")

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ops.console.errors import Failed, SaidAlready
+from ops.console.errors import AlreadyPrinted, Failed
 from ops.console.settings import Settings
 from ops.doctor import (
     account,
     addresses,
-    copies,
+    alerts,
+    backups,
     droplets,
     fleet,
     machine,
     pipeline,
     processes,
     server,
-    watching,
 )
 from ops.doctor.findings import Patient, Skipped
 
@@ -31,7 +31,7 @@ def before_deploy(settings: Settings) -> None:
     patient.check("settings", machine.settings)
     patient.check("ssh", machine.ssh_client)
     patient.check("ansible", machine.can_run_ansible)
-    if not settings.image:  # an image that is made already needs no engine here
+    if not settings.release.image:  # an image that is made already needs no engine here
         patient.check("docker", machine.docker_engine)
         patient.check("buildx", machine.buildx)
         patient.check("compose", machine.compose)
@@ -44,12 +44,12 @@ def before_deploy(settings: Settings) -> None:
         patient.check("address", addresses.refuse)
     patient.check("region", account.region)
     patient.check("size", account.size)
-    patient.check("backups", copies.of_the_droplet)
+    patient.check("backups", backups.of_the_droplet)
     if fleet.is_asked_for(patient):
         patient.check("in all", fleet.price)
         patient.check("balancer", fleet.https)
-    if settings.alert_email:
-        patient.check("alerts", watching.price)
+    if settings.alerts.email:
+        patient.check("alerts", alerts.price)
     _stop_if_anything_failed(patient)
 
 
@@ -57,7 +57,7 @@ def _stop_if_anything_failed(patient: Patient) -> None:
     if patient.failures:
         raise Failed(
             "Something is not ready, so nothing was changed.",
-            "Mend each FAIL above as its line says, then run the same command again.",
+            "Fix each FAIL above as its line says, then run the same command again.",
         )
 
 
@@ -80,7 +80,7 @@ def key_can_be_added(settings: Settings) -> None:
 
 
 def everything(settings: Settings) -> None:
-    """Check it all. Raises SaidAlready if anything failed."""
+    """Check it all. Raises AlreadyPrinted if anything failed."""
     patient = Patient(settings)
     patient.check("terraform", machine.terraform)
     patient.check("settings", machine.settings)
@@ -96,7 +96,7 @@ def everything(settings: Settings) -> None:
     patient.check("new key", account.key_is_new)
     patient.check("region", account.region)
     patient.check("size", account.size)
-    patient.check("backups", copies.of_the_droplet)
+    patient.check("backups", backups.of_the_droplet)
     if fleet.is_asked_for(patient):
         patient.check("in all", fleet.price)
         patient.check("balancer", fleet.https)
@@ -110,11 +110,11 @@ def everything(settings: Settings) -> None:
     if processes.are_several(patient):
         patient.check("processes", processes.serving)
     droplets.check(patient)
-    patient.check("copies", copies.outside_the_droplet)
+    patient.check("backup age", backups.newest)
     patient.check("page", server.page)
     patient.check("certificate", server.certificate)
-    patient.check("watched", watching.watched)
+    patient.check("uptime", alerts.uptime)
     patient.check("secrets", pipeline.secrets)
     patient.check("pipeline", pipeline.knows_the_droplet)
     if patient.failures:
-        raise SaidAlready
+        raise AlreadyPrinted

@@ -9,6 +9,9 @@ from ops.cloud.api import Cloud, Droplet
 from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.settings import Settings
+from ops.deployment import lookup
+from ops.deployment.lookup import Deployment
+from ops.ssh.connection import Host
 
 
 class Warned(Failed):
@@ -28,11 +31,24 @@ class Patient:
     account: bool = False  # whether the API can be asked
     droplet: Droplet | None = None
     reached: bool = False  # whether ssh gets in
+    found: Deployment | None = None
+
+    @property
+    def deployment(self) -> Deployment:
+        """The deployment."""
+        self.found = self.found or lookup.find(self.settings)
+        return self.found
 
     @property
     def cloud(self) -> Cloud:
         """The account."""
-        return Cloud(self.settings)
+        return self.deployment.cloud
+
+    @property
+    def host(self) -> Host:
+        """The droplet, by ssh. Raises Skipped without a running droplet."""
+        _ = self.need_droplet()
+        return self.deployment.host(self.droplet or Droplet("", None))
 
     def check(self, name: str, check: Callable[[Patient], str]) -> None:
         """Make one check and print what came of it."""

@@ -1,6 +1,6 @@
 """Make or refresh one Python environment, .venv/NAME: `scripts/venv NAME`.
 
-It holds what its lock files name and nothing else. It is made anew when a lock file, Python or
+It holds what its lock files name and nothing else. It is recreated when a lock file, Python or
 the clone's place has changed, or its making was cut short; otherwise this takes an instant.
 
 This runs before there is an environment, so it needs nothing but Python's own library.
@@ -53,7 +53,7 @@ class Environment:
         (root / ".venv").mkdir(exist_ok=True)
         # A copy of the clone may link to the clone's environments; they are the clone's then.
         self.folder = (root / ".venv").resolve() / name
-        # Python itself, not an environment's link to it: that may be the one made anew here.
+        # Python itself, not an environment's link to it: that environment may be recreated here.
         self.base_python = Path(sys.executable).resolve()
         self.lock_text = "".join((root / lock).read_text() for lock in self.locks)
         self.wanted = f"{self.folder}\n{self.base_python}\n{sys.version}\n{self.lock_text}"
@@ -97,7 +97,7 @@ class Environment:
         if self._run(self.base_python, "-m", "venv", self.folder):
             raise Failed(
                 f"python3 could not make .venv/{self.name}; its reason is above.",
-                "Mend it (a full disk?), then run the same command again.",
+                "Fix it (a full disk?), then run the same command again.",
             )
         self._install_all(index)
         # All but Ansible's 10,000 modules, which run on the droplet. A few files are templates
@@ -189,7 +189,7 @@ def need_venv_module() -> None:
         if done.returncode:
             raise Failed(
                 "apt-get could not install python3-venv; its reason is above.",
-                "Mend it, then run the same command again.",
+                "Fix it, then run the same command again.",
             ) from None
 
 

@@ -8,54 +8,43 @@ from pathlib import Path
 from ops.cloud.api import CONTROL_PANEL
 from ops.console import terminal
 from ops.console.errors import Failed
-from ops.console.settings import Settings
+from ops.console.make import make
+from ops.console.settings import PipelineSettings
 from ops.github import repositories
-from ops.ssh.connection import Droplet, pinned_keys
+from ops.ssh import authorized_keys
+from ops.ssh.connection import Host, pinned_keys
 
 COMMENT = "digits pipeline"  # behind its key, here and on the droplet
 SECRETS = ("DEPLOY_KEY", "DIGITALOCEAN_TOKEN")
 VARIABLES = ("DROPLET_HOST_KEY", "DEPLOYMENT_NAME")
 
-# The key comes over stdin. It replaces every key that a pipeline had before.
-_GRANT = f"""set -e
-umask 077
-read -r key
-keys=/root/.ssh/authorized_keys
-others=$(grep -v ' {COMMENT}$' $keys || :)
-printf '%s\\n' "$others" "$key" | sed '/^$/d' >$keys.new
-if cmp -s $keys $keys.new; then
-  echo "The droplet accepts the pipeline's key already."
-elif grep -v -xF "$key" $keys | grep -q ' {COMMENT}$'; then
-  echo "The droplet accepts the pipeline's key now. Its earlier key is removed."
-else
-  echo "The droplet accepts the pipeline's key now."
-fi
-mv $keys.new $keys
-"""
+
+def grant(host: Host, public: Path) -> None:
+    """Let the pipeline's key in, and remove its earlier ones. Raises Failed."""
+    changed = authorized_keys.add(host, public.read_text(), COMMENT)
+    if changed:
+        removed = " Its earlier key is removed." if changed == "replaced" else ""
+        terminal.line(f"The droplet accepts the pipeline's key now.{removed}")
+    else:
+        terminal.line("The droplet accepts the pipeline's key already.")
 
 
-def grant(droplet: Droplet, public: Path) -> None:
-    """Put this public key on the droplet, and remove the pipeline's earlier ones. Raises Failed."""
-    line = " ".join([*public.read_text().split()[:2], COMMENT])
-    droplet.show(_GRANT, stdin=f"{line}\n".encode())
-
-
-def withdraw(settings: Settings, ips: list[str]) -> None:
+def withdraw(settings: PipelineSettings, pinned: Path, ips: list[str]) -> None:
     """Remove the pipeline's key and token for these droplets from GitHub, and its key from here.
 
     Only if GitHub has the host key of one of them. Otherwise it deploys something else.
     """
-    public = settings.pipeline_key.with_name(f"{settings.pipeline_key.name}.pub")
-    repository, told = _what_github_knows(settings)
-    if repository is None or told is None:
+    public = settings.public_key
+    repository, host_keys = _what_github_knows(settings)
+    if repository is None or host_keys is None:
         if public.exists():
             terminal.line(
                 f"If GitHub deployed this, it still has {' and '.join(SECRETS)}. It cannot be "
                 "asked from here. Remove them there: Settings > Environments > production."
             )
         return
-    known = _keys(told)
-    if not any(known & pinned_keys(ip, settings.pins) for ip in ips):
+    known = _keys(host_keys)
+    if not any(known & pinned_keys(ip, pinned) for ip in ips):
         return
     try:
         for name in VARIABLES:
@@ -69,7 +58,7 @@ def withdraw(settings: Settings, ips: list[str]) -> None:
             "Settings > Environments > production."
         )
         return
-    for file in (settings.pipeline_key, public):
+    for file in (settings.private_key, public):
         file.unlink(missing_ok=True)
     terminal.line(
         f"{repository} has no key and no token for this deployment any more. If the token was the "
@@ -77,59 +66,62 @@ def withdraw(settings: Settings, ips: list[str]) -> None:
     )
 
 
-def all_pinned_lines(settings: Settings, droplets: list[Droplet]) -> str:
+def pinned_lines(hosts: list[Host]) -> str:
     """The lines of the pinned host keys that are these droplets'. Raises Failed."""
-    return "\n".join(pinned_lines(settings, droplet.ip) for droplet in droplets)
+    return "\n".join(_pinned_lines(host.settings.pinned, host.ip) for host in hosts)
 
 
-def pinned_lines(settings: Settings, ip: str) -> str:
-    """The lines of the pinned host keys that are the droplet's. Raises Failed."""
+def _pinned_lines(pinned: Path, ip: str) -> str:
     done = subprocess.run(
-        ["ssh-keygen", "-F", ip, "-f", settings.pins], capture_output=True, text=True, check=False
+        ["ssh-keygen", "-F", ip, "-f", pinned],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
     if not lines:
         raise Failed(
-            f"The droplet's host key is not in {settings.pins}.",
-            f"Run this where {settings.verb('deploy')} ran, or look at the droplet once: "
-            f"{settings.verb('status')}",
+            f"The droplet's host key is not in {pinned}.",
+            f"Run this where {make('deploy')} ran, or look at the droplet once: {make('status')}",
         )
     return "\n".join(lines)
 
 
-def renew(settings: Settings, droplets: list[Droplet]) -> None:
+def renew(settings: PipelineSettings, hosts: list[Host]) -> None:
     """Give the pipeline access to droplets that were recreated. Raises Failed.
 
     Does nothing where there is no pipeline, or where it knows these.
     """
-    public = settings.pipeline_key.with_name(f"{settings.pipeline_key.name}.pub")
+    public = settings.public_key
     if not public.exists():
         return
     key = public.read_text().split()[1]
-    others = [one for one in droplets if key not in one.must("cat /root/.ssh/authorized_keys")]
-    for droplet in others:
+    others = [one for one in hosts if key not in one.must("cat /root/.ssh/authorized_keys")]
+    for host in others:
         terminal.line()
         terminal.line("This is another droplet than the pipeline knows.")
-        grant(droplet, public)
-    repository, told = _what_github_knows(settings)
-    if repository is None or told is None:
+        grant(host, public)
+    repository, host_keys = _what_github_knows(settings)
+    if repository is None or host_keys is None:
         if others:
-            terminal.line(f"GitHub has to know its host key: {settings.verb('pipeline')}")
+            terminal.line(f"GitHub has to know its host key: {make('pipeline')}")
         return
     # Without one, no pipeline deploys this.
-    known = _keys(told)
-    if not told or all(known & pinned_keys(one.ip, settings.pins) for one in droplets):
+    known = _keys(host_keys)
+    if not host_keys or all(known & pinned_keys(one.ip, one.settings.pinned) for one in hosts):
         return
     try:
-        repository.set_variable("DROPLET_HOST_KEY", all_pinned_lines(settings, droplets))
+        repository.set_variable("DROPLET_HOST_KEY", pinned_lines(hosts))
     except Failed as error:
         terminal.failure(error)
-        terminal.line(f"GitHub does not know its host key yet: {settings.verb('pipeline')}")
+        terminal.line(f"GitHub does not know its host key yet: {make('pipeline')}")
         return
     terminal.line("GitHub knows its host key now: the next push goes through.")
 
 
-def _what_github_knows(settings: Settings) -> tuple[repositories.Repository | None, str | None]:
+def _what_github_knows(
+    settings: PipelineSettings,
+) -> tuple[repositories.Repository | None, str | None]:
     """The repository, and the host keys that it knows; None where that cannot be asked."""
     if repositories.why_not_asked():
         return None, None
@@ -140,6 +132,6 @@ def _what_github_knows(settings: Settings) -> tuple[repositories.Repository | No
     return repository, repository.variable("DROPLET_HOST_KEY")
 
 
-def _keys(told: str) -> set[str]:
+def _keys(host_keys: str) -> set[str]:
     """The keys in lines of known_hosts, whatever address they are for."""
-    return {words[2] for line in told.splitlines() if len(words := line.split()) > 2}
+    return {words[2] for line in host_keys.splitlines() if len(words := line.split()) > 2}

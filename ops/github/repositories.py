@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ops.console.errors import Failed, SaidAlready
+from ops.console.errors import AlreadyPrinted, Failed
 from ops.console.pipeline import ENVIRONMENT
 from ops.console.programs import output_of
 
@@ -91,29 +91,29 @@ class Repository:
         return False
 
     def set_secret(self, name: str, value: str) -> None:
-        """Set one of the environment's secrets, over stdin. Raises SaidAlready."""
+        """Set one of the environment's secrets, over stdin. Raises AlreadyPrinted."""
         words = ("secret", "set", name, *self._its(), "--env", ENVIRONMENT)
         if not _did(*words, stdin=value):
-            raise SaidAlready
+            raise AlreadyPrinted
 
     def delete_secret(self, name: str) -> None:
-        """Delete one of the environment's secrets, if it is there. Raises SaidAlready."""
+        """Delete one of the environment's secrets, if it is there. Raises AlreadyPrinted."""
         where = (*self._its(), "--env", ENVIRONMENT)
         listed = output_of("gh", "secret", "list", *where, "--json", "name", "--jq", ".[].name")
         if name in (listed or "").split() and not _did("secret", "delete", name, *where):
-            raise SaidAlready
+            raise AlreadyPrinted
 
     def set_variable(self, name: str, value: str) -> None:
-        """Set one of the repository's variables. Raises SaidAlready."""
+        """Set one of the repository's variables. Raises AlreadyPrinted."""
         if not _did("variable", "set", name, *self._its(), "--body", value):
-            raise SaidAlready
+            raise AlreadyPrinted
 
     def delete_variable(self, name: str) -> None:
-        """Delete one of the repository's variables, if it is there. Raises SaidAlready."""
+        """Delete one of the repository's variables, if it is there. Raises AlreadyPrinted."""
         words = ("gh", "variable", "list", *self._its(), "--json", "name", "--jq", ".[].name")
         listed = output_of(*words) or ""
         if name in listed.split() and not _did("variable", "delete", name, *self._its()):
-            raise SaidAlready
+            raise AlreadyPrinted
 
     def variable(self, name: str) -> str | None:
         """The value of a variable, "" if it is not set; None if GitHub does not list them."""
@@ -195,8 +195,8 @@ def _at(address: str, remote: str) -> Repository | None:
     if not host or len(names) != 2:
         return None
     if "." not in host:  # a name of ~/.ssh/config's, which git reads
-        told = (output_of("ssh", "-G", host) or "").splitlines()
-        real = [line.partition(" ")[2] for line in told if line.startswith("hostname ")]
+        configured = (output_of("ssh", "-G", host) or "").splitlines()
+        real = [line.partition(" ")[2] for line in configured if line.startswith("hostname ")]
         host = real[0] if real else host
     # GitHub's ssh behind a firewall that lets only HTTPS out.
     host = HOST if host.lower() in ("ssh.github.com", "www.github.com", HOST) else host.lower()

@@ -6,8 +6,10 @@ Certificates are judged as a browser does, by the roots that this machine trusts
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import socket
 import ssl
+import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -15,9 +17,8 @@ from urllib.parse import urlsplit
 import certifi
 import truststore
 
-from ops.cloud import prices
 from ops.console.errors import Failed
-from ops.console.settings import ROOT, Settings
+from ops.console.settings import ROOT, SiteSettings
 
 SECONDS = 5.0
 LOW = timedelta(days=2)  # half of them are left when a certificate is renewed, at the latest
@@ -43,26 +44,27 @@ class Certificate:
         return f"valid until {self.until:%F %H:%M} UTC, renewed from {self.renewed_from:%F} on"
 
 
-def trust(settings: Settings) -> ssl.SSLContext:
+def trust(site: SiteSettings) -> ssl.SSLContext:
     """What a certificate is judged by. Raises Failed if ACME_ROOT is no certificate."""
     context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Some systems, such as a small container, know no authority of themselves.
     context.load_verify_locations(certifi.where())
-    if settings.acme_root:
+    if site.acme_root:
         try:
-            context.load_verify_locations(ROOT / settings.acme_root)
+            context.load_verify_locations(ROOT / site.acme_root)
         except OSError as error:
             raise Failed(
-                f"ACME_ROOT={settings.acme_root} holds no certificate to trust: {error}.",
+                f"ACME_ROOT={site.acme_root} holds no certificate to trust: {error}.",
                 "Name the file with the authority's root (PEM), or none.",
             ) from error
     return context
 
 
-def url(settings: Settings, address: str) -> str:
+def url(site: SiteSettings, address: str, *, balanced: bool = False) -> str:
     """Where the site is: what its port 80 leads to, or that itself.
 
-    Where nothing answers, it is what the deployment was set to.
+    Where nothing answers, it is what the deployment was set to: a load balancer has a certificate
+    for a domain only.
     """
     connection = http.client.HTTPConnection(address, timeout=SECONDS)
     try:
@@ -70,7 +72,8 @@ def url(settings: Settings, address: str) -> str:
         answer = connection.getresponse()
         leads_to = urlsplit(answer.getheader("Location") or "")
     except (OSError, http.client.HTTPException):
-        return f"{'https' if _should_be_secure(settings) else 'http'}://{address}"
+        secure = bool(site.domain) if balanced else site.acme != "off"
+        return f"{'https' if secure else 'http'}://{address}"
     finally:
         connection.close()
     if leads_to.scheme == "https":
@@ -88,17 +91,26 @@ def _listens(address: str, port: int) -> bool:
     return True
 
 
-def _should_be_secure(settings: Settings) -> bool:
-    """Whether the site has a certificate, unless something is wrong.
+def answer(url: str, trust: ssl.SSLContext | None = None) -> str:
+    """The text that `url` answers with. Raises OSError if it does not answer with 200."""
+    more: list[urllib.request.BaseHandler] = (
+        [urllib.request.HTTPSHandler(context=trust)] if trust else []
+    )
+    if _is_private(urlsplit(url).hostname or ""):
+        more.append(urllib.request.ProxyHandler({}))
+    with urllib.request.build_opener(*more).open(url, timeout=SECONDS) as response:
+        return str(response.read().decode(errors="replace"))
 
-    A load balancer has one for a domain only.
-    """
-    if prices.number(settings.droplets) > 1:
-        return bool(settings.domain)
-    return settings.acme != "off"
+
+def _is_private(host: str) -> bool:
+    """Whether no proxy elsewhere could reach it: this machine, or a droplet of the rehearsal."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
 
 
-def certificate(settings: Settings, where: str) -> Certificate | None:
+def certificate(site: SiteSettings, where: str) -> Certificate | None:
     """The certificate of a site; None over HTTP. Raises OSError if a browser would not take it."""
     there = urlsplit(where)
     if there.scheme != "https" or not there.hostname:
@@ -106,22 +118,22 @@ def certificate(settings: Settings, where: str) -> Certificate | None:
     end = (there.hostname, there.port or 443)
     with (
         socket.create_connection(end, timeout=SECONDS) as connection,
-        trust(settings).wrap_socket(connection, server_hostname=there.hostname) as tls,
+        trust(site).wrap_socket(connection, server_hostname=there.hostname) as tls,
     ):
         shown = tls.getpeercert() or {}
     until = ssl.cert_time_to_seconds(str(shown["notAfter"]))
     return Certificate(datetime.fromtimestamp(until, UTC))
 
 
-def in_words(settings: Settings, where: str) -> str:
+def certificate_text(site: SiteSettings, where: str) -> str:
     """Its certificate, for a line of a report."""
     try:
-        found = certificate(settings, where)
+        found = certificate(site, where)
     except ssl.SSLError as error:
         return f"a browser refuses it: {error}"
     except OSError as error:
         return f"nobody answers there: {error}"
     if found:
         return str(found)
-    why = "as ACME=off wants it" if settings.acme == "off" else "the droplet tries again by itself"
+    why = "as ACME=off wants it" if site.acme == "off" else "the droplet tries again by itself"
     return f"none, so the page is on HTTP; {why}"

@@ -14,11 +14,11 @@ from pathlib import Path
 from ops.cloud.api import Droplet
 from ops.console import shell_environment, terminal
 from ops.console.errors import Failed
-from ops.console.settings import ROOT, Settings
+from ops.console.settings import ROOT, Settings, SiteSettings
 from ops.database import migration
 from ops.deployment import lookup, processes
 from ops.provision import package
-from ops.ssh.connection import NO_TUNNELS, options
+from ops.ssh.connection import NO_TUNNELS, Host, options
 
 FOLDER = ROOT / "infra/ansible"
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -41,13 +41,29 @@ def play(
     managed one (ops.database.migration).
     """
     # Not in a command line, which everybody may read.
-    told = environment(settings) | {"KEPT_CERTIFICATE": certificate, "COPIES": ""} | (copies or {})
-    told |= {"MANAGED_DATABASE": ""} | (database or {})
+    env = environment(settings) | {"KEPT_CERTIFICATE": certificate, "COPIES": ""} | (copies or {})
+    env |= {"MANAGED_DATABASE": ""} | (database or {})
     more = ["--extra-vars", json.dumps({"web_keep_settings": True})] if keep else []
     command: list[str | Path] = ["ansible-playbook", *more, FOLDER / "site.yml"]
-    done = subprocess.run(command, env=told, check=False)
+    done = subprocess.run(command, env=env, check=False)
     if done.returncode != 0:
         raise Failed(*failure)
+
+
+def set_up_if_changed(settings: Settings, host: Host) -> None:
+    """Let Ansible bring the server up to date, if it is not. Raises Failed."""
+    # A failed SSH login does not mean that the files are missing.
+    there = host.must("cat /opt/digits/fingerprint 2>/dev/null || echo none").strip()
+    if there == fingerprint():
+        return
+    terminal.phase("Ansible: the server, which is not as infra/ansible says")
+    play(
+        settings,
+        "The server is not as infra/ansible says; what Ansible could not do is above. Nothing "
+        "was released.",
+        "Fix it, then run the same command again.",
+        keep=True,
+    )
 
 
 def patch(settings: Settings, notice: int) -> bool:
@@ -55,8 +71,8 @@ def patch(settings: Settings, notice: int) -> bool:
 
     `notice`: the seconds that a load balancer needs to notice that one is drained; 0 without one.
     """
-    told = ["--extra-vars", json.dumps({"patch_notice": notice})]
-    command: list[str | Path] = ["ansible-playbook", *told, FOLDER / "patch.yml"]
+    env = ["--extra-vars", json.dumps({"patch_notice": notice})]
+    command: list[str | Path] = ["ansible-playbook", *env, FOLDER / "patch.yml"]
     return subprocess.run(command, env=environment(settings), check=False).returncode == 0
 
 
@@ -107,7 +123,7 @@ def fingerprint() -> str:
     return whole.hexdigest()
 
 
-def site(settings: Settings) -> dict[str, str]:
+def site(settings: SiteSettings) -> dict[str, str]:
     """How the site is reached: its domain, and who certifies its address. Raises Failed."""
     if settings.acme not in ("on", "off"):
         raise Failed(f"ACME={settings.acme} is neither on nor off.", "Give one: ACME=off")
@@ -135,45 +151,41 @@ def site(settings: Settings) -> dict[str, str]:
 
 def inventory(settings: Settings) -> dict[str, object]:
     """The inventory in Ansible's JSON form. Raises CloudError and StateError."""
-    found = lookup.find(settings)
-    there = _that_are_on(lookup.members(settings, found)) if found else []
+    deployment = lookup.find(settings)
+    first = deployment.first
+    there = _that_are_on(deployment.droplets)
     hosts: dict[str, dict[str, object]] = {
         one.name: {"ansible_host": one.ip or ""} for one in there if one.ip
     }
-    count = processes.wanted(settings, found.processors, found.memory_mb) if found else 1
-    # No authority certifies the address of a balancer.
-    balanced: dict[str, object] = {"web_balanced": True, "web_acme": "off"}
-    if found and found.name in hosts and settings.old_address_open == "true":
+    count = processes.wanted(settings.scale, first.processors, first.memory_mb) if first else 1
+    variables: dict[str, object] = {
+        "ansible_ssh_common_args": shlex.join([*NO_TUNNELS, *options(settings.ssh)]),
+        "app_fingerprint": fingerprint(),
+        "app_processes": count,
+        "command_file": str(package.build()),
+        "database_connections": migration.connections(settings.scale, count, len(there)),
+        "site_address": deployment.public_ip if first else "",
+        **site(settings.site),
+    }
+    if first and deployment.balancer:
+        # No authority certifies the address of a balancer.
+        variables |= {"web_balanced": True, "web_acme": "off"}
+    if len(there) > 1:
+        # The droplets share a database, so only the first one backs it up.
+        variables["app_backs_up"] = there[0].name
+    if first and first.name in hosts and settings.scale.old_address_open == "true":
         # It keeps its certificate as long as visitors come to its own address, too.
-        old = {"web_acme": settings.acme, "site_address": lookup.own_site(settings, found)}
-        hosts[found.name] |= old
+        own = {"web_acme": settings.site.acme, "site_address": deployment.own_address}
+        hosts[first.name] |= own
     return {
-        "droplet": {
-            "hosts": list(hosts),
-            "vars": {
-                "ansible_ssh_common_args": shlex.join([*NO_TUNNELS, *options(settings)]),
-                "app_fingerprint": fingerprint(),
-                "app_processes": count,
-                "command_file": str(package.build()),
-                "database_connections": migration.connections(settings, count, len(there)),
-                "site_address": lookup.site_of(settings, found) if found else "",
-                **site(settings),
-                **(balanced if found and lookup.balancer(settings, found) else {}),
-                **_one_database(there),
-            },
-        },
+        "droplet": {"hosts": list(hosts), "vars": variables},
         "_meta": {"hostvars": hosts},
     }
 
 
 def _that_are_on(there: list[Droplet]) -> list[Droplet]:
-    """Of several without those that are turned off: these wait for `make deploy`."""
+    """The droplets, of several without those that are turned off: they wait for `make deploy`."""
     return [one for one in there if one.status != "off" or len(there) == 1]
-
-
-def _one_database(there: list[Droplet]) -> dict[str, object]:
-    """Where several log into one database, the first droplet alone copies it."""
-    return {"app_backs_up": there[0].name} if len(there) > 1 else {}
 
 
 def print_inventory() -> int:

@@ -1,6 +1,6 @@
-"""An image that one of several droplets has goes to another one, by way of this machine.
+"""Copy an image from one droplet to another, by way of this machine.
 
-For a rollback: a droplet that was made anew never had the versions before.
+A rollback needs it: a droplet that was recreated never had the earlier versions.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ import shlex
 import tempfile
 
 from ops.console import terminal
-from ops.console.errors import SaidAlready
-from ops.deployment.fleet import Member
+from ops.console.errors import AlreadyPrinted
+from ops.ssh.connection import Host
 
 _IS_THERE = "docker image inspect {} >/dev/null 2>&1 && echo there || echo lacking"
 
 
-def image(key: str, there: Member, lacking: Member) -> None:
-    """Let `lacking` have the image with this id, which is `there`. Raises Failed."""
+def copy_image(key: str, source: Host, target: Host) -> None:
+    """Copy the image with this id to `target`, unless it is there. Raises Failed."""
     quoted = shlex.quote(key)
-    if lacking.droplet.must(_IS_THERE.format(quoted)).strip() != "lacking":
+    if target.must(_IS_THERE.format(quoted)).strip() != "lacking":
         return
     terminal.line(
-        f"{lacking.name} never had that version: bringing it from {there.name}, which takes some "
+        f"{target.name} never had that version: copying it from {source.name}, which takes some "
         "minutes over a slow line."
     )
     with tempfile.TemporaryFile() as packed:
-        sent = there.droplet.run(f"docker save {quoted} | gzip --fast", stdout=packed)
+        sent = source.run(f"docker save {quoted} | gzip --fast", stdout=packed)
         packed.seek(0)
         if sent.status != 0:
-            raise SaidAlready
-        lacking.droplet.show("gunzip | docker load", stdin=packed)
+            raise AlreadyPrinted
+        target.show("gunzip | docker load", stdin=packed)

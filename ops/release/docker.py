@@ -16,8 +16,9 @@ from pathlib import Path
 from ops.console import terminal
 from ops.console.distribution import how_to_get, is_windows_linux
 from ops.console.errors import Failed
-from ops.console.programs import need, output_of
-from ops.console.settings import ROOT, Settings
+from ops.console.make import make
+from ops.console.programs import need, output_of, shown
+from ops.console.settings import ROOT, BuildSettings
 
 AGAIN = "then run the same command again."
 COMPOSE = ("docker", "compose", "--project-directory", str(ROOT))
@@ -48,7 +49,7 @@ def _why_no_engine() -> Failed:
     host = asked or "unix:///var/run/docker.sock"
     if not host.startswith("unix://"):
         return Failed(
-            f"Docker is told to use the engine at {host}, which does not answer.",
+            f"Docker is set to use the engine at {host}, which does not answer.",
             "See that it runs. For the engine of this machine: unset DOCKER_HOST; "
             "docker context use default",
         )
@@ -117,11 +118,11 @@ def need_buildx() -> str:
     )
 
 
-def need_recipe(settings: Settings) -> None:
+def need_recipe(settings: BuildSettings, image: str) -> None:
     """The files that a build is told to use are there. Raises Failed."""
-    recipe = ROOT / settings.app_folder / "Dockerfile"
-    if not settings.image and not recipe.is_file():
-        raise Failed(f"APP_FOLDER={settings.app_folder} holds no Dockerfile.", "unset APP_FOLDER")
+    recipe = ROOT / settings.folder / "Dockerfile"
+    if not image and not recipe.is_file():
+        raise Failed(f"APP_FOLDER={settings.folder} holds no Dockerfile.", "unset APP_FOLDER")
     if settings.pip_conf and not Path(settings.pip_conf).is_file():
         raise Failed(f"PIP_CONF={settings.pip_conf} is no file.", "Correct it, or: unset PIP_CONF")
 
@@ -139,22 +140,22 @@ class Build:
     platform: str = ""
 
 
-def build(settings: Settings, wanted: Build) -> str:
+def build(settings: BuildSettings, wanted: Build) -> str:
     """Build the app's image; its id. Raises Failed with the cause, as far as it can be told."""
     # What was built before and is neither named nor used any more; the label says it is ours.
     output_of("docker", "image", "prune", "--force", "--filter", "label=digits.app", seconds=120)
-    folder = ROOT / settings.app_folder
+    folder = ROOT / settings.folder
     for name in base_images(folder / "Dockerfile"):
         _refresh(name, wanted.platform)
     with tempfile.TemporaryDirectory() as scratch:
         id_file = Path(scratch) / "id"
-        status, said = shown(_command(settings, wanted, folder, id_file))
+        status, printed = shown(_command(settings, wanted, folder, id_file))
         if status != 0:
-            raise _cause(settings, wanted, folder, said)
+            raise _cause(settings, wanted, folder, printed)
         return id_file.read_text().strip()
 
 
-def _command(settings: Settings, wanted: Build, folder: Path, id_file: Path) -> list[str]:
+def _command(settings: BuildSettings, wanted: Build, folder: Path, id_file: Path) -> list[str]:
     # The same content is the same image: no note of when it was built beside it.
     command = ["env", "DOCKER_BUILDKIT=1", "BUILDX_NO_DEFAULT_ATTESTATIONS=1", "docker", "build"]
     if wanted.platform:
@@ -190,27 +191,14 @@ def _refresh(name: str, platform: str) -> None:
         terminal.line(f"{name} is here; whether its registry has a newer one could not be asked.")
 
 
-def shown(command: list[str]) -> tuple[int, str]:
-    """Run a command and let it be read; its exit status, and all that it printed."""
-    lines = []
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    for line in process.stdout or ():
-        sys.stdout.write(line)
-        sys.stdout.flush()
-        lines.append(line)
-    return process.wait(), "".join(lines)
-
-
-def _cause(settings: Settings, wanted: Build, folder: Path, output: str) -> Failed:
+def _cause(settings: BuildSettings, wanted: Build, folder: Path, output: str) -> Failed:
     """Why a build failed, from what Docker printed."""
 
-    def said(pattern: str) -> bool:
+    def printed(pattern: str) -> bool:
         return re.search(pattern, output, re.MULTILINE) is not None
 
     not_there = r"pull access denied|not found$|no match for platform"
-    if said(rf"^#\d+ ERROR: (failed to (do request|resolve)|.*({not_there}))"):
+    if printed(rf"^#\d+ ERROR: (failed to (do request|resolve)|.*({not_there}))"):
         bases = base_images(folder / "Dockerfile")
         return Failed(
             "The image could not be built: its base image"
@@ -218,42 +206,42 @@ def _cause(settings: Settings, wanted: Build, folder: Path, output: str) -> Fail
             "had; the reason is above.",
             f"See that Docker Hub answers (docker pull {bases[0] if bases else ''}), {AGAIN}",
         )
-    if said(r"[Nn]o space left on device"):
+    if printed(r"[Nn]o space left on device"):
         return Failed(
             "The image could not be built: the disk is full.",
             "Make room: docker system df shows what Docker takes, docker builder prune frees "
             "what old builds left. Then run the same command again.",
         )
-    if said(r"exec format error"):
+    if printed(r"exec format error"):
         return Failed(
             "The image could not be built: this machine's processor does not run the droplet's "
             "programs.",
             "Teach it (Docker Desktop can do it already): sudo apt-get install "
             f"qemu-user-static, {AGAIN}",
-            f"Or have it built elsewhere: {settings.verb('pipeline')}, or IMAGE=... with the name "
+            f"Or have it built elsewhere: {make('pipeline')}, or IMAGE=... with the name "
             "of one that is built.",
         )
-    return _cause_by_packages(said) or Failed(
+    return _cause_by_packages(printed) or Failed(
         "The image could not be built; Docker's reason is above.",
-        f"Mend it (the recipe is {settings.app_folder}/Dockerfile), {AGAIN}",
+        f"Fix it (the recipe is {settings.folder}/Dockerfile), {AGAIN}",
     )
 
 
-def _cause_by_packages(said: Callable[[str], bool]) -> Failed | None:
-    if said(r"No matching distribution found for torch"):
+def _cause_by_packages(printed: Callable[[str], bool]) -> Failed | None:
+    if printed(r"No matching distribution found for torch"):
         return Failed(
             "The image could not be built: torch's CPU build cannot be had.",
             "Neither PyTorch's index nor this machine's pip has it; see which answers "
             f"(pip download --no-deps torch), {AGAIN}",
             "Another index that has it: TORCH_INDEX=https://...",
         )
-    if said(r"^#\d+ ERROR: .*pip --python /venv/bin/python install"):
+    if printed(r"^#\d+ ERROR: .*pip --python /venv/bin/python install"):
         return Failed(
             "The image could not be built: pip could not install what app/requirements.txt asks "
             "for; its message is above.",
             "If it is the network, run the same command again.",
         )
-    if said(r"^#\d+ ERROR: .*apt-get update"):
+    if printed(r"^#\d+ ERROR: .*apt-get update"):
         return Failed(
             "The image could not be built: Debian's packages cannot be had; apt's message is "
             "above.",

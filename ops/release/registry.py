@@ -110,8 +110,8 @@ def _address(name: str, process: subprocess.Popen[bytes], log: Path) -> str:
     for line in log.read_text(errors="replace").splitlines()[-20:]:
         terminal.note(line)
     raise Failed(
-        "The registry that hands the image to the droplet did not start; what it said is above.",
-        "Mend it, then run the same command again.",
+        "The registry that hands the image to the droplet did not start; its output is above.",
+        "Fix it, then run the same command again.",
     )
 
 

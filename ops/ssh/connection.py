@@ -1,9 +1,9 @@
-"""The one way to the droplet: every verb, check and Ansible itself goes by these options.
+"""SSH to a droplet: every verb, every check and Ansible use these options.
 
-The host key is pinned at first contact and checked ever after. With a key that is named no
-other is offered. ~/.ssh/config is not read: a `Host *` there could offer other keys or go another
-way. SSH_OPTIONS holds what ssh needs besides. A connection that was never made is tried again; one
-that broke is not, since what was sent may have been done.
+The host key is pinned at the first connection and checked ever after. If a key is named, no other
+is offered. ~/.ssh/config is not read: a `Host *` there could offer other keys or go through another
+host. SSH_OPTIONS adds options. A connection that was never made is tried again; one that broke is
+not, since the command may have run.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from ops.console import terminal
-from ops.console.errors import Failed, SaidAlready
+from ops.console.errors import AlreadyPrinted, Failed
+from ops.console.make import make
 from ops.console.programs import need
-from ops.console.settings import Settings
+from ops.console.settings import SshSettings
 from ops.ssh.errors import Unreachable, explain, not_asked, ssh_quoted, without_debug_words
 
 Made = TypeVar("Made")
@@ -47,31 +48,31 @@ NO_CONFIG = ("-F", "none")
 NO_TUNNELS = ("-o", "ClearAllForwardings=yes")
 
 
-def options(settings: Settings, pins: Path | None = None) -> list[str]:
-    """What stands behind `ssh`. Host keys are remembered in `pins` instead, if it is given.
+def options(ssh: SshSettings, pins: Path | None = None) -> list[str]:
+    """The options of every ssh. Host keys are pinned in the file `pins` instead, if it is given.
 
     The person's own SSH_OPTIONS come last: ssh takes the first value of each option.
     """
     chosen = {
-        "UserKnownHostsFile": ssh_quoted(pins or settings.pins),
-        "StrictHostKeyChecking": "accept-new" if settings.accept_new == "yes" else "yes",
+        "UserKnownHostsFile": ssh_quoted(pins or ssh.pinned),
+        "StrictHostKeyChecking": "accept-new" if ssh.accept_new == "yes" else "yes",
         "ConnectTimeout": "15",
         "ServerAliveInterval": "10",
         "ServerAliveCountMax": "3",
         "ForwardAgent": "no",  # root there could use your keys
     }
-    if key := settings.key:
+    if key := ssh.key:
         # A server listens to six keys at most, and an agent may hold more.
         chosen |= {"IdentityFile": ssh_quoted(key), "IdentitiesOnly": "yes"}
     words = [word for name, value in chosen.items() for word in ("-o", f"{name}={value}")]
-    return [*NO_CONFIG, *words, *shlex.split(settings.ssh_options)]
+    return [*NO_CONFIG, *words, *shlex.split(ssh.options)]
 
 
-def forget_host(settings: Settings, ip: str | None) -> None:
+def forget_host(ssh: SshSettings, ip: str | None) -> None:
     """Unpin an address: another machine may get it, with another host key."""
-    if ip and settings.pins.exists():
+    if ip and ssh.pinned.exists():
         subprocess.run(
-            ["ssh-keygen", "-q", "-R", ip, "-f", settings.pins],
+            ["ssh-keygen", "-q", "-R", ip, "-f", ssh.pinned],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=False,
@@ -79,7 +80,7 @@ def forget_host(settings: Settings, ip: str | None) -> None:
 
 
 def pinned_keys(ip: str, pins: Path) -> set[str]:
-    """The keys that a file of pinned ones has for this address, whether or not it hides names."""
+    """The host keys that are pinned for this address, in plain or hashed lines."""
     done = subprocess.run(
         ["ssh-keygen", "-F", ip, "-f", pins], capture_output=True, text=True, check=False
     )
@@ -88,7 +89,7 @@ def pinned_keys(ip: str, pins: Path) -> set[str]:
 
 
 def _patiently(connect: Callable[[], Made]) -> Made:
-    """What `connect` returns; it is tried again where it did not get in for a passing reason."""
+    """What `connect` returns; it is tried again after a passing failure."""
     for _ in range(TRIES - 1):
         try:
             return connect()
@@ -100,12 +101,13 @@ def _patiently(connect: Callable[[], Made]) -> Made:
     return connect()
 
 
-class Droplet:
-    """A machine that is reached by ssh as root."""
+class Host:
+    """A droplet, as ssh reaches it: root at its address."""
 
-    def __init__(self, settings: Settings, ip: str) -> None:
-        self.settings = settings
+    def __init__(self, ssh: SshSettings, ip: str, name: str = "") -> None:
+        self.settings = ssh
         self.ip = ip
+        self.name = name
 
     def run(
         self,
@@ -126,7 +128,8 @@ class Droplet:
             return _patiently(lambda: self._run_once(command, stdin, stdout, more or [], keep_open))
         except Unreachable as trouble:
             raise Unreachable(
-                f"The droplet at {self.ip} does not let you in: {trouble.what}.", *trouble.then
+                f"The droplet at {self.ip} does not accept your login: {trouble.what}.",
+                *trouble.then,
             ) from trouble
 
     def _run_once(
@@ -145,18 +148,18 @@ class Droplet:
             return Answer(connection.judge(status), printed)
 
     def must(self, command: str, *, stdin: IO[bytes] | bytes | None = None) -> str:
-        """What a command prints there. Where it fails, it has said so. Raises SaidAlready."""
+        """What a command prints there. Raises AlreadyPrinted if it fails."""
         answer = self.run(command, stdin=stdin, stdout=subprocess.PIPE)
         if answer.status != 0:
-            raise SaidAlready
+            raise AlreadyPrinted
         return answer.printed
 
     def show(
         self, command: str, *, stdin: IO[bytes] | bytes | None = None, more: list[str] | None = None
     ) -> None:
-        """Run a command there and let it be read. Raises SaidAlready if it fails."""
+        """Run a command there and let it be read. Raises AlreadyPrinted if it fails."""
         if self.run(command, stdin=stdin, more=more).status != 0:
-            raise SaidAlready
+            raise AlreadyPrinted
 
     def ask(self, command: str) -> str:
         """What a command prints there, for a check: it pins nothing, asks nothing, gives up soon.
@@ -171,15 +174,15 @@ class Droplet:
             "BatchMode": "yes",
             "ConnectTimeout": str(_QUICK),
             "ControlPath": "none",
-            # Why a server hangs up before the login is said only to who asks for more words.
+            # Without it, ssh does not print why a server hangs up before the login.
             "LogLevel": "DEBUG1",
         }
         words = [*NO_TUNNELS, *(f"-o{name}={value}" for name, value in more.items())]
         with tempfile.TemporaryDirectory() as folder:
-            # A copy: to pin a key that is seen for the first time is not a check's business.
+            # On a copy: a check must not pin a key.
             copy = Path(folder) / "known_hosts"
-            if self.settings.pins.exists():
-                shutil.copyfile(self.settings.pins, copy)
+            if self.settings.pinned.exists():
+                shutil.copyfile(self.settings.pinned, copy)
             try:
                 done = subprocess.run(
                     ["ssh", *words, *options(self.settings, copy), f"root@{self.ip}", command],
@@ -198,9 +201,9 @@ class Droplet:
         if done.returncode != 0:
             *_, last = ["it prints no reason", *without_debug_words(done.stderr)]
             raise Unreachable(
-                f"{self.ip} lets you in, but a command fails there with status "
+                f"{self.ip} accepts your login, but a command fails there with status "
                 f"{done.returncode}: {last}",
-                f"See what is wrong there: {self.settings.verb('status')}",
+                f"See what is wrong there: {make('status')}",
             )
         return done.stdout
 
@@ -208,11 +211,11 @@ class Droplet:
 class _Connection:
     """One try of ssh, with its own words kept apart from the command's."""
 
-    def __init__(self, droplet: Droplet, folder: Path, keep_open: tuple[int, ...]) -> None:
+    def __init__(self, host: Host, folder: Path, keep_open: tuple[int, ...]) -> None:
         need("ssh")
-        self.droplet = droplet
+        self.host = host
         self.keep_open = keep_open
-        self._said = folder / "said"
+        self._log = folder / "said"
         # ssh makes this file when it is in: what fails before that has sent nothing.
         self._is_in = folder / "in"
 
@@ -224,20 +227,19 @@ class _Connection:
         more: list[str],
     ) -> tuple[int, str]:
         """Run the command; ssh's exit status, and what was printed if that was asked for."""
-        settings = self.droplet.settings
         arguments = [
-            *("ssh", "-E", str(self._said), "-o", "LogLevel=DEBUG1"),
+            *("ssh", "-E", str(self._log), "-o", "LogLevel=DEBUG1"),
             *("-o", "ControlPath=none", "-o", "PermitLocalCommand=yes"),
             *("-o", 'LocalCommand=touch "$SSH_IS_IN"'),
-            *options(settings),
+            *options(self.host.settings),
             *more,
-            f"root@{self.droplet.ip}",
+            f"root@{self.host.ip}",
         ]
         if command:
             # A command that is killed there would look like a lost connection: the shell around
             # it tells them apart; that shell's own message ("Killed") helps nobody. It also knows
             # how a verb that it names has to be typed here.
-            suffix = shlex.quote(settings.verb_suffix)
+            suffix = shlex.quote(os.environ.get("VERB_SUFFIX", ""))
             quiet = f"{{ ( {command}\n) 2>&3 3>&-; }} 3>&2 2>/dev/null"
             arguments.append(f"export VERB_SUFFIX={suffix}\n{quiet}\nexit $?")
         process = subprocess.Popen(
@@ -257,7 +259,7 @@ class _Connection:
         return process.returncode, (printed or b"").decode(errors="replace")
 
     def _words(self) -> str:
-        return self._said.read_text(errors="replace") if self._said.exists() else ""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def was_made(self) -> bool:
         """Whether ssh got in."""
@@ -265,32 +267,32 @@ class _Connection:
 
     def why_not_made(self) -> Unreachable:
         """What ssh's words mean."""
-        return explain(self.droplet.settings, self.droplet.ip, self._words())
+        return explain(self.host.settings, self.host.ip, self._words())
 
     def judge(self, status: int) -> int:
         """The command's own exit status. Raises Failed if it has none: the connection broke."""
-        verb, said = self.droplet.settings.verb, self._words()
+        log = self._words()
         if status == ENDED_BY_SSH:
-            if "remote port forwarding failed" in said:
+            if "remote port forwarding failed" in log:
                 raise Failed(
-                    "Another release is running: its way back to a registry holds the droplet's "
+                    "Another release is running: its tunnel to a registry holds the droplet's "
                     "port.",
-                    f"Wait until it is done ({verb('releases')} shows it), then run this one "
+                    f"Wait until it is done ({make('releases')} shows it), then run this one "
                     "again.",
                 )
-            if any(line.startswith("Killed by signal 2") for line in said.splitlines()):
+            if any(line.startswith("Killed by signal 2") for line in log.splitlines()):
                 raise KeyboardInterrupt
             begins = ("Connection", "Timeout", "Received", "Read from", "client_loop")
-            for line in [line for line in said.splitlines() if line.startswith(begins)][-1:]:
+            for line in [line for line in log.splitlines() if line.startswith(begins)][-1:]:
                 terminal.note(line)
             raise Failed(
-                f"The ssh connection to the droplet at {self.droplet.ip} was lost.",
-                f"Once it is back, see what serves: {verb('status')}",
+                f"The ssh connection to the droplet at {self.host.ip} was lost.",
+                f"Once it is back, see what is live: {make('status')}",
             )
         if status in KILLED:
             raise Failed(
                 f"The command was killed on the droplet (signal {status - 128}): by hand, or for "
                 "want of memory.",
-                f"See what serves, and how much memory there is: {verb('status')}",
+                f"See what is live, and how much memory there is: {make('status')}",
             )
         return status

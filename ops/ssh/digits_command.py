@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Mapping
 from typing import IO, Any
 
-from ops.console.errors import Failed, SaidAlready
-from ops.ssh.connection import Answer, Droplet
+from ops.console.errors import AlreadyPrinted, Failed
+from ops.console.make import make
+from ops.ssh.connection import Answer, Host
 
 _NOT_THERE = 127  # the shell's status for a command that does not exist
 
@@ -20,45 +21,45 @@ def line(*words: str, settings: Mapping[str, str] | None = None) -> str:
 
 
 def show(
-    droplet: Droplet,
+    host: Host,
     *words: str,
     stdin: IO[bytes] | bytes | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> None:
     """Run it and let it be read. Raises Failed."""
-    check(droplet, droplet.run(line(*words, settings=settings), stdin=stdin))
+    check(host, host.run(line(*words, settings=settings), stdin=stdin))
 
 
-def check(droplet: Droplet, answer: Answer) -> None:
+def check(host: Host, answer: Answer) -> None:
     """Raises Failed if the command failed; most failures have printed why."""
     if answer.status == _NOT_THERE:
         raise Failed(
-            f"The droplet at {droplet.ip} does not have the command `digits` yet.",
-            f"Set it up: {droplet.settings.verb('deploy')}",
+            f"The droplet at {host.ip} does not have the command `digits` yet.",
+            f"Set it up: {make('deploy')}",
         )
     if answer.status != 0:
-        raise SaidAlready
+        raise AlreadyPrinted
 
 
-def ask(droplet: Droplet, *words: str, before: str = "") -> dict[str, Any]:
+def ask(host: Host, *words: str, before: str = "") -> dict[str, Any]:
     """The values that it gives with --json; none where it is not installed yet.
 
-    `before` is shell that runs before it. Raises SaidAlready.
+    `before` is shell that runs before it. Raises AlreadyPrinted.
     """
     installed = "command -v digits >/dev/null || { echo '{}'; exit; }"
-    printed = droplet.must(f"{before}\n{installed}\n{line(*words, '--json')}", stdin=b"")
+    printed = host.must(f"{before}\n{installed}\n{line(*words, '--json')}", stdin=b"")
     values = values_of(printed)
     if values is None:
         raise Failed(
-            f"The droplet at {droplet.ip} answered what is no JSON: {printed.strip()[:200]!r}.",
-            f"Set it up again: {droplet.settings.verb('deploy')}",
+            f"The droplet at {host.ip} answered what is no JSON: {printed.strip()[:200]!r}.",
+            f"Set it up again: {make('deploy')}",
         )
     return values
 
 
-def live(droplet: Droplet, before: str = "") -> dict[str, Any]:
+def live(host: Host, before: str = "") -> dict[str, Any]:
     """The release that is live there, as in infra/droplet/history.py; empty without one."""
-    return _newest(ask(droplet, "releases", before=before))
+    return _newest(ask(host, "releases", before=before))
 
 
 def live_of(printed: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Refuses a plan that takes the droplet away: says what forces it and what that costs.
+"""Which plans are refused, and what such a plan would cost.
 
-And one that takes the managed database away. A second droplet holds nothing that would be lost.
+One that locks you out of ssh, or loses the droplet, the managed database or the backups.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from typing import Any
 
 from ops.cloud.api import Cloud, CloudError
 from ops.console.errors import Failed
-from ops.console.settings import Settings
-from ops.terraform.state import BUCKET, DATABASE, DROPLET, FIRST, RESERVED_IP
+from ops.console.make import make
+from ops.console.settings import Consent, SshSettings
+from ops.terraform import ssh_guard
+from ops.terraform.plan import Change, Plan
+from ops.terraform.state import BUCKET, DATABASE, FIRST
 
 # Terraform's words for why, where no attribute forces it.
 REASONS = {
@@ -26,50 +29,54 @@ REASONS = {
 }
 
 
-def losses(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """The changes of a plan that delete or replace the first droplet, or the managed database."""
-    return [
-        change
-        for change in plan.get("resource_changes") or []
-        if "delete" in change["change"]["actions"]
-        and (change["address"] == FIRST or change["type"] == DATABASE)
-    ]
-
-
-# What stays in its region, and what it is called.
+# Resources that cannot move to another region.
 _BOUND = {"digitalocean_loadbalancer": "a load balancer", DATABASE: "a managed database"}
 
 
-def refuse_another_region(settings: Settings, plan: dict[str, Any]) -> None:
+def refuse(plan: Plan, ssh: SshSettings, consent: Consent) -> None:
+    """Raise Failed for a plan that goes wrong half-way, or loses more than was agreed to.
+
+    What it does to the droplet and the database, a person may agree to: see explain().
+    """
+    ssh_guard.refuse(ssh, plan.data)
+    _refuse_another_region(plan)
+    if consent.drop_copies != "yes":
+        _refuse_another_space(plan)
+
+
+def _refuse_another_region(plan: Plan) -> None:
     """Raise Failed for a plan that moves what cannot move to another region.
 
     Terraform would go half-way: the balancer's name is taken, the database's network is elsewhere,
-    and by then droplets are gone. A Space would be made again, empty.
+    and by then droplets are gone.
     """
-    changes = plan.get("resource_changes") or []
     wanted = next(
-        (one["change"]["after"]["region"] for one in changes if _is_after(one, FIRST)), None
+        (one["change"]["after"]["region"] for one in plan.changes if _is_after(one, FIRST)), None
     )
     bound = {
         one["type"]: str(one["change"]["before"]["region"])
-        for one in changes
+        for one in plan.changes
         if one["type"] in _BOUND and one["change"].get("before")
     }
     stay = {kind: region for kind, region in bound.items() if wanted and region != wanted}
     if stay:
         here = next(iter(stay.values()))
         bound_things = " and ".join(text for kind, text in _BOUND.items() if kind in stay)
-        alone = settings.verb("deploy TF_VAR_droplets=1 TF_VAR_managed_database=false")
+        alone = make("deploy TF_VAR_droplets=1 TF_VAR_managed_database=false")
         raise Failed(
             f"Refused: the deployment is in {here}, with {bound_things}, which cannot move to "
             f"{wanted}. Nothing was changed.",
             f"To stay: export TF_VAR_region={here}. To move: first go back to one droplet with its "
             f"own database ({alone}), then change the region, then take several again",
         )
-    for one in changes:
+
+
+def _refuse_another_space(plan: Plan) -> None:
+    """Raise Failed for a plan that would make the Space again, empty."""
+    for one in plan.changes:
         before = one["change"].get("before") or {}
         again = {"delete", "create"} <= {*one["change"]["actions"]}
-        if one["type"] == BUCKET and again and settings.drop_copies != "yes":
+        if one["type"] == BUCKET and again:
             where = before.get("region")
             raise Failed(
                 f"Refused: the Space {before.get('name')} with the backups is in {where}, and this "
@@ -79,54 +86,16 @@ def refuse_another_region(settings: Settings, plan: dict[str, Any]) -> None:
             )
 
 
-def _is_after(change: dict[str, Any], address: str) -> bool:
+def _is_after(change: Change, address: str) -> bool:
     """Whether the change is of this resource, and it is there afterwards."""
     return bool(change["address"] == address and change["change"].get("after"))
 
 
-def lost(losses: list[dict[str, Any]]) -> str:
+def lost(losses: list[Change]) -> str:
     """What they take away, in a word or two."""
     kinds = {loss["type"] for loss in losses}
     names = ["the droplet"] if kinds - {DATABASE} else []
     return " and ".join([*names, *(["the managed database"] if DATABASE in kinds else [])])
-
-
-def makes_a_droplet(plan: dict[str, Any]) -> bool:
-    """Whether there is a new first droplet after the plan, in the place of another or not."""
-    return any(
-        change["address"] == FIRST and "create" in change["change"]["actions"]
-        for change in plan.get("resource_changes") or []
-    )
-
-
-def newcomers(plan: dict[str, Any]) -> list[str]:
-    """The names of the droplets that a plan makes."""
-    return _droplets(plan, "create", "after")
-
-
-def leavers(plan: dict[str, Any]) -> list[str]:
-    """The names of the droplets that a plan removes, or replaces, where there are several."""
-    changes = plan.get("resource_changes") or []
-    several = any(one["type"] == DROPLET and one["address"] != FIRST for one in changes)
-    return _droplets(plan, "delete", "before") if several else []
-
-
-def _droplets(plan: dict[str, Any], action: str, side: str) -> list[str]:
-    return [
-        (change["change"].get(side) or {}).get("name", "")
-        for change in plan.get("resource_changes") or []
-        if change["type"] == DROPLET and action in change["change"]["actions"]
-    ]
-
-
-def keeps_the_address(plan: dict[str, Any]) -> bool:
-    """Whether the site's address, a reserved IP, is there before the plan and after it."""
-    addresses = [
-        change["change"]["actions"]
-        for change in plan.get("resource_changes") or []
-        if change["type"] == RESERVED_IP
-    ]
-    return any(actions in (["update"], ["no-op"]) for actions in addresses)
 
 
 def _shown(change: dict[str, Any], side: str, path: list[Any]) -> str:
@@ -145,7 +114,7 @@ def _shown(change: dict[str, Any], side: str, path: list[Any]) -> str:
     return json.dumps(value)
 
 
-def causes(loss: dict[str, Any]) -> list[str]:
+def causes(loss: Change) -> list[str]:
     """What makes Terraform take the droplet away, one line each."""
     change = loss["change"]
     lines = [
@@ -158,7 +127,7 @@ def causes(loss: dict[str, Any]) -> list[str]:
     return lines or ["the whole deployment is to go"]
 
 
-def price(cloud: Cloud, loss: dict[str, Any]) -> str:
+def price(cloud: Cloud, loss: Change) -> str:
     """What the droplet costs now and what its successor will, as far as that is known."""
     before, after = loss["change"].get("before") or {}, loss["change"].get("after") or {}
     old, new = before.get("price_monthly"), None
@@ -179,7 +148,7 @@ def price(cloud: Cloud, loss: dict[str, Any]) -> str:
     return f"the price is {dollars(old)} now and {dollars(new)} afterwards"
 
 
-def explain(cloud: Cloud, plan: dict[str, Any], loss: dict[str, Any]) -> str:
+def explain(cloud: Cloud, plan: Plan, loss: Change) -> str:
     """All that a person has to know before saying yes."""
     before = loss["change"].get("before") or {}
     replaced = "create" in loss["change"]["actions"]
@@ -188,7 +157,7 @@ def explain(cloud: Cloud, plan: dict[str, Any], loss: dict[str, Any]) -> str:
     droplet = f"{before.get('name', loss['address'])} ({before.get('ipv4_address', 'no address')})"
     address = (
         "  - its own IP address changes; the page keeps its URL, a reserved IP's"
-        if keeps_the_address(plan)
+        if plan.keeps_address
         else "  - its IP address changes, and with it the page's URL"
     )
     lines = [
@@ -204,7 +173,7 @@ def explain(cloud: Cloud, plan: dict[str, Any], loss: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _database(loss: dict[str, Any], replaced: bool) -> str:
+def _database(loss: Change, replaced: bool) -> str:
     name = (loss["change"].get("before") or {}).get("name", loss["address"])
     return "\n".join(
         [

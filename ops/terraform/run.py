@@ -1,4 +1,4 @@
-"""Terraform on this project's configuration: what it is asked, and what it answers."""
+"""Terraform on this project's configuration."""
 
 from __future__ import annotations
 
@@ -11,26 +11,21 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.programs import need, output_of
-from ops.console.settings import Settings
+from ops.console.settings import TerraformSettings
+from ops.terraform.plan import Plan, read_plan
 from ops.terraform.state import BUCKET, close, resources
 
 # What Terraform writes holds secrets: the state, its backup, a plan.
 _ONLY_MINE = 0o077
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A plan in a file that is only yours: it holds values that no output shows."""
-
-    file: Path
-    data: dict[str, Any]
+# How `terraform plan -detailed-exitcode` ends.
+_SAME, _DIFFERS = 0, 2
 
 
 class NotApplied(Failed):
@@ -41,21 +36,21 @@ class Busy(NotApplied):
     """The same, since the load balancer was still at work on what came before."""
 
 
-# What the API answers for it (403); nothing but its text tells it from another refusal.
+# The API answers with 403; only the text distinguishes it from another refusal.
 _BUSY = re.compile(r"processes\s+previous\s+actions")
 
 
 class Terraform:
     """Terraform in the folder of the configuration."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: TerraformSettings) -> None:
         need("terraform")
         close(settings)
-        self._settings = settings
-        self._folder = settings.terraform_dir
+        self.settings = settings
+        self._folder = settings.path
 
     def _command(self, verb: str, *arguments: str | Path) -> list[str | Path]:
-        # Terraform colours files and pipes, too, unless told.
+        # By default Terraform writes colours into files and pipes, too.
         plain = [] if terminal.in_colour() else ["-no-color"]
         return ["terraform", f"-chdir={self._folder}", verb, *plain, *arguments]
 
@@ -80,8 +75,16 @@ class Terraform:
         return process.wait() == 0, "".join(printed)
 
     def _ask(self, verb: str, *arguments: str | Path, **variables: str) -> str:
-        """What it prints, given `variables`. Where it fails, it has said why. Raises Failed."""
-        done = subprocess.run(
+        """What it prints, given `variables`. Where it fails, it has printed why. Raises Failed."""
+        done = self._done(verb, *arguments, **variables)
+        if done.returncode != 0:
+            raise Failed(f"terraform {verb} failed; its reason is above.", "Nothing was changed.")
+        return done.stdout
+
+    def _done(
+        self, verb: str, *arguments: str | Path, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             self._command(verb, *arguments),
             stdout=subprocess.PIPE,
             text=True,
@@ -89,12 +92,9 @@ class Terraform:
             env=os.environ | variables,
             umask=_ONLY_MINE,
         )
-        if done.returncode != 0:
-            raise Failed(f"terraform {verb} failed; its reason is above.", "Nothing was changed.")
-        return done.stdout
 
     def init(self) -> None:
-        """Fetch the provider; of what Terraform says, what it does."""
+        """Fetch the provider. Prints only what is downloaded."""
         for line in self._ask("init", "-input=false").splitlines():
             if line.startswith("- "):
                 terminal.line(line)
@@ -111,14 +111,21 @@ class Terraform:
             yield Plan(file, read_plan(self._ask("show", "-json", file)))
 
     @contextmanager
-    def look(self) -> Iterator[Plan]:
+    def compare(self) -> Iterator[Plan]:
         """What Terraform would do, for a comparison: nothing is shown, and nothing is locked."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "plan"
-            self._ask("plan", "-input=false", "-lock=false", f"-out={file}")
-            yield Plan(file, read_plan(self._ask("show", "-json", file)))
+            arguments = ("-input=false", "-lock=false", "-detailed-exitcode", f"-out={file}")
+            status = self._done("plan", *arguments).returncode
+            if status not in (_SAME, _DIFFERS):
+                raise Failed("terraform plan failed; its reason is above.", "Nothing was changed.")
+            yield Plan(file, read_plan(self._ask("show", "-json", file)), status == _DIFFERS)
 
-    def take_in(self, address: str, key: str, bucket: str = "") -> None:
+    def show(self, plan: Plan) -> None:
+        """Print a plan, as Terraform words it."""
+        terminal.raw(self._ask("show", plan.file))
+
+    def import_resource(self, address: str, key: str, bucket: str = "") -> None:
         """Note in the state what the account has already; nothing there changes. Raises Failed.
 
         `bucket` is the Space's name, if that is it: of all else, the keys to it need not be known.
@@ -127,8 +134,8 @@ class Terraform:
             self._ask("import", "-input=false", address, key, TF_VAR_backup_bucket=bucket)
         except Failed as failed:
             raise Failed(
-                f"Terraform could not take in {address} ({key}); its reason is above.",
-                "Nothing in your account was changed. Mend it, then run the same command again: it "
+                f"Terraform could not import {address} ({key}); its reason is above.",
+                "Nothing in your account was changed. Fix it, then run the same command again: it "
                 "goes on where it stopped.",
             ) from failed
 
@@ -136,7 +143,7 @@ class Terraform:
         """Make this one thing, if it is not there. Raises Failed."""
         self._ask("apply", "-input=false", "-auto-approve", f"-target={address}")
 
-    def forget(self, address: str) -> None:
+    def remove_from_state(self, address: str) -> None:
         """Take out of the state what is no longer in the account. Raises Failed."""
         command = ["terraform", f"-chdir={self._folder}", "state", "rm", address]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=False, umask=_ONLY_MINE)
@@ -162,7 +169,7 @@ class Terraform:
         """Remove all that it made, or only these; whether it got to the end."""
         targets = [f"-target={name}" for name in only]
         # The keys that open a Space are there only while its name is set.
-        made = [one.name for one in resources(self._settings) if one.kind == BUCKET]
+        made = [one.name for one in resources(self.settings) if one.kind == BUCKET]
         more = {"TF_VAR_backup_bucket": made[0]} if made else {}
         command = self._command("destroy", "-input=false", "-auto-approve", *targets)
         env = os.environ | more
@@ -196,12 +203,12 @@ _NAMED_IN = re.compile(
 )
 
 
-def refused_variables(settings: Settings) -> dict[str, str]:
+def refused_variables(settings: TerraformSettings) -> dict[str, str]:
     """The variables whose values Terraform would refuse, and why; it asks nobody for that.
 
     The path of the public key is left out: it may be relative to Terraform's folder.
     """
-    folder = settings.terraform_dir
+    folder = settings.path
     text = "".join(file.read_text() for file in sorted(folder.glob("*.tf")))
     blocks = re.findall(r'^variable "(?!ssh_public).*?^}\n', text, re.MULTILINE | re.DOTALL)
     theirs = {k: v for k, v in os.environ.items() if k not in ("TF_WORKSPACE", "TF_DATA_DIR")}
@@ -227,20 +234,6 @@ def refused_variables(settings: Settings) -> dict[str, str]:
             if found["severity"] == "error" and name and name.lastindex:
                 refused[name[name.lastindex]] = found["detail"].partition("\n\n")[0]
     return refused
-
-
-def read_plan(text: str) -> dict[str, Any]:
-    """A plan, as `terraform show -json` prints it. Raises Failed if this is none."""
-    try:
-        data: dict[str, Any] = json.loads(text)
-        _ = data["format_version"]  # other JSON has none
-        _ = [change["change"]["actions"] for change in data.get("resource_changes") or []]
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Failed(
-            f"What Terraform plans could not be read ({error}), so nothing was changed.",
-            "See whether it is readable by hand: terraform -chdir=infra/terraform plan",
-        ) from error
-    return data
 
 
 def _show_briefly(command: list[str | Path], variables: dict[str, str]) -> None:

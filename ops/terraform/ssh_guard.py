@@ -8,8 +8,8 @@ from typing import Any
 
 from ops.console import terminal
 from ops.console.errors import Failed
-from ops.console.settings import Settings
-from ops.ssh.connection import Droplet
+from ops.console.settings import SshSettings
+from ops.ssh.connection import Host
 from ops.ssh.errors import Unreachable
 
 SSH = 22
@@ -43,7 +43,7 @@ def _guards(firewall: dict[str, Any], droplet: dict[str, Any]) -> bool:
     """Whether a firewall stands before the droplet after the plan."""
     unknown = firewall.get("after_unknown") or {}
     if unknown.get("droplet_ids") or unknown.get("tags"):
-        return True  # a droplet that is made anew has no number yet
+        return True  # a droplet that is recreated has no number yet
     after = firewall["after"]
     by_number = str(droplet.get("id")) in map(str, after.get("droplet_ids") or [])
     return by_number or bool({*(after.get("tags") or [])} & {*(droplet.get("tags") or [])})
@@ -73,18 +73,18 @@ def lets_in(sources: list[str], address: str) -> bool:
     return any(mine in ipaddress.ip_network(source, strict=False) for source in sources)
 
 
-def my_address(droplet: Droplet) -> str | None:
+def my_address(host: Host) -> str | None:
     """The address that the droplet sees us come from; None if the droplet does not answer."""
     try:
-        said = droplet.ask("echo ${SSH_CONNECTION%% *}").split()
-        seen = ipaddress.ip_address(said[-1])
+        words = host.ask("echo ${SSH_CONNECTION%% *}").split()
+        seen = ipaddress.ip_address(words[-1])
     except (Unreachable, LookupError, ValueError):
         return None
     # An IPv4 address that a socket of both kinds has written as one of IPv6.
     return str(getattr(seen, "ipv4_mapped", None) or seen)
 
 
-def refuse(settings: Settings, plan: dict[str, Any]) -> None:
+def refuse(ssh: SshSettings, plan: dict[str, Any]) -> None:
     """Raises Failed if the plan would lock us out, or if your key kept it from being checked.
 
     Nothing can be closed before the first one.
@@ -93,10 +93,11 @@ def refuse(settings: Settings, plan: dict[str, Any]) -> None:
     sources = ssh_sources(plan, there) if there else None
     if there is None or sources is None or not there.get("ipv4_address"):
         return
-    mine = my_address(Droplet(settings, there["ipv4_address"]))
+    mine = my_address(Host(ssh, there["ipv4_address"]))
     if not mine:
         terminal.note(
-            "Whether this plan locks you out of ssh was not checked: the droplet did not say which "
+            "Whether this plan locks you out of ssh was not checked: the droplet did not print "
+            "which "
             f"address you come from. It lets in: {', '.join(sources) or 'nobody'}."
         )
         return

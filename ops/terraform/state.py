@@ -17,7 +17,7 @@ from typing import Any
 
 from ops.console.distribution import how_to_get
 from ops.console.errors import Failed
-from ops.console.settings import Settings
+from ops.console.settings import TerraformSettings
 
 DROPLET = "digitalocean_droplet"
 # The first of several, which is there before and after the others.
@@ -58,9 +58,9 @@ def _data(folder: Path) -> Path:
     return folder / (os.environ.get("TF_DATA_DIR") or ".terraform")
 
 
-def place(settings: Settings) -> Path:
+def place(terraform: TerraformSettings) -> Path:
     """The file that the state is in, if no backend is configured."""
-    folder = settings.terraform_dir
+    folder = terraform.path
     chosen = _data(folder) / "environment"
     workspace = os.environ.get("TF_WORKSPACE") or (
         chosen.read_text().strip() if chosen.exists() else "default"
@@ -70,13 +70,13 @@ def place(settings: Settings) -> Path:
     return folder / "terraform.tfstate"
 
 
-def close(settings: Settings) -> None:
+def close(terraform: TerraformSettings) -> None:
     """Let nobody but its owner read the state: it holds Space keys and database passwords.
 
     Also the copies that Terraform keeps beside it, and the keys of a backend. What is another
     user's stays as it is.
     """
-    folder = settings.terraform_dir
+    folder = terraform.path
     found = [
         *folder.glob("*.tfstate*"),
         *folder.glob("terraform.tfstate.d/*/*.tfstate*"),
@@ -89,24 +89,24 @@ def close(settings: Settings) -> None:
                 file.chmod(mode & 0o700)
 
 
-def _text(settings: Settings) -> str:
+def _text(terraform: TerraformSettings) -> str:
     """The state as it is kept; "" if there is none. Raises StateError."""
-    close(settings)
-    if (_data(settings.terraform_dir) / "terraform.tfstate").exists():  # names a backend: a bucket
-        return _from_backend(settings)
+    close(terraform)
+    if (_data(terraform.path) / "terraform.tfstate").exists():  # names a backend: a bucket
+        return _from_backend(terraform)
     # Read without Terraform: every verb looks here, and the pipeline has none.
     try:
-        return place(settings).read_text()
+        return place(terraform).read_text()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(str(error)) from None
 
 
-def _from_backend(settings: Settings) -> str:
+def _from_backend(terraform: TerraformSettings) -> str:
     try:
         done = subprocess.run(
-            ["terraform", f"-chdir={settings.terraform_dir}", "state", "pull"],
+            ["terraform", f"-chdir={terraform.path}", "state", "pull"],
             capture_output=True,
             text=True,
             check=False,
@@ -123,7 +123,7 @@ def _from_backend(settings: Settings) -> str:
     if "initializ" in words.lower():
         raise StateError(
             "Terraform has to be initialised before it can read its state.",
-            f"terraform -chdir={settings.terraform_folder} init",
+            f"terraform -chdir={terraform.folder} init",
         )
     raise _unreadable(words[-300:])
 
@@ -135,8 +135,8 @@ def _unreadable(reason: str) -> StateError:
     )
 
 
-def _state(settings: Settings) -> dict[str, Any]:
-    text = _text(settings)
+def _state(terraform: TerraformSettings) -> dict[str, Any]:
+    text = _text(terraform)
     if not text.strip():
         return {}
     try:
@@ -148,10 +148,10 @@ def _state(settings: Settings) -> dict[str, Any]:
     raise _unreadable("")
 
 
-def resources(settings: Settings) -> list[Resource]:
+def resources(terraform: TerraformSettings) -> list[Resource]:
     """Every resource in the state; none if there is no state. Raises StateError."""
     found = []
-    for resource in _state(settings).get("resources") or []:
+    for resource in _state(terraform).get("resources") or []:
         if resource.get("mode") != "managed":
             continue
         for instance in resource.get("instances", []):

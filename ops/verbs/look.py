@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ops.console.settings import Settings
 from ops.deployment import lookup
-from ops.page import site, smoke_test
+from ops.page import smoke_test
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Look there. Raises Failed."""
-    smoke_test.look(settings, settings.url or site.url(settings, lookup.site_address(settings)))
+    smoke_test.look(settings.site, settings.view.url or lookup.find(settings).url)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from ops.backup import local_backup
 from ops.console.settings import Settings
-from ops.deployment import fleet
+from ops.deployment import fleet, lookup
 
 
 def run(settings: Settings, arguments: list[str]) -> None:
     """Let the person in. Raises Failed, also if the last command there failed."""
-    droplet = fleet.chosen(settings)
-    local_backup.bring_newest(settings, droplet)
-    droplet.show(" ".join(arguments))
+    deployment = lookup.find(settings)
+    host = fleet.chosen(deployment)
+    local_backup.bring_newest(settings.backups, deployment.name, host)
+    host.show(" ".join(arguments))

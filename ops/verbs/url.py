@@ -5,9 +5,8 @@ from __future__ import annotations
 from ops.console import terminal
 from ops.console.settings import Settings
 from ops.deployment import lookup
-from ops.page import site
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Print it. Raises Failed."""
-    terminal.line(site.url(settings, lookup.site_address(settings)))
+    terminal.line(lookup.find(settings).url)

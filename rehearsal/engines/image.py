@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ops.cloud import prices
 from ops.console import terminal
 from ops.console.settings import Settings
 from rehearsal.offline.base_images import ENGINES, BaseImages
@@ -10,8 +9,8 @@ from rehearsal.offline.base_images import ENGINES, BaseImages
 
 def provide_if_wanted() -> None:
     """See to it that it is here, if one is asked for. Raises Failed."""
-    settings = Settings.read()
-    if prices.number(settings.droplets) > 1 or prices.is_managed(settings):
+    scale = Settings.read().scale
+    if scale.several or scale.is_managed:
         BaseImages().provide(ENGINES)
         terminal.line(
             "Rehearsal: haproxy and PostgreSQL in containers stand in for DigitalOcean's load "

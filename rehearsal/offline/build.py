@@ -40,7 +40,7 @@ _LABEL = "digits.offline=wheels"
 def pip_settings(place: Place) -> dict[str, str]:
     """The setting that names the pip.conf; none where PyTorch's index answers. Raises Failed."""
     file = place.folder / "pip.conf"
-    if torch_index_answers(Settings.read().torch_index):
+    if torch_index_answers(Settings.read().build.torch_index):
         file.unlink(missing_ok=True)
         return {}
     terminal.line(

@@ -86,5 +86,5 @@ def _fill(name: str, image: str) -> None:
     raise Failed(
         f"{image} could not be handed to the droplets. What the registry said:",
         output("docker", "logs", "--tail", "20", name),
-        "Mend it, then run the same command again.",
+        "Fix it, then run the same command again.",
     )

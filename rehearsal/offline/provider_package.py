@@ -90,7 +90,7 @@ def _make_environment() -> None:
     if subprocess.run([ROOT / "scripts/venv", "stand-in"], check=False).returncode != 0:
         raise Failed(
             "The stand-in for Terraform's provider has no Python environment; why is above.",
-            "Mend it, then run the same command again.",
+            "Fix it, then run the same command again.",
         )
     # Terraform starts a provider several times a command. Compiled once, here, a start takes a
     # fraction of a second, even where Python was told not to write.

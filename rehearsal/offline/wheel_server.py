@@ -48,7 +48,7 @@ def start(name: str, label: str, image: str, folders: list[Path]) -> str:
     raise Failed(
         "The wheel folders of this machine's pip could not be served to the build.",
         f"What the server said: {output('docker', 'logs', name)}",
-        "Mend it, then run the same command again.",
+        "Fix it, then run the same command again.",
     )
 
 

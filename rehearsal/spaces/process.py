@@ -23,7 +23,7 @@ _SECONDS_TO_START = 60
 
 def start_if_wanted() -> None:
     """Start it if a bucket is asked for, or was before. Raises Failed."""
-    if not (Settings.read().backup_bucket or places.SPACES_URL.exists()):
+    if not (Settings.read().offsite.bucket or places.SPACES_URL.exists()):
         return
     if not _answers():
         _start()
@@ -47,7 +47,7 @@ def _start() -> None:
     if subprocess.run([ROOT / "scripts/venv", "spaces"], check=False).returncode != 0:
         raise Failed(
             "What stands in for Spaces has no Python environment; why is above.",
-            "Mend it, then run the same command again.",
+            "Fix it, then run the same command again.",
         )
     # Where the droplets reach this machine: the first address of their network.
     address = Network(places.PROJECT, places.LABEL).host_address()

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from ops.console.settings import Settings
+from ops.console.settings import LocalSettings
 from ops.database import embedded
 from tests.needs import ROOT
 from tests.postgres import Database
@@ -149,9 +149,9 @@ def test_data_on_a_windows_drive_are_kept_at_home(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     drive = tmp_path / "mnt/c"
-    assert embedded.data_folder(Settings(run_data=str(drive / "pg"))) == drive / "pg"
+    assert embedded.data_folder(LocalSettings(run_data=str(drive / "pg"))) == drive / "pg"
     without_chmod(monkeypatch, drive)
-    data = embedded.data_folder(Settings(run_data=str(drive / "pg")))
+    data = embedded.data_folder(LocalSettings(run_data=str(drive / "pg")))
     assert data == tmp_path / "home/.local/share/digits/postgres"
     assert "which a Windows drive lacks" in capsys.readouterr().out
     assert list(drive.iterdir()) == []

@@ -348,8 +348,9 @@ class Project:
         )
 
     def without(self, module: str) -> None:
-        """Let a module of ops do nothing, whatever it is told to."""
-        (self.folder / module).write_text("def run(*_words):\n    pass\n\nlook = run\n")
+        """Let every function of a module of ops do nothing."""
+        text = "def __getattr__(_name):\n    return lambda *_words, **_more: None\n"
+        (self.folder / module).write_text(text)
 
     def ssh_says(self, script: str) -> None:
         """What ssh does, but for the question which keys it would try."""

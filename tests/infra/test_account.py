@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from ops.provision import cut_over
 from ops.terraform import apply
-from ops.terraform.run import read_plan
+from ops.terraform.plan import Plan, read_plan
 from tests.infra.conftest import Api, Project, Terraform
 from tests.infra.test_adopt import NOTHING, clone, plan
 from tests.infra.test_destroy import total
@@ -171,11 +170,11 @@ def test_what_https_needs_is_adopted(several: Project, api: Api) -> None:
     done = second.verb("adopt", TF_VAR_domain=None)
     assert done.returncode == 1
     assert f"export TF_VAR_domain={DOMAIN}" in done.stdout
-    assert "Took in" not in done.stdout
+    assert "Imported" not in done.stdout
 
     said = second.verb("adopt").stdout
-    assert "Took in certificate digits-digits-example-org." in said
-    assert f"Took in record {DOMAIN}." in said
+    assert "Imported certificate digits-digits-example-org." in said
+    assert f"Imported record {DOMAIN}." in said
     assert NOTHING in said
     assert "Nothing to adopt" in second.verb("adopt").stdout
     assert plan(second) == ""
@@ -275,12 +274,10 @@ def test_the_old_address_is_open_until_the_end(several: Project, api: Api) -> No
     (several.folder / "ops/verbs/release.py").write_text(
         f"""from ops.cloud.api import Cloud
 from ops.console.errors import Failed
-def set_up_what_changed(*_words):
-    pass
-def run(settings, _arguments):
-    [wall] = Cloud(settings).listed("firewalls", "firewalls")
+def release(settings, *_words):
+    [wall] = Cloud(settings.account).listed("firewalls", "firewalls")
     open({str(look)!r}, "a").write(f"{{wall['tags']}} {{wall['inbound_rules']}}\\n")
-    if settings.commit == "bad":
+    if settings.release.commit == "bad":
         raise Failed("It does not start.")
 """
     )
@@ -319,4 +316,5 @@ def test_open_a_while_is_no_reason_to_close_first(terraform: Terraform) -> None:
     terraform.good(*APPLY)
     some = ("-var", "old_address_open=true")
     terraform.good("plan", "-input=false", "-out=plan", *FLEET, *some)
-    assert not cut_over.is_needed(read_plan(terraform.good("show", "-json", "plan")))
+    data = read_plan(terraform.good("show", "-json", "plan"))
+    assert not Plan(terraform.folder / "plan", data).closes_first_droplet

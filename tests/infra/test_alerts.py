@@ -47,9 +47,9 @@ def test_none_without_an_address(project: Project, api: Api) -> None:
     project.terraform(*APPLY)
     assert total(api, "uptime/checks") == 0
     assert total(api, "monitoring/alerts") == 0
-    status, text = examine(project)["watched"]
+    status, text = examine(project)["uptime"]
     assert status == "skip"
-    assert "nobody is told when the page is down" in text
+    assert "nobody gets an alert when the page is down" in text
 
 
 def test_made_for_an_address_and_the_second_plan_is_empty(watched: Project, api: Api) -> None:
@@ -68,7 +68,7 @@ def test_made_for_an_address_and_the_second_plan_is_empty(watched: Project, api:
     assert plan(watched) == ""
     assert conformance.check(api.journal) == []
     # Nobody answers there.
-    status, text = examine(watched)["watched"]
+    status, text = examine(watched)["uptime"]
     assert status == "FAIL"
     assert "DOWN from eu_west, DOWN from us_east" in text
 
@@ -80,7 +80,7 @@ def test_they_are_adopted_too_and_all_of_it_goes(watched: Project, api: Api) -> 
     assert without.returncode == 0
     assert "TF_VAR_alert_email is not set" in without.stdout
     said = second.verb("adopt").stdout
-    assert said.count("Took in ") == 7
+    assert said.count("Imported ") == 7
     assert NOTHING in said
     assert plan(second) == ""
     assert plan(watched) == ""

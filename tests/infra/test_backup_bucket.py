@@ -97,17 +97,14 @@ def test_a_bucket_whose_name_is_not_set_any_more_is_not_removed(
     settings = {**spaces, "RESTORE": "none"}
     made = project.verb("deploy", **BUCKET, **settings)
     assert made.returncode == 0
-    assert (
-        f"Hourly copies of what is logged: s3:{spaces['SPACES_ENDPOINT_URL']}/my-copies"
-        in made.stdout
-    )
+    assert f"Hourly offsite backups: s3:{spaces['SPACES_ENDPOINT_URL']}/my-copies" in made.stdout
     assert "A Space costs $5 a month" in made.stdout
     secret = next(iter(json.loads((api.folder / "state.json").read_text())["spaces_keys"].values()))
     assert secret["secret_key"] not in made.stdout
 
     refused = project.verb("deploy", **settings)
     assert refused.returncode != 0
-    assert "Copies go to the Space my-copies" in refused.stdout
+    assert "Offsite backups go to the Space my-copies" in refused.stdout
     assert "export TF_VAR_backup_bucket=my-copies" in refused.stdout
     assert len(grants(api)) == 2
 
@@ -147,7 +144,7 @@ def test_a_second_laptop_adopts_it_and_removes_it_all(
 
     adopted = second.verb("adopt", **BUCKET, **settings)
     assert adopted.returncode == 0
-    assert "Took in space my-copies." in adopted.stdout
+    assert "Imported space my-copies." in adopted.stdout
     assert NOTHING in adopted.stdout
     for laptop in (second, project):
         assert plan(laptop, **BUCKET, **settings) == ""

@@ -82,7 +82,10 @@ def test_the_newest_dump_comes_along_once(
     newest = droplet.dump(timedelta(hours=2), "release")
     first = project.verb(*verb.split())
     assert first.returncode == 0
-    assert f"The droplet's newest dump is here, too: backups/digits/{newest.name}" in first.stdout
+    assert (
+        f"Copied the droplet's newest dump to this machine: backups/digits/{newest.name}"
+        in first.stdout
+    )
     assert here(project) == [newest.name]
     file = project.folder / "backups/digits" / newest.name
     assert file.read_text() == "a dump"
@@ -98,21 +101,23 @@ def test_how_old_the_newest_copy_is_and_a_warning_past_a_day(
 ) -> None:
     none = project.verb("status")
     assert none.returncode == 0
-    assert re.search(r"^copy outside +none$", none.stdout, re.MULTILINE)
-    assert "WARNING: There is no copy outside the droplet" in none.stdout
+    assert re.search(r"^newest backup +none$", none.stdout, re.MULTILINE)
+    assert "WARNING: There is no backup that is not on the droplet" in none.stdout
     assert "make backup TARGET=rehearsal" in none.stdout
 
     droplet.dump(timedelta(hours=50))
     old = project.verb("status")
-    assert re.search(r"^copy outside +2 days old: backups/digits/", old.stdout, re.MULTILINE)
-    assert "WARNING: The newest copy outside the droplet is 2 days old" in old.stdout
+    assert re.search(r"^newest backup +2 days old: backups/digits/", old.stdout, re.MULTILINE)
+    assert "WARNING: The newest backup that is not on the droplet is 2 days old" in old.stdout
     warned = project.verb("doctor").stdout
-    assert re.search(r"^warn +copies +The newest copy outside the", warned, re.MULTILINE)
+    assert re.search(
+        r"^warn +backup age +The newest backup that is not on the", warned, re.MULTILINE
+    )
     assert "Fix: Make one: make backup TARGET=rehearsal" in warned
 
     droplet.dump(timedelta(minutes=61))
     fresh = project.verb("status")
-    assert re.search(r"^copy outside +1 h old: backups/digits/", fresh.stdout, re.MULTILINE)
+    assert re.search(r"^newest backup +1 h old: backups/digits/", fresh.stdout, re.MULTILINE)
     assert "WARNING" not in fresh.stdout
     assert re.search(
         r"^ok +copies +the newest one outside", project.verb("doctor").stdout, re.MULTILINE
@@ -125,7 +130,7 @@ def test_what_the_repository_of_copies_has_counts_too(
     dump = droplet.dump(timedelta(hours=50))
     droplet.program("digits-offsite", 'echo "{\\"complete\\": $(date +%s)}"')
     said = project.verb("status").stdout
-    assert re.search(r"^copy outside +\d s old: the repository", said, re.MULTILINE)
+    assert re.search(r"^newest backup +\d s old: the repository", said, re.MULTILINE)
     assert "WARNING" not in said
     assert here(project) == [dump.name], "root on the droplet can delete the offsite backups"
 
@@ -194,7 +199,7 @@ def test_a_folder_that_cannot_be_written_fails_no_verb(
     droplet.dump(timedelta(hours=1))
     (project.folder / "backups").write_text("a file where the folder should be")
     done = project.verb("status")
-    assert "was not brought here" in done.stdout
+    assert "could not be copied to this machine" in done.stdout
 
 
 def test_a_droplet_cannot_choose_where_its_dump_goes(
@@ -243,7 +248,7 @@ def test_parts_of_fetches_that_were_killed_go(project: Project, droplet: FakeDro
     [(0, "0 s"), (119, "1 min"), (7199, "1 h"), (86400, "24 h"), (172800, "2 days")],
 )
 def test_ages_in_words(age: int, said: str) -> None:
-    assert dumps.in_words(timedelta(seconds=age)) == said
+    assert dumps.age_text(timedelta(seconds=age)) == said
 
 
 def test_a_folder_in_a_dumps_place_is_looked_into_itself(project: Project) -> None:

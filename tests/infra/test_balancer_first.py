@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ops.provision import cut_over
-from ops.terraform.run import read_plan
+from ops.terraform.plan import Plan, read_plan
 from tests.infra.conftest import Terraform
 from tests.infra.test_fleet import FLEET
 from tests.infra.test_terraform import APPLY
@@ -14,7 +14,8 @@ ONLY_IT = (f"-target={cut_over.BALANCER}",)
 def is_needed(terraform: Terraform, *settings: str) -> bool:
     """Whether this plan is one that the balancer has to come before."""
     terraform.good("plan", "-input=false", "-out=plan", *settings)
-    return cut_over.is_needed(read_plan(terraform.good("show", "-json", "plan")))
+    data = read_plan(terraform.good("show", "-json", "plan"))
+    return Plan(terraform.folder / "plan", data).closes_first_droplet
 
 
 def test_only_where_a_droplet_that_serves_would_be_closed(terraform: Terraform) -> None:

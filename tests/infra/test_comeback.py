@@ -15,8 +15,8 @@ from tests.infra.test_backup_folder import FakeDroplet, name
 from tests.infra.test_destroy import APPLY, remember_host
 
 RELEASE = """
-def run(settings, _arguments):
-    print("RELEASED", settings.image, settings.commit)
+def release(_settings, _deployment, image):
+    print("RELEASED", image.reference if image else "", image.commit if image else "")
 """
 # It takes what is a dump, and nothing that is damaged.
 RESTORE = 'read -r line; [ "$line" != damaged ] || exit 1; echo "restored $line" >>{log}'
@@ -92,11 +92,11 @@ def test_the_newest_dump_here_comes_back_behind_the_same_address(gone: Gone) -> 
     assert gone.restored() == ["restored newest"]
     assert f"Restoring backups/digits/{newest.name}, of " in said
     assert "UTC, 2 h old" in said
-    assert "12 answers came back. What was logged after " in said
+    assert "12 answers restored.. What was logged after " in said
     assert "2 h ago, is not in it: about 2 answers at the pace of the last day" in said
     # Another clone may have a newer dump, which nobody here knows of.
     assert "Lost is at most" not in said
-    assert "If another clone or laptop looks after digits, too" in said
+    assert "If another clone or laptop manages digits, too" in said
     assert gone.droplets() == 1
     [address] = gone.api.call("GET", "reserved_ips").json()["reserved_ips"]
     assert (address["ip"], address["droplet"] is not None) == (gone.url, True)
@@ -107,7 +107,7 @@ def test_with_nobody_to_ask_nothing_is_made(gone: Gone) -> None:
     dump = gone.here(timedelta(hours=2))
     status, said = gone.deploy()
     assert status != 0
-    assert f"there is a copy of what was logged: backups/digits/{dump.name}" in said
+    assert f"there is a backup: backups/digits/{dump.name}" in said
     assert "the same command with RESTORE=newest, or with RESTORE=none" in said
     assert gone.droplets() == 0
     status, said = gone.deploy(RESTORE="nowhere.dump")
@@ -122,8 +122,8 @@ def test_asked_on_a_terminal(gone: Gone) -> None:
     os.write(ours, f"backups/digits/{older.name}\n".encode())
     status, said = gone.deploy()
     os.close(ours)
-    assert "This droplet is new. The newest copy outside it: backups/digits/" in said
-    assert "Begin with it? Type newest, none, or the name of a dump:" in said
+    assert "This droplet is new. The newest backup: backups/digits/" in said
+    assert "Start with it? Type newest, none, or the name of a dump:" in said
     assert (status, gone.restored()) == (0, ["restored the one that I want"])
 
 
@@ -131,7 +131,7 @@ def test_none_and_nothing_to_begin_with(gone: Gone) -> None:
     assert gone.deploy(RESTORE="newest")[0] != 0  # there is none
     status, said = gone.deploy()  # nothing to ask about
     assert (status, gone.restored()) == (0, [])
-    assert "came back" not in said
+    assert "restored." not in said
     gone.here(timedelta(hours=1))
     assert gone.deploy(RESTORE="none")[0] == 0
     assert gone.restored() == []
@@ -172,7 +172,7 @@ def test_nothing_that_can_be_restored_is_no_empty_deployment(gone: Gone) -> None
     gone.here(timedelta(hours=2), "damaged")
     status, said = gone.deploy(RESTORE="newest")
     assert status != 0
-    assert "No copy could be restored; the reasons are above." in said
+    assert "No backup could be restored; the reasons are above." in said
     assert "RELEASED" not in said
     gone.here(timedelta(hours=3), "good")
     assert gone.deploy(RESTORE="newest")[0] == 0
@@ -187,13 +187,13 @@ def test_cut_off_it_goes_on_and_what_serves_is_left_alone(gone: Gone) -> None:
     gone.droplet.program("digits-restore", restore)
     status, said = gone.deploy()
     assert status != 0
-    assert "It is set up, and nothing serves yet." in said
+    assert "It is set up, and nothing is in service yet." in said
     assert gone.deploy(RESTORE="newest")[0] == 0
     assert gone.restored() == ["restored good"] * 2
     gone.serves("digits:1")
     status, said = gone.deploy(RESTORE="newest")
     assert status == 0
-    assert "this one serves: nothing was restored" in said
+    assert "this one is in service: nothing was restored" in said
     assert len(gone.restored()) == 2
 
 
@@ -226,7 +226,7 @@ def test_what_served_is_noted_with_the_dump_that_comes_here(gone: Gone) -> None:
     gone.api.call("DELETE", f"droplets/{droplet['id']}")
     (gone.droplet.root / "bin-of-droplet/digits-releases").unlink()
     said = gone.deploy(RESTORE="newest")[1]
-    assert "The image that served was ghcr.io/you/d@sha256:1, commit abc1234." in said
+    assert "The image in service was ghcr.io/you/d@sha256:1, commit abc1234." in said
     assert "RELEASED ghcr.io/you/d@sha256:1 abc1234" in said
 
 

@@ -157,7 +157,7 @@ def test_state_is_elsewhere(project: Project, api: Api) -> None:
     assert done.returncode == 1
     assert "droplet     digits" in done.stdout
     assert "Nothing was destroyed." in done.stdout
-    assert "Take it in, then run this again: make adopt TARGET=rehearsal" in done.stdout
+    assert "Import it, then run this again: make adopt TARGET=rehearsal" in done.stdout
     assert total(api, "droplets") == 1
     project.ssh_says("exit 0")
     assert project.verb("adopt").returncode == 0

@@ -15,7 +15,7 @@ import pytest
 
 from ops.cloud.api import Cloud, CloudError, Droplet, Size
 from ops.console.errors import Failed
-from ops.console.settings import Settings
+from ops.console.settings import AccountSettings, Settings
 from ops.doctor import account, machine
 from ops.doctor.findings import Patient, Skipped
 from ops.terraform.run import refused_variables
@@ -139,7 +139,7 @@ def machine_settings(project: Project, **given: str) -> dict[str, str]:
     """The variables that Terraform refuses, as the doctor asks for them."""
     environment = project.settings | {"TERRAFORM_DIR": str(project.folder / "infra/terraform")}
     with mock.patch.dict(os.environ, environment | given, clear=True):
-        return refused_variables(Settings.read())
+        return refused_variables(Settings.read().terraform)
 
 
 def test_variables_that_terraform_takes(project: Project) -> None:
@@ -303,7 +303,7 @@ def test_too_few_scopes(
         raise digitalocean.DataReadError("You are not authorized to perform this operation")
 
     monkeypatch.setattr(digitalocean.Manager, "get_data", get_data)
-    patient = Patient(Settings(token=TOKEN))
+    patient = Patient(Settings(account=AccountSettings(token=TOKEN)))
     patient.check("token", account.token)
     assert patient.account, "a refusal by scope proves the token"
     patient.check("scopes", account.scopes)
@@ -355,7 +355,7 @@ def test_nothing_deployed(project: Project) -> None:
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
         "state", "droplet", "address", "login", "access", "room", "patched", "copies", "page",
-        "certificate", "secrets", "pipeline", "watched",
+        "certificate", "secrets", "pipeline", "uptime",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]
 
@@ -524,4 +524,4 @@ def test_what_the_pipeline_knows_of_the_droplet(project: Project, api: Api) -> N
     deploy_key.write_text(key)
     assert pipeline(hidden)[0] == "ok"
     deploy_key.write_text(other)
-    assert "does not let the pipeline's key in" in pipeline(hidden)[1]
+    assert "does not accept the pipeline's key" in pipeline(hidden)[1]

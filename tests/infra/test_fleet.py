@@ -251,7 +251,7 @@ def test_the_verbs_know_all_of_it(project: Project, api: Api) -> None:
     assert "export TF_VAR_droplets=3 TF_VAR_managed_database=true" in small.stdout
     said = second.verb("adopt").stdout
     for thing in ("droplet digits-3", "balancer digits", "database digits", "its user digits"):
-        assert f"Took in {thing}." in said
+        assert f"Imported {thing}." in said
     assert NOTHING in said
     assert "Nothing to adopt" in second.verb("adopt").stdout
     # What another laptop made is taken in before anything is made from here.
@@ -259,7 +259,7 @@ def test_the_verbs_know_all_of_it(project: Project, api: Api) -> None:
     refused = second.verb("deploy")
     assert refused.returncode == 1
     assert "droplet digits-3 (" in refused.stdout
-    assert "Took in droplet digits-3." in second.verb("adopt").stdout
+    assert "Imported droplet digits-3." in second.verb("adopt").stdout
     assert plan(second) == ""
     assert plan(project) == ""
 

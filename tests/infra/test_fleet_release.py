@@ -90,7 +90,7 @@ def test_one_after_the_other(three: tuple[Project, dict[str, Path]]) -> None:
 def test_what_breaks_on_the_second_serves_nowhere(three: tuple[Project, dict[str, Path]]) -> None:
     project, serves = three
     text = said(project.verb("release", BAD=serves["digits-2"].name), 1)
-    assert "Droplet digits goes back, so that all serve the same" in text
+    assert "Droplet digits goes back, so that all have the same version" in text
     assert "==> Droplet digits-3" not in text
     assert served(serves) == ["sha256:old"] * 3
     # A new one, which has nothing to go back to, gets no visitors.

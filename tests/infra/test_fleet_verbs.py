@@ -64,7 +64,7 @@ def test_logs_ssh_and_what_each_says(three: Three) -> None:
     assert "different versions" not in said(project.verb("status"))
     serves["digits-3"].write_text("sha256:0123456789abcdef\n")
     refused = said(project.verb("status"), 1)
-    assert "The droplets serve different versions: digits old, digits-2 old, " in refused
+    assert "The droplets have different versions in service: digits old, digits-2 old, " in refused
     assert "digits-3 0123456789ab." in refused
     assert "make release TARGET=rehearsal" in refused
     serves["digits-3"].write_text("sha256:old\n")
@@ -82,7 +82,7 @@ def test_doctor_looks_at_each(three: Three, api: Api) -> None:
     assert found["droplet"][0] == "ok"
     for name in ("digits-2", "digits-3"):
         assert found[name][0] == "ok"
-        assert f"root@{serves[name].name} lets you in" in found[name][1]
+        assert f"root@{serves[name].name} accepts your login" in found[name][1]
     assert found["visitors"] == (
         "ok",
         "digits and digits-2 and digits-3 would take what the load balancer sends",
@@ -118,7 +118,7 @@ def test_without_one_that_is_lost(three: Three, api: Api) -> None:
     text = said(project.verb("rollback", DOWN=down))
     assert "Without digits-2, turned off" in text
     text = said(project.verb("status", DOWN=down))
-    assert "It is turned off, and serves nobody." in text
+    assert "It is turned off, and has no visitors." in text
     inventory = json.loads(project.run(PYTHON, "infra/ansible/inventory.py").stdout)
     assert inventory["droplet"]["hosts"] == ["digits", "digits-3"]
     assert inventory["droplet"]["vars"]["app_backs_up"] == "digits"
@@ -145,7 +145,7 @@ def test_a_rollback_brings_along_what_a_new_droplet_never_had(three: Three) -> N
     project, serves = three
     project.ssh_says(SSH.replace('case "$*" in', LACKS + 'case "$*" in', 1))
     text = said(project.verb("rollback", NEW=serves["digits-3"].name))
-    assert "digits-3 never had that version: bringing it from digits" in text
+    assert "digits-3 never had that version: copying it from digits" in text
     log = (serves["digits"].parent / "log").read_text()
     assert f"{serves['digits'].name}: saved\n{serves['digits-3'].name}:" in log
     assert f"{serves['digits-3'].name}: loaded packed" in log

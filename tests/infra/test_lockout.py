@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ops.console.settings import Settings
-from ops.ssh.connection import Droplet
+from ops.console.settings import SshSettings
+from ops.ssh.connection import Host
 from ops.terraform import ssh_guard
 from tests.infra.conftest import Api, Project
 
@@ -98,8 +98,8 @@ def test_whose_address_is_let_in() -> None:
     ],
 )
 def test_where_we_come_from(said: str, mine: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Droplet, "ask", lambda _droplet, _command: said)
-    assert ssh_guard.my_address(Droplet(Settings(), "203.0.113.10")) == mine
+    monkeypatch.setattr(Host, "ask", lambda _host, _command: said)
+    assert ssh_guard.my_address(Host(SshSettings(), "203.0.113.10")) == mine
 
 
 def test_a_deploy_that_would_shut_its_own_door(project: Project, api: Api) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from ops.console.errors import Failed
-from ops.console.settings import Settings
+from ops.console.settings import SiteSettings
 from ops.page import smoke_test as the_page
 
 Look = Callable[[str], str]
@@ -46,10 +46,11 @@ def page(status: int, text: str, health: str = "") -> Iterator[str]:
 def looked(monkeypatch: pytest.MonkeyPatch) -> Look:
     monkeypatch.setattr(the_page, "SECONDS", 0)
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    monkeypatch.setenv("VERB_SUFFIX", " TARGET=rehearsal")
 
     def said(url: str) -> str:
         with pytest.raises(Failed) as caught:
-            the_page.look(Settings(verb_suffix=" TARGET=rehearsal"), url)
+            the_page.look(SiteSettings(), url)
         assert caught.value.what.startswith(f"{url} does not show the app: ")
         return "\n".join(caught.value.lines())
 
@@ -117,7 +118,7 @@ def test_the_connection_is_cut(looked: Look) -> None:
 
 def test_the_app_answers(capsys: pytest.CaptureFixture[str]) -> None:
     with page(200, "<title>Streamlit", health="ok") as url:
-        the_page.look(Settings(), url)
+        the_page.look(SiteSettings(), url)
     assert "the app behind it is healthy" in capsys.readouterr().out
     with pytest.raises(Failed, match="Not an address of a page"):
-        the_page.look(Settings(), "file:///etc/passwd")
+        the_page.look(SiteSettings(), "file:///etc/passwd")

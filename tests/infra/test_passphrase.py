@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.console.settings import Settings
+from ops.console.settings import SshSettings
 from ops.ssh.connection import options
 from tests.infra.conftest import Api, Project
 from tests.infra.test_destroy import total
@@ -133,7 +133,7 @@ def test_nothing_of_the_config_is_read(tmp_path: Path) -> None:
     """No agent is forwarded: root on the droplet could use your keys as long as you are there."""
     config, key = tmp_path / "config", tmp_path / "key"
     config.write_text(f"Host *\n  ForwardAgent yes\n  IdentityFile {tmp_path}/other\n  User you\n")
-    named = Settings(private_key=str(key))
+    named = SshSettings(private_key=str(key))
     command = ["ssh", "-F", str(config), *options(named, tmp_path / "pins"), "-G", "root@host"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert "forwardagent no" in said

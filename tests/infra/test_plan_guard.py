@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.cloud.api import Cloud, Size
 from ops.console.errors import Failed
-from ops.console.settings import Settings
+from ops.console.settings import AccountSettings, Consent, SshSettings
 from ops.terraform import plan_guard
-from ops.terraform.run import read_plan
+from ops.terraform.plan import Plan, read_plan
 from ops.terraform.state import BUCKET
 from tests.infra import conformance
 from tests.infra.conftest import Api, Project
@@ -47,9 +48,9 @@ def plan(*actions: str, **more: Any) -> dict[str, Any]:
 
 def judge(planned: dict[str, Any]) -> str:
     """What is said about a plan that takes the droplet away; nothing about another."""
-    read = read_plan(json.dumps(planned))
-    cloud = Cloud(Settings())
-    return "\n".join(plan_guard.explain(cloud, read, loss) for loss in plan_guard.losses(read))
+    read = Plan(Path("plan"), read_plan(json.dumps(planned)))
+    cloud = Cloud(AccountSettings())
+    return "\n".join(plan_guard.explain(cloud, read, loss) for loss in read.losses)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +140,17 @@ def test_a_space_with_backups_is_not_made_again_elsewhere(order: list[str]) -> N
     space = {"address": f"{BUCKET}.backups[0]", "type": BUCKET, "change": change}
     planned = plan("no-op", after=BEFORE)
     planned["resource_changes"].append(space)
+
+    def refuse(**consent: str) -> None:
+        plan_guard.refuse(Plan(Path("plan"), planned), SshSettings(), Consent(**consent))
+
     with pytest.raises(Failed) as refused:
-        plan_guard.refuse_another_region(Settings(), planned)
+        refuse()
     what, fix = refused.value.lines()
     assert "the Space b with the backups is in fra1" in what
     assert "export TF_VAR_backup_bucket_region=fra1" in fix
     assert "the same command with DROP_COPIES=yes" in fix
-    plan_guard.refuse_another_region(Settings(drop_copies="yes"), planned)
+    refuse(drop_copies="yes")
 
 
 def the_droplet(api: Api) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from droplet.history import Release
 from droplet.processes import ports_after
 from ops.cloud.api import Droplet
 from ops.console.errors import Failed
-from ops.console.settings import Settings
+from ops.console.settings import ScaleSettings, Settings
 from ops.deployment import processes
 from ops.doctor import processes as examined
 from ops.doctor.findings import Patient, Warned
-from ops.ssh.connection import Droplet as Machine
+from ops.ssh.connection import Host
 from tests.infra.conftest import ROOT
 
 ROLES = ROOT / "infra/ansible/roles"
@@ -44,8 +44,8 @@ ROLES = ROOT / "infra/ansible/roles"
 def test_one_for_each_processor_that_there_is_memory_for(
     processors: int, memory_mb: int, count: int
 ) -> None:
-    assert processes.wanted(Settings(), processors, memory_mb) == count
-    said = processes.in_words(Settings(), processors, memory_mb)
+    assert processes.wanted(ScaleSettings(), processors, memory_mb) == count
+    said = processes.description(ScaleSettings(), processors, memory_mb)
     assert (said == "") == (processors == 1)
     if count < processors:
         reason = "no memory for" if processors < 32 else "which is the most"
@@ -53,18 +53,21 @@ def test_one_for_each_processor_that_there_is_memory_for(
 
 
 def test_the_setting_has_the_last_word_as_far_as_there_is_memory() -> None:
-    assert processes.wanted(Settings(app_processes="1"), 4, 8192) == 1
-    assert processes.wanted(Settings(app_processes="3"), 1, 2048) == 3
-    assert processes.in_words(Settings(app_processes="2"), 1, 2048) == "the app gets 2 processes"
+    assert processes.wanted(ScaleSettings(app_processes="1"), 4, 8192) == 1
+    assert processes.wanted(ScaleSettings(app_processes="3"), 1, 2048) == 3
+    assert (
+        processes.description(ScaleSettings(app_processes="2"), 1, 2048)
+        == "the app gets 2 processes"
+    )
     with pytest.raises(Failed, match="more than 1024 MB of memory hold") as caught:
-        processes.wanted(Settings(app_processes="2"), 1, 1024)
+        processes.wanted(ScaleSettings(app_processes="2"), 1, 1024)
     assert caught.value.then[0].startswith("export TF_VAR_app_processes=1, or give it")
 
 
 @pytest.mark.parametrize("text", ["two", "0", "-1", "1.5", "17", " 2", "²"])
 def test_what_is_no_number_of_processes(text: str) -> None:
     with pytest.raises(Failed, match="is no number of processes") as caught:
-        processes.wanted(Settings(app_processes=text), 2, 4096)
+        processes.wanted(ScaleSettings(app_processes=text), 2, 4096)
     assert caught.value.then
 
 
@@ -127,9 +130,9 @@ def test_ports_of_both_sets() -> None:
 @pytest.mark.parametrize(
     ("says", "what"),
     [
-        ("2\n2\n0\n", "2 of 2 serve"),
+        ("2\n2\n0\n", "2 of 2 are in service"),
         ("1\n1\n0\n", "The droplet is set up for 1, and its size and the settings say 2."),
-        ("2\n1\n0\n", "Only 1 of 2 processes of the app serve."),
+        ("2\n1\n0\n", "Only 1 of 2 processes of the app are in service."),
         ("2\n2\n1\n", "1 of 2 does not answer"),
     ],
 )
@@ -139,8 +142,8 @@ def test_the_doctor_counts_them(monkeypatch: pytest.MonkeyPatch, says: str, what
     large = dataclasses.replace(small, processors=2, memory_mb=4096)
     patient = Patient(Settings(), droplet=large, reached=True)
     assert examined.are_several(patient)
-    monkeypatch.setattr(Machine, "ask", lambda _machine, _command: says)
-    if what.endswith("serve"):
+    monkeypatch.setattr(Host, "ask", lambda _host, _command: says)
+    if what.endswith("service"):
         assert examined.serving(patient) == what
         return
     with pytest.raises(Failed, match=what[:30]) as caught:

@@ -48,7 +48,7 @@ def inherited() -> Callable[..., dict[str, str]]:
 def test_a_token_from_a_file_of_windows(
     read: Read, inherited: Callable[..., dict[str, str]], given: str
 ) -> None:
-    assert read(DIGITALOCEAN_TOKEN=given).token == "dop_v1_abc"
+    assert read(DIGITALOCEAN_TOKEN=given).account.token == "dop_v1_abc"
     assert inherited(DIGITALOCEAN_TOKEN=given)["DIGITALOCEAN_TOKEN"] == "dop_v1_abc"
 
 
@@ -77,36 +77,24 @@ def test_what_no_program_could_use_is_refused(
 
 
 def test_what_only_looks_odd_is_taken(read: Read) -> None:
-    assert read(RELEASED_BY="René Müller").released_by == "René Müller"
-    assert read(COPIES_SECRET_ACCESS_KEY="-+/=").copies_secret_key == "-+/="
-    assert read(SSH_OPTIONS="-o Port=22").ssh_options == "-o Port=22"
-    assert read(FOLLOW="").follow == ""
-    assert read(PORT=" ").port == "8501"
+    assert read(RELEASED_BY="René Müller").release.released_by == "René Müller"
+    assert read(COPIES_SECRET_ACCESS_KEY="-+/=").offsite.secret_key == "-+/="
+    assert read(SSH_OPTIONS="-o Port=22").ssh.options == "-o Port=22"
+    assert read(FOLLOW="").view.follow == ""
+    assert read(PORT=" ").local.port == "8501"
     key = "-----BEGIN KEY-----\r\nx\r\n-----END KEY-----\r\n"
-    assert read(DEPLOY_KEY=key).deploy_key == "-----BEGIN KEY-----\nx\n-----END KEY-----"
+    assert read(DEPLOY_KEY=key).pipeline.deploy_key == "-----BEGIN KEY-----\nx\n-----END KEY-----"
 
 
 def test_every_path_may_begin_with_the_home_folder(read: Read, tmp_path: Path) -> None:
     """Every file and folder among the settings: ./~ is no folder that anybody wants."""
-    names = {
-        "TERRAFORM_DIR": "terraform_folder",
-        "BACKUP_FOLDER": "backup_folder",
-        "COPIES_SSH_KEY": "copies_ssh_key",
-        "COPIES_PASSWORD_FILE": "copies_password_file",
-        "RESTORE": "restore",
-        "ACME_ROOT": "acme_root",
-        "ANSIBLE_PRIVATE_KEY_FILE": "private_key",
-        "SSH_KNOWN_HOSTS": "known_hosts",
-        "APP_FOLDER": "app_folder",
-        "PIP_CONF": "pip_conf",
-        "FILE": "file",
-        "DEPLOY_KEY_FILE": "deploy_key_file",
-        "RUN_DATA": "run_data",
-    }
-    found = read(HOME=str(tmp_path), **dict.fromkeys(names, "~/here"))
-    assert {getattr(found, field) for field in names.values()} == {str(tmp_path / "here")}
+    kinds = {one.metadata["name"]: one.metadata["kind"] for one, _ in Settings().every()}
+    paths = [name for name, kind in kinds.items() if kind == "path"]
+    found = read(HOME=str(tmp_path), **dict.fromkeys(paths, "~/here"))
+    read_as = {one.metadata["name"]: value for one, value in found.every()}
+    assert {read_as[name] for name in paths} == {str(tmp_path / "here")}
     # None is forgotten when another one is added.
-    about = [f.metadata for f in Settings.__dataclass_fields__.values()]
+    about = [f.metadata for f, _ in Settings().every()]
     filed = {one["name"] for one in about if re.search(r"\b(file|folder)\b", one["means"])}
     assert filed <= {one["name"] for one in about if one["kind"] in ("path", "lines")}
 
@@ -135,7 +123,7 @@ def test_addresses_for_ssh_in_any_form(
 
 
 def test_a_domain_in_capitals(read: Read, inherited: Callable[..., dict[str, str]]) -> None:
-    assert read(TF_VAR_domain="Digits.Example.ORG.").domain == "digits.example.org"
+    assert read(TF_VAR_domain="Digits.Example.ORG.").site.domain == "digits.example.org"
     found = inherited(TF_VAR_domain="DIGITS.example.org", TF_VAR_region="fra1\r")
     assert found["TF_VAR_domain"] == "digits.example.org"
     assert found["TF_VAR_region"] == "fra1"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ops.console.errors import Failed
-from ops.console.settings import Settings
+from ops.console.settings import Selection, Settings, SiteSettings
 from ops.doctor import server as examined
 from ops.doctor.findings import Patient, Skipped
 from ops.page import site, smoke_test
@@ -70,29 +70,29 @@ def certificate(folder: Path, days: int, name: str = "IP:127.0.0.1") -> Path:
 
 def test_where_it_is() -> None:
     with serving(leads_to="https://203.0.113.7/") as address:
-        assert site.url(Settings(), address) == "https://203.0.113.7"
+        assert site.url(SiteSettings(), address) == "https://203.0.113.7"
     with serving() as address:
-        assert site.url(Settings(), address) == f"http://{address}"
+        assert site.url(SiteSettings(), address) == f"http://{address}"
     # Nobody is there any more: it is as the deployment was set to.
-    assert site.url(Settings(), address) == f"https://{address}"
-    assert site.url(Settings(acme="off"), address) == f"http://{address}"
-    several = Settings(droplets="3")
-    assert site.url(several, address) == f"http://{address}"
-    assert site.url(several.but(domain="digits.example.org"), address) == f"https://{address}"
+    assert site.url(SiteSettings(), address) == f"https://{address}"
+    assert site.url(SiteSettings(acme="off"), address) == f"http://{address}"
+    assert site.url(SiteSettings(), address, balanced=True) == f"http://{address}"
+    named = SiteSettings(domain="digits.example.org")
+    assert site.url(named, address, balanced=True) == f"https://{address}"
 
 
 def test_a_certificate_that_a_browser_takes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = certificate(tmp_path, days=6)
-    trusting = Settings(acme_root=str(made))
+    trusting = SiteSettings(acme_root=str(made))
     with serving(made) as address:
         smoke_test.look(trusting, f"https://{address}")
-        assert "valid until" in site.in_words(trusting, f"https://{address}")
-        assert "a browser refuses it" in site.in_words(Settings(), f"https://{address}")
-    assert "nobody answers there" in site.in_words(Settings(), "https://digits.invalid")
+        assert "valid until" in site.certificate_text(trusting, f"https://{address}")
+        assert "a browser refuses it" in site.certificate_text(SiteSettings(), f"https://{address}")
+    assert "nobody answers there" in site.certificate_text(SiteSettings(), "https://digits.invalid")
     assert "Its certificate is valid until 20" in capsys.readouterr().out
-    assert site.in_words(Settings(), "http://203.0.113.7").startswith(
+    assert site.certificate_text(SiteSettings(), "http://203.0.113.7").startswith(
         "none, so the page is on HTTP"
     )
 
@@ -101,7 +101,7 @@ def test_a_certificate_that_a_browser_takes(
 def test_one_that_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(smoke_test, "SECONDS", 0)
     made = certificate(tmp_path, days=6, name=name)
-    trusting = Settings(acme_root=str(made) if name == "IP:127.0.0.2" else "")
+    trusting = SiteSettings(acme_root=str(made) if name == "IP:127.0.0.2" else "")
     with serving(made) as address, pytest.raises(Failed, match="a browser refuses its certif"):
         smoke_test.look(trusting, f"https://{address}")
 
@@ -110,35 +110,36 @@ def test_one_that_ends_soon_is_a_failure_with_its_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = certificate(tmp_path, days=1)
-    trusting = Settings(
-        acme_root=str(made), verb_suffix=" TARGET=rehearsal", droplet_ip="127.0.0.1"
-    )
-    patient = Patient(trusting)
+    monkeypatch.setenv("VERB_SUFFIX", " TARGET=rehearsal")
+    trusting = SiteSettings(acme_root=str(made))
+    here = Selection(droplet_ip="127.0.0.1")
+
+    def examine(url: str, trusted: SiteSettings) -> str:
+        monkeypatch.setattr(site, "url", lambda *_, **_more: url)
+        return examined.certificate(Patient(Settings(selected=here, site=trusted)))
+
     monkeypatch.setattr(Patient, "need_droplet", lambda _patient: "127.0.0.1")
     with serving(made) as address:
         with pytest.raises(Failed, match="Its certificate ends soon") as caught:
             smoke_test.look(trusting, f"https://{address}")
         assert caught.value.then[-1] == "See why: make status TARGET=rehearsal"
-        monkeypatch.setattr(site, "url", lambda *_: f"https://{address}")
         with pytest.raises(Failed, match="It should have been renewed"):
-            examined.certificate(patient)
-        patient.settings = Settings(droplet_ip="127.0.0.1")
+            examine(f"https://{address}", trusting)
         with pytest.raises(Failed, match="A browser refuses the certificate"):
-            examined.certificate(patient)
-        monkeypatch.setattr(site, "url", lambda *_: f"http://{address}")
+            examine(f"https://{address}", SiteSettings())
         with pytest.raises(Skipped, match="needs ssh"):
-            examined.certificate(patient)
+            examine(f"http://{address}", SiteSettings())
 
 
 def test_a_root_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="holds no certificate to trust"):
-        site.trust(Settings(acme_root=str(tmp_path / "nothing.pem")))
+        site.trust(SiteSettings(acme_root=str(tmp_path / "nothing.pem")))
 
 
 def test_what_ansible_is_told(tmp_path: Path) -> None:
     root = tmp_path / "root.pem"
     root.write_text("a root\n")
-    told = ansible.site(Settings(domain="digits.example.org", acme_root=str(root)))
+    told = ansible.site(SiteSettings(domain="digits.example.org", acme_root=str(root)))
     assert told == {
         "site_domain": "digits.example.org",
         "web_acme": "on",
@@ -150,14 +151,14 @@ def test_what_ansible_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (Settings(domain="https://digits.example.org"), "is no name that a certificate"),
-        (Settings(domain="203.0.113.7"), "is no name that a certificate"),
-        (Settings(domain="localhost"), "is no name that a certificate"),
-        (Settings(domain="a.example.org\nACME=off"), "is no name that a certificate"),
-        (Settings(acme="no"), "ACME=no is neither on nor off"),
-        (Settings(acme_root="/nowhere.pem"), "root certificate cannot be read"),
+        (SiteSettings(domain="https://digits.example.org"), "is no name that a certificate"),
+        (SiteSettings(domain="203.0.113.7"), "is no name that a certificate"),
+        (SiteSettings(domain="localhost"), "is no name that a certificate"),
+        (SiteSettings(domain="a.example.org\nACME=off"), "is no name that a certificate"),
+        (SiteSettings(acme="no"), "ACME=no is neither on nor off"),
+        (SiteSettings(acme_root="/nowhere.pem"), "root certificate cannot be read"),
     ],
 )
-def test_what_it_is_not_told(settings: Settings, says: str) -> None:
+def test_what_it_is_not_told(settings: SiteSettings, says: str) -> None:
     with pytest.raises(Failed, match=says):
         ansible.site(settings)

@@ -10,9 +10,9 @@ import pytest
 from ops.backup import restore_on_create
 from ops.cloud import prices
 from ops.console.errors import Failed
-from ops.console.settings import Settings
+from ops.console.settings import ScaleSettings, SshSettings
 from ops.database import migration
-from ops.ssh.connection import Droplet
+from ops.ssh.connection import Host
 from tests.infra.conftest import Api, Project
 
 MANAGED = {"TF_VAR_managed_database": "true"}
@@ -34,11 +34,11 @@ def play(settings, *_failure, copies=None, database=None, **_more):
 
 def test_what_ansible_is_told() -> None:
     way_in = {"host": "private-x", "password": "secret", "admin_password": "another"}
-    assert json.loads(migration.told(way_in)["MANAGED_DATABASE"]) == way_in
+    assert json.loads(migration.for_ansible(way_in)["MANAGED_DATABASE"]) == way_in
     # There is none, which is another thing than nothing said.
-    assert json.loads(migration.told({})["MANAGED_DATABASE"]) == {"host": ""}
-    with pytest.raises(Failed, match="did not tell the database's password"):
-        migration.told(way_in | {"password": ""})
+    assert json.loads(migration.for_ansible({})["MANAGED_DATABASE"]) == {"host": ""}
+    with pytest.raises(Failed, match="did not return the database's password"):
+        migration.for_ansible(way_in | {"password": ""})
 
 
 @pytest.mark.parametrize("size", prices.DATABASES)
@@ -47,23 +47,23 @@ def test_what_ansible_is_told() -> None:
 def test_all_processes_together_stay_under_the_limit(
     size: str, droplets: int, processes: int
 ) -> None:
-    settings = Settings(managed_database="true", droplets=str(droplets), database_size=size)
+    scale = ScaleSettings(managed_database="true", droplets=str(droplets), database_size=size)
     allowed = 22 * int(size.rpartition("-")[2].removesuffix("gb"))
     if processes * (droplets + 1) > allowed - 4:
         with pytest.raises(Failed, match=f"{size} takes {allowed} connections"):
-            migration.connections(settings, processes)
+            migration.connections(scale, processes)
         return
-    each = migration.connections(settings, processes)
+    each = migration.connections(scale, processes)
     assert 1 <= each <= 8
     assert each * processes * (droplets + 1) <= allowed - 4
 
 
 def test_one_that_is_too_small_names_one_that_is_not() -> None:
-    settings = Settings(managed_database="true", droplets="10")
+    scale = ScaleSettings(managed_database="true", droplets="10")
     with pytest.raises(Failed) as error:
-        migration.connections(settings, 2)
+        migration.connections(scale, 2)
     assert "export TF_VAR_database_size=db-s-1vcpu-2gb" in "\n".join(error.value.lines())
-    assert migration.connections(Settings(droplets="1"), 16) == 0
+    assert migration.connections(ScaleSettings(droplets="1"), 16) == 0
 
 
 def deploy(project: Project, **settings: str) -> str:
@@ -108,18 +108,18 @@ def test_first_home_then_terraform(deployed: Project, api: Api) -> None:
     assert done.returncode == 0
     # While it went home, the database was still there.
     assert "digitalocean_database_cluster.app[0]" in log(deployed)
-    assert done.stdout.index("comes home") < done.stdout.index("Apply complete!")
+    assert done.stdout.index("Move the predictions back") < done.stdout.index("Apply complete!")
     assert 'TOLD {"host": ""}' in done.stdout
     assert databases(api) == 0
     again = deployed.verb("deploy")
     assert again.returncode == 0
-    assert "comes home" not in again.stdout
+    assert "Move the predictions back" not in again.stdout
 
 
 def test_what_does_not_come_home_keeps_the_database(deployed: Project, api: Api) -> None:
     done = deployed.verb("deploy", HOME_ENDS="1")
     assert done.returncode == 1
-    assert "did not come home from the managed database; why is above" in done.stdout
+    assert "could not be moved back from the managed database; why is above" in done.stdout
     assert "Terraform has changed nothing" in done.stdout
     assert "Apply complete!" not in done.stdout
     assert databases(api) == 1
@@ -141,14 +141,14 @@ def test_of_three_the_others_are_drained_before(project: Project, api: Api) -> N
 
 
 def test_a_new_droplet_begins_with_what_the_managed_database_holds(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = {"releases": '{"releases": []}\n', "--held": 'Starting the database\n{"held": 12}\n'}
 
-    def must(_droplet: Droplet, command: str, **_more: object) -> str:
+    def must(_host: Host, command: str, **_more: object) -> str:
         return next(text for word, text in said.items() if word in command)
 
-    monkeypatch.setattr(Droplet, "must", must)
-    settings = Settings(managed_database="true", restore="newest")
-    assert restore_on_create.bring_back(settings, Droplet(settings, "203.0.113.1")) == settings
+    monkeypatch.setattr(Host, "must", must)
+    start = restore_on_create.Start("newest", tmp_path, is_managed=True)
+    assert restore_on_create.restore(start, Host(SshSettings(), "203.0.113.1")) is None
     assert "The managed database holds 12 answers, so nothing has to be" in capsys.readouterr().out

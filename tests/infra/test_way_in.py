@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.console.settings import Settings
+from ops.console.settings import SshSettings
 from ops.ssh.errors import explain
 from tests.infra.conftest import PYTHON, ROOT, Api, Project
 from tests.infra.test_doctor import droplet
@@ -116,8 +116,8 @@ def asked(project: Project, ip: str) -> subprocess.CompletedProcess[str]:
     return project.run(
         PYTHON, "-c",
         "import sys; from ops.console import terminal; from ops.console.errors import Failed\n"
-        "from ops.console.settings import Settings; from ops.ssh.connection import Droplet\n"
-        "try: print(Droplet(Settings.read(), sys.argv[1]).ask('echo got $((1 + 1))'), end='')\n"
+        "from ops.console.settings import Settings; from ops.ssh.connection import Host\n"
+        "try: print(Host(Settings.read().ssh, sys.argv[1]).ask('echo got $((1 + 1))'), end='')\n"
         "except Failed as error: sys.exit(terminal.failure(error) or 1)",
         ip,
     )  # fmt: skip
@@ -234,7 +234,9 @@ def test_a_connection_that_is_cut_before_the_login_is_made_again(
     near.command("ssh", f'exec {SSH} -o ProxyCommand=false "$@"')
     done = near.verb("ssh", "true")
     assert done.returncode == 1
-    assert f"The droplet at {sshd} does not let you in: {sshd} hangs up before" in done.stdout
+    assert (
+        f"The droplet at {sshd} does not accept your login: {sshd} hangs up before" in done.stdout
+    )
     assert "make doctor TARGET=rehearsal" in done.stdout
 
 
@@ -253,7 +255,7 @@ def test_a_connection_that_is_cut_before_the_login_is_made_again(
     ],
 )
 def test_only_what_may_be_over_in_a_moment_is_tried_again(said: str, *, passing: bool) -> None:
-    assert explain(Settings(), "203.0.113.7", said).passing is passing
+    assert explain(SshSettings(), "203.0.113.7", said).passing is passing
 
 
 @pytest.mark.parametrize(
@@ -270,12 +272,12 @@ def test_the_cause_of_a_failed_check_is_the_command_s_own(
     """And not what ssh says at the end of how much it has sent."""
     ask = (
         "import sys; from ops.console.settings import Settings\n"
-        "from ops.ssh.connection import Droplet, Unreachable\n"
-        "try: Droplet(Settings.read(), sys.argv[1]).ask(sys.argv[2])\n"
+        "from ops.ssh.connection import Host, Unreachable\n"
+        "try: Host(Settings.read().ssh, sys.argv[1]).ask(sys.argv[2])\n"
         "except Unreachable as error: print(error.what)\n"
     )
     told = near.run(PYTHON, "-c", ask, sshd, command).stdout
-    assert told == f"{sshd} lets you in, but a command fails there {reason}\n"
+    assert told == f"{sshd} accepts your login, but a command fails there {reason}\n"
 
 
 def test_a_connection_that_ends_without_a_word() -> None:
@@ -285,7 +287,8 @@ def test_a_connection_that_ends_without_a_word() -> None:
         "\nBytes per second: sent 32098.1, received 32054.2\n"
     )
     assert (
-        explain(Settings(), "203.0.113.7", said).what == "ssh to 203.0.113.7 fails: it says nothing"
+        explain(SshSettings(), "203.0.113.7", said).what
+        == "ssh to 203.0.113.7 fails: it says nothing"
     )
 
 
@@ -349,7 +352,7 @@ def test_the_way_back_is_taken(near: Project) -> None:
     tunnel = "-o ExitOnForwardFailure=yes -R 127.0.0.1:22:127.0.0.1:5050"
     done = near.verb("ssh", "echo got in", SSH_OPTIONS=tunnel)
     assert done.returncode == 1
-    assert "Another release is running: its way back to a registry holds" in done.stdout
+    assert "Another release is running: its tunnel to a registry holds" in done.stdout
     assert "got in" not in done.stdout
     assert "was lost" not in done.stdout
 
@@ -405,7 +408,7 @@ def test_the_pipelines_way_in(near: Project, sshd: str, key: Path, tmp_path: Pat
         done = in_pipeline(near, **good | stale)
         assert done.returncode == 1
         assert said in done.stdout
-        assert "If it was made anew: make pipeline" in done.stdout
+        assert "If it was recreated: make pipeline" in done.stdout
         assert "got in" not in done.stdout
         assert "make doctor" not in done.stdout
 

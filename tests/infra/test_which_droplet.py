@@ -162,7 +162,7 @@ def test_destroy_backs_up_the_one_that_goes(project: Project, api: Api) -> None:
     # What is left of Terraform's has no answers: a second run needs no backup.
     project.terraform(*APPLY, "-target=digitalocean_tag.app")
     done = project.verb("destroy", CONFIRM="digits")
-    assert "No backup is made: no droplet goes." in done.stdout
+    assert "No backup is made: no droplet will be destroyed." in done.stdout
     assert "backup of" not in done.stdout
 
 
@@ -296,7 +296,7 @@ def test_a_deploy_that_was_killed_goes_on(project: Project, api: Api, lost: str)
     project.ssh_says("exit 0")
     adopted = project.verb("adopt")
     assert adopted.returncode == 0
-    assert adopted.stdout.count("Took in ") == 1
+    assert adopted.stdout.count("Imported ") == 1
     done = project.verb("deploy")
     assert "Apply complete! Resources: 0 added" in done.stdout or "No changes" in done.stdout
     [still] = api.call("GET", "droplets").json()["droplets"]

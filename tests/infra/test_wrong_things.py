@@ -159,7 +159,7 @@ def test_the_runs_page_on_github_says_what_was_done_and_how_long_it_took(whole: 
     settings = {"GITHUB_STEP_SUMMARY": str(page), "URL": "http://203.0.113.7"}
     assert whole.verb("in-pipeline", "look", IMAGE=None, **settings).returncode == 0
     assert [re.sub(r"\d+ s\b", "0 s", line) for line in page.read_text().splitlines()] == [
-        "- `make release` of `digits@sha256:1`: **failed**; its log says what still serves, 0 s",
+        "- `make release` of `digits@sha256:1`: **failed**; its log names the live version, 0 s",
         "- `make look`: done, 0 s. The page: http://203.0.113.7",
     ]
 
