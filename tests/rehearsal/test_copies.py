@@ -188,7 +188,7 @@ def test_what_goes_wrong_is_said_and_changes_nothing(copied: Deployment) -> None
     rows = copied.rows()
     env = f"{PLACE}/env"
     copied.ssh(f"cp {env} /root/env")
-    # What a Space alone can say; tests/infra/test_copies_of_the_log.py has the rest.
+    # What a Space alone can say; tests/backup/test_offsite.py has the rest.
     wrong = {
         f"sed -i s/^AWS_ACCESS_KEY_ID=.*/AWS_ACCESS_KEY_ID=DO0/ {env}": "its key is wrong",
         f"sed -i s/rehearsed-copies/another-bucket/ {env}": "does not let the droplet in",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra import conformance
+from tests.api import conformance
 from tests.rehearsal.deployment import (
     ROOT,
     STATE,
