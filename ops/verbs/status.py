@@ -22,7 +22,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     local_backup.bring_newest(settings.backups, deployment.name, host)
     trouble = _each(deployment)
     copy = freshness.newest(dumps.folder_of(settings.backups, deployment.name), host.must)
-    terminal.line(f"{'newest backup':<14} {copy or 'none'}")
+    terminal.line(f"{'backed up':<12} {copy or 'none'}")
     if warning := freshness.warning(copy):
         terminal.line("\n".join(["", f"WARNING: {warning[0]}", warning[1]]))
     if different := _different_versions(deployment):

@@ -101,13 +101,13 @@ def test_how_old_the_newest_copy_is_and_a_warning_past_a_day(
 ) -> None:
     none = project.verb("status")
     assert none.returncode == 0
-    assert re.search(r"^newest backup +none$", none.stdout, re.MULTILINE)
+    assert re.search(r"^backed up +none$", none.stdout, re.MULTILINE)
     assert "WARNING: There is no backup that is not on the droplet" in none.stdout
     assert "make backup TARGET=rehearsal" in none.stdout
 
     droplet.dump(timedelta(hours=50))
     old = project.verb("status")
-    assert re.search(r"^newest backup +2 days old: backups/digits/", old.stdout, re.MULTILINE)
+    assert re.search(r"^backed up +2 days old: backups/digits/", old.stdout, re.MULTILINE)
     assert "WARNING: The newest backup that is not on the droplet is 2 days old" in old.stdout
     warned = project.verb("doctor").stdout
     assert re.search(
@@ -117,10 +117,10 @@ def test_how_old_the_newest_copy_is_and_a_warning_past_a_day(
 
     droplet.dump(timedelta(minutes=61))
     fresh = project.verb("status")
-    assert re.search(r"^newest backup +1 h old: backups/digits/", fresh.stdout, re.MULTILINE)
+    assert re.search(r"^backed up +1 h old: backups/digits/", fresh.stdout, re.MULTILINE)
     assert "WARNING" not in fresh.stdout
     assert re.search(
-        r"^ok +copies +the newest one outside", project.verb("doctor").stdout, re.MULTILINE
+        r"^ok +backup age +the newest one that is not", project.verb("doctor").stdout, re.MULTILINE
     )
 
 
@@ -130,7 +130,7 @@ def test_what_the_repository_of_copies_has_counts_too(
     dump = droplet.dump(timedelta(hours=50))
     droplet.program("digits-offsite", 'echo "{\\"complete\\": $(date +%s)}"')
     said = project.verb("status").stdout
-    assert re.search(r"^newest backup +\d s old: the repository", said, re.MULTILINE)
+    assert re.search(r"^backed up +\d s old: the repository", said, re.MULTILINE)
     assert "WARNING" not in said
     assert here(project) == [dump.name], "root on the droplet can delete the offsite backups"
 
@@ -143,7 +143,9 @@ def test_a_droplet_of_the_bash_version_is_asked_too(project: Project, droplet: F
     complete.parent.mkdir(parents=True)
     complete.touch()
     said = project.verb("doctor").stdout
-    assert re.search(r"^ok +copies +the newest one outside .* the repository", said, re.MULTILINE)
+    assert re.search(
+        r"^ok +backup age +the newest one that is not .* the repository", said, re.MULTILINE
+    )
 
 
 def test_a_rehearsal_and_another_name_have_folders_of_their_own(

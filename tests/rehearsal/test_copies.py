@@ -152,7 +152,7 @@ def test_an_hourly_copy_to_a_space_of_our_own(copied: Deployment) -> None:
         rf"^offsite +\S+Z, {len(copied.rows())} answers, in s3:http", said, re.MULTILINE
     )
     assert re.search(r"^restore test +\S+Z ok: the backup of \S+ restores", said, re.MULTILINE)
-    assert re.search(r"^newest backup +\d+ \w+ old: the repository", said, re.MULTILINE)
+    assert re.search(r"^backed up +\d+ \w+ old: the repository", said, re.MULTILINE)
     assert "0\n" in copied.ssh("docker exec digits-db-1 psql -U digits -Atc \"SELECT count(*)"
                                " FROM pg_database WHERE datname LIKE '%test%'\"")  # fmt: skip
 
