@@ -9,10 +9,9 @@ the tag, too, and a number in their names: digits-2.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from ops.cloud import load_balancer
 from ops.cloud.api import CONTROL_PANEL, Cloud, CloudError, Droplet
-from ops.cloud.load_balancer import Balancer
 from ops.console.errors import Failed
 from ops.console.make import make
 from ops.console.settings import (
@@ -25,6 +24,9 @@ from ops.console.settings import (
 from ops.page import site
 from ops.ssh.connection import Host
 from ops.terraform.state import DROPLET, FIRST, Resource, deployed_name, resources
+
+if TYPE_CHECKING:
+    from ops.cloud.load_balancer import Balancer
 
 
 class Ambiguous(CloudError):
@@ -154,6 +156,8 @@ class Deployment:
         """What stands before several droplets; nothing before one."""
         if self.selected.droplet_ip or not (self.several or self._may_be_left_of_several):
             return None
+        from ops.cloud import load_balancer
+
         try:
             return load_balancer.find(self.cloud, self.name)
         except CloudError as error:

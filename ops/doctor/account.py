@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ops.adoption import conflicts
+from ops.cloud import prices
 from ops.cloud.api import CONTROL_PANEL, CloudError, Size
 from ops.console.errors import Failed
 from ops.console.make import make
@@ -173,6 +174,25 @@ def size(patient: Patient) -> str:
         f"{slug}: {found.processors} vCPU, {found.memory_mb} MB of memory, "
         f"{found.disk_gb} GB disk, ${found.dollars_a_month:g} a month{'; ' if app else ''}{app}"
     )
+
+
+def droplet_backups(patient: Patient) -> str:
+    """DigitalOcean's own backups, and what they cost."""
+    often = patient.settings.scale.droplet_backups
+    if often not in prices.BACKUPS:
+        raise Failed(
+            f"TF_VAR_backups={often} is neither off, weekly nor daily.",
+            "export TF_VAR_backups=weekly",
+        )
+    if often == "off":
+        return "DigitalOcean's own are off"
+    share = prices.BACKUPS[often]
+    try:
+        size = patient.cloud.sizes()[patient.settings.terraform.variable("size")]
+    except (CloudError, LookupError):
+        return f"DigitalOcean makes them {often}, for {share:.0%} of the droplet's price"
+    price = f"${size.dollars_a_month * share:.2f} a month"
+    return f"DigitalOcean makes them {often}: {share:.0%} of the droplet's price, {price} more"
 
 
 def _sizes_that_do(there: dict[str, Size], region: str) -> list[str]:

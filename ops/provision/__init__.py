@@ -1,4 +1,4 @@
 """The server, as Ansible sets it up: the playbook, its drift, the package of the command `digits`.
 
-`cut_over` is the way from one droplet to several without downtime.
+`growing` is what several droplets and the managed database need.
 """

@@ -10,6 +10,7 @@ from typing import Any
 from ops.console.errors import Failed
 from ops.terraform.state import DATABASE, DROPLET, FIRST, RESERVED_IP
 
+BALANCER = "digitalocean_loadbalancer"
 FIREWALL = "digitalocean_firewall.app"
 Change = dict[str, Any]  # one resource's, as `terraform show -json` has it
 
@@ -26,6 +27,15 @@ class Plan:
     def changes(self) -> list[Change]:
         """What happens to each resource, those that stay as they are included."""
         return self.data.get("resource_changes") or []
+
+    @property
+    def is_larger(self) -> bool:
+        """Whether it is about more than one droplet: others, a load balancer, or a database."""
+        return any(
+            one["type"] in (BALANCER, DATABASE)
+            or (one["type"] == DROPLET and one["address"] != FIRST)
+            for one in self.changes
+        )
 
     def actions(self, kind: str) -> list[list[str]]:
         """What happens to the resources of a kind."""

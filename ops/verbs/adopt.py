@@ -19,7 +19,7 @@ from ops.console.make import make
 from ops.console.settings import Settings
 from ops.deployment import account, lookup
 from ops.deployment.lookup import Deployment
-from ops.doctor import before_adopt, key_can_be_added
+from ops.doctor.before import before_adopt, key_can_be_added
 from ops.ssh import authorized_keys
 from ops.ssh.connection import Host
 from ops.ssh.errors import Unreachable

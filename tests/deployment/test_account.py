@@ -266,7 +266,7 @@ def _quick(project: Project) -> None:
 def test_the_old_address_is_open_until_the_end(several: Project, api: Api) -> None:
     """The new one is printed before all else, and a cut-off deploy goes on where it stopped."""
     several.terraform(*APPLY, "-var", "droplets=1", "-var", "managed_database=false")
-    file = several.folder / "ops/provision/cut_over.py"
+    file = several.folder / "ops/provision/growing.py"
     # Nobody answers behind the balancer here.
     file.write_text(f"{file.read_text()}\n\ndef _trouble(_balancer):\n    return ''\n")
     everybody = sources(api)["80"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ops.provision import cut_over
+from ops.provision import growing
 from ops.terraform.plan import Plan, read_plan
 from tests.fleet.test_fleet import FLEET
 from tests.project import Terraform
 from tests.terraform.test_configuration import APPLY
 
-ONLY_IT = (f"-target={cut_over.BALANCER}",)
+ONLY_IT = (f"-target={growing.BALANCER}",)
 
 
 def is_needed(terraform: Terraform, *settings: str) -> bool:
