@@ -105,12 +105,16 @@ def _answers(deployment: Deployment, one: Droplet, wanted: list[str]) -> bool:
     return True
 
 
-def turn_on(deployment: Deployment) -> None:
-    """Turn on what is off of several, before it is set up and released to. Raises Failed."""
-    for one in deployment.droplets if deployment.several else ():
-        if one.is_off:
-            terminal.line(f"{one.name} is turned off: turning it on.")
-            power.turn_on(deployment.cloud, one)
+def turn_on(deployment: Deployment) -> bool:
+    """Turn on those of several that are off; whether there were any. Raises Failed.
+
+    The deployment has to be found again then: it holds their status from before.
+    """
+    off = [one for one in deployment.droplets if one.is_off and deployment.several]
+    for one in off:
+        terminal.line(f"{one.name} is turned off: turning it on.")
+        power.turn_on(deployment.cloud, one)
+    return bool(off)
 
 
 def each(deployment: Deployment, ask: Callable[[Host], None]) -> None:

@@ -38,7 +38,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     deployment = lookup.find(settings)
 
     terminal.phase("Ansible: the server")
-    fleet.turn_on(deployment)
+    if fleet.turn_on(deployment):
+        deployment = lookup.find(settings)
     _set_up(settings, terraform, deployment, made, backups_go_to)
     _release(settings, deployment, made.kept)
     if backups_go_to not in ("", "none"):

@@ -85,8 +85,8 @@ def _what_will_go(public_key: str, deployment: Deployment, terraform: Terraform)
     state, name, cloud = deployment.state, deployment.name, deployment.cloud
     there = account.of(cloud, name, state)
     others = account.unknown_to(state, there)
-    _listed(f"Will be destroyed, of {name}:", [one for one in there if one not in others])
-    _listed(f"Not known to Terraform, and kept, of {name}:", others)
+    _listed(f"Will be destroyed ({name}):", [one for one in there if one not in others])
+    _listed(f"Not in Terraform's state, so kept ({name}):", others)
     if any(one.billed for one in conflicts.find(cloud, name, state, public_key)):
         raise Failed(
             "Terraform here does not know what costs money of the above, so it cannot remove it. "

@@ -270,7 +270,7 @@ def test_two_droplets_of_one_name(deployed: Project, api: Api) -> None:
     assert writes(api, since) == []
     assert "has the number DROPLET_ID=7" in second.verb("adopt", DROPLET_ID="7").stdout
     said = adopt(second, DROPLET_ID=str(mine["id"]))
-    assert f"left alone:\n  droplet     digits  {address(stray)}" in said
+    assert f"not imported:\n  droplet     digits  {address(stray)}" in said
     assert NOTHING in said
     # Once it is chosen, it is known.
     assert NOTHING in adopt(second)

@@ -93,7 +93,7 @@ def test_they_are_adopted_too_and_all_of_it_goes(watched: Project, api: Api) -> 
 def test_the_price_is_said_before(project: Project, api: Api) -> None:
     found = examine(project, "--before-deploy", **EMAIL)["alerts"]
     assert found[0] == "ok"
-    assert "you@example.org is told; free, as the account's first" in found[1]
+    assert "you@example.org gets the alerts; free, as the account's first" in found[1]
     check = {"name": "another", "type": "https", "target": "https://example.org", "enabled": True}
     api.call("POST", "uptime/checks", check | {"regions": ["eu_west"]})
     found = examine(project, "--before-deploy", **EMAIL)["alerts"]

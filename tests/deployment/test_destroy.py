@@ -143,7 +143,7 @@ def test_what_terraform_did_not_make_is_refused_first(project: Project, api: Api
     api.call("POST", "droplets", {**DROPLET, "name": "stray", "tags": ["digits"]})
     done = destroy(project, CONFIRM="digits", BACKUP="no")
     assert done.returncode == 1
-    assert "it stays:\n  droplet     stray" in done.stdout
+    assert "so kept (digits):\n  droplet     stray" in done.stdout
     assert "Nothing was destroyed." in done.stdout
     assert "The droplet stray: remove it, or take the tag off it" in done.stdout
     assert total(api, "droplets") == 2

@@ -93,7 +93,7 @@ def test_doctor_looks_at_each(three: Three, api: Api) -> None:
     down = serves["digits-2"].name
     found = examine(project, OUT=serves["digits"].name, DOWN=down)
     assert found["digits-2"][0] == "FAIL"
-    assert "digits: it is worked on" in found["visitors"][1]
+    assert "digits: it is drained" in found["visitors"][1]
     assert "digits-3 other" in found["release"][1]
     number, _ = status_of(api, "digits-2")
     api.call("POST", f"droplets/{number}/actions", {"type": "power_off"})
