@@ -93,7 +93,7 @@ def test_the_newest_dump_here_comes_back_behind_the_same_address(gone: Gone) -> 
     assert f"Restoring backups/digits/{newest.name}, of " in said
     assert "UTC, 2 h old" in said
     assert "12 answers restored. Predictions after " in said
-    assert "2 h ago, is not in it: about 2 answers at the pace of the last day" in said
+    assert "2 h ago, are not in it: about 2 answers at the pace of the last day" in said
     # Another clone may have a newer dump, which nobody here knows of.
     assert "Lost is at most" not in said
     assert "If another clone or laptop manages digits, too" in said

@@ -354,7 +354,7 @@ def test_nothing_deployed(project: Project) -> None:
     project.command("docker", "echo 28.0.0")
     found = examine(project)
     assert {name for name, (status, _) in found.items() if status == "skip"} == {
-        "state", "droplet", "address", "login", "access", "room", "patched", "copies", "page",
+        "state", "droplet", "address", "login", "access", "room", "patched", "backup age", "page",
         "certificate", "secrets", "pipeline", "uptime",
     }  # fmt: skip
     assert "make deploy" in found["droplet"][1]

@@ -250,7 +250,7 @@ def test_the_lock_file_is_to_be_committed(project: Project) -> None:
     code = (
         "from ops.console.settings import Settings; from ops.terraform.run import Terraform as T\n"
     )
-    init = (PYTHON, "-c", f"{code}T(Settings.read()).init()")
+    init = (PYTHON, "-c", f"{code}T(Settings.read().terraform).init()")
     told = "Commit it: git add "
     assert told not in project.run(*init).stdout, "this is no repository"
     git = ("git", "-c", "user.name=you", "-c", "user.email=you@example.com")
