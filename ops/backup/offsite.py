@@ -195,7 +195,7 @@ def _password(offsite: OffsiteSettings, host: Host | None) -> str:
     part.replace(file)
     terminal.line(
         f"The password of the offsite backups is in {offsite.password_file}. Keep it somewhere "
-        "else, too: without it nobody, you included, can read them."
+        "else, too: without it they cannot be read, not even by you."
     )
     return password
 

@@ -22,6 +22,6 @@ def of(host: Host) -> str:
         return host.ask(_PACK).strip()
     except Unreachable as error:
         terminal.note(
-            f"The certificate is not taken along: {error.what}. The next droplet gets another."
+            f"The certificate cannot be kept: {error.what}. The next droplet gets another."
         )
         return ""

@@ -67,7 +67,7 @@ def need_an_answer(start: Start) -> None:
     if start.by_name:
         dumps.readable(start.folder, start.restore)
     here = dumps.newest(start.folder)
-    if here and not start.restore and not terminal.somebody_is_there():
+    if here and not start.restore and not terminal.is_interactive():
         newest = Source(here.made, here.shown)
         raise Failed(
             f"A new droplet is to be made, and there is a backup: {newest}. "

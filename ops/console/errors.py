@@ -23,7 +23,7 @@ class Failed(Exception):
 
 
 class AlreadyPrinted(Failed):
-    """What failed has said so itself: nothing is added."""
+    """What failed has printed why: nothing is added."""
 
     def __init__(self) -> None:
         super().__init__("")

@@ -1,4 +1,4 @@
-"""How the verbs speak to the person who typed them: headlines, closing lines, boxes, questions.
+"""What the verbs print on the terminal: headlines, closing lines, boxes, questions.
 
 On a terminal with colours and, while something is waited for, a spinner; into a file or a
 pipe, plain lines that can be searched.
@@ -29,7 +29,7 @@ _err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
 def on_terminal() -> bool:
-    """Whether somebody watches, so that a program may draw how far it is."""
+    """Whether the output is a terminal, so that a program may draw its progress."""
     return sys.stdout.isatty()
 
 
@@ -78,7 +78,7 @@ def failure(error: Failed) -> None:
 def status_of(action: Callable[[], object], interrupted: str = "") -> int:
     """Do something and return the exit status: the one place that prints what went wrong.
 
-    `interrupted` is said after Ctrl-C.
+    `interrupted` is printed after Ctrl-C.
     """
     try:
         action()
@@ -117,7 +117,7 @@ def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """A spinner while something is waited for; nothing where nobody watches."""
+    """A spinner while something is waited for; nothing where the output is no terminal."""
     if not on_terminal():
         yield
         return
@@ -125,19 +125,19 @@ def waiting(text: str) -> Iterator[None]:
         yield
 
 
-def somebody_is_there() -> bool:
+def is_interactive() -> bool:
     """Whether a question would be answered."""
     return sys.stdin.isatty()
 
 
 def ask_secret(question: str) -> str | None:
-    """What the person types, which is not shown; None if there is nobody to ask."""
-    return getpass(question).strip() if somebody_is_there() else None
+    """What the person types, which is not shown; None if there is no terminal to ask on."""
+    return getpass(question).strip() if is_interactive() else None
 
 
 def ask(question: str) -> str | None:
-    """What the person types; None if there is nobody to ask."""
-    if not somebody_is_there():
+    """What the person types; None if there is no terminal to ask on."""
+    if not is_interactive():
         return None
     _out.print(escape(question), end="")
     sys.stdout.flush()

@@ -201,7 +201,7 @@ def one_by_one(there: list[Host], change: Callable[[Host], None], released_by: s
 
 def _put_back(done: Iterable[Host], before: dict[str, str], who: str) -> None:
     """Put back into service what these had before; an error is printed, never raised."""
-    somebody_served = any(before.values())
+    any_in_service = any(before.values())
     for one in done:
         served = before[one.name]
         try:
@@ -210,10 +210,12 @@ def _put_back(done: Iterable[Host], before: dict[str, str], who: str) -> None:
             terminal.phase(f"Droplet {one.name} goes back, so that all have the same version")
             if served:
                 digits_command.show(one, "rollback", who, served)
-            elif somebody_served:
+            elif any_in_service:
                 # A new one has no earlier version, and must not have another than the others.
                 one.show(_OUT)
-                terminal.line("It is new: the balancer sends nobody there until the next release.")
+                terminal.line(
+                    "It is new: the balancer sends no visitors there until the next release."
+                )
         except Failed as trouble:
             if not isinstance(trouble, AlreadyPrinted):
                 terminal.failure(trouble)

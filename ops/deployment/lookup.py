@@ -210,7 +210,7 @@ class Deployment:
     def untracked(self) -> list[Droplet]:
         """The droplets with its tag that Terraform, here, did not make.
 
-        Without its state nobody can tell.
+        Without the state this cannot be known.
         """
         made = {one.key for one in self.state if one.kind == DROPLET}
         if not made or self.selected.droplet_ip:

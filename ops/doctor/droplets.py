@@ -96,7 +96,7 @@ def _get_visitors(patient: Patient, there: list[Droplet]) -> str:
             f"{'; '.join(f'{one}: {why}' for one, why in out.items())}.",
             f"If nobody is working on it now: {make('release')}",
         )
-    return f"{' and '.join(answers) or 'nobody'} would take what the load balancer sends"
+    return f"{' and '.join(answers) or 'none'} would take what the load balancer sends"
 
 
 def _why_not(words: str) -> str:

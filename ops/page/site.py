@@ -132,7 +132,7 @@ def certificate_text(site: SiteSettings, where: str) -> str:
     except ssl.SSLError as error:
         return f"a browser refuses it: {error}"
     except OSError as error:
-        return f"nobody answers there: {error}"
+        return f"nothing answers there: {error}"
     if found:
         return str(found)
     why = "as ACME=off wants it" if site.acme == "off" else "the droplet tries again by itself"

@@ -125,7 +125,7 @@ def _url(balancer: Balancer) -> str:
 
 
 def _trouble(balancer: Balancer) -> str:
-    """Why nobody reaches a droplet through it; nothing if that is not so."""
+    """Why no droplet answers through it; "" if one does."""
     # Its certificate is for the domain, and this asks by the address.
     trust = ssl.create_default_context()
     trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE

@@ -2,7 +2,7 @@
 
 The droplet reaches it through the release's own ssh connection, so only the layers that it
 lacks travel. Each release has a registry of its own; what they keep is shared, in a Docker
-volume, so that the next push sends only what is new. Whoever is logged in on this machine could
+volume, so that the next push sends only what is new. Other users of this machine could
 push to it, too, so the droplet pulls by digest.
 """
 

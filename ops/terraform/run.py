@@ -204,7 +204,7 @@ _NAMED_IN = re.compile(
 
 
 def refused_variables(settings: TerraformSettings) -> dict[str, str]:
-    """The variables whose values Terraform would refuse, and why; it asks nobody for that.
+    """The variables whose values Terraform would refuse, and why; nothing is asked of the API.
 
     The path of the public key is left out: it may be relative to Terraform's folder.
     """

@@ -1,4 +1,4 @@
-"""Refuses a plan that closes the droplet's ssh port to whoever applies it."""
+"""Refuses a plan that closes the droplet's ssh port to the person who applies it."""
 
 from __future__ import annotations
 

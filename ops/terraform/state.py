@@ -71,7 +71,7 @@ def place(terraform: TerraformSettings) -> Path:
 
 
 def close(terraform: TerraformSettings) -> None:
-    """Let nobody but its owner read the state: it holds Space keys and database passwords.
+    """Let only its owner read the state: it holds Space keys and database passwords.
 
     Also the copies that Terraform keeps beside it, and the keys of a backend. What is another
     user's stays as it is.

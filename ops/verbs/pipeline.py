@@ -96,7 +96,9 @@ def _key(key: Path) -> Path:
         comment = access.COMMENT
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment]
         subprocess.run([*command, "-f", str(key)], check=True)
-        terminal.line(f"Made {key}. With it, whoever can push to main is root on the droplet.")
+        terminal.line(
+            f"Made {key}. With it, everybody who can push to main is root on the droplet."
+        )
     return key.with_name(f"{key.name}.pub")
 
 
@@ -138,7 +140,7 @@ def _tell_github(
     if not repository.make_environment():
         terminal.line(
             "GitHub does not limit this environment to main (a private repository on a free "
-            "plan): whoever may push a branch may deploy."
+            "plan): everybody who may push a branch may deploy."
         )
     repository.set_secret("DEPLOY_KEY", settings.private_key.read_text())
     if token:

@@ -96,7 +96,7 @@ def test_what_breaks_on_the_second_serves_nowhere(three: tuple[Project, dict[str
     # A new one, which has nothing to go back to, gets no visitors.
     serves["digits-2"].unlink()
     text = said(project.verb("release", BAD=serves["digits-3"].name), 1)
-    assert "It is new: the balancer sends nobody there until the next release." in text
+    assert "It is new: the balancer sends no visitors there until the next release." in text
     assert "touch /run/digits-drained" in (serves["digits"].parent / "log").read_text()
     # The next one takes them in again.
     said(project.verb("release"))
