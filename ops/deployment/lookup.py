@@ -121,7 +121,7 @@ class Deployment:
     def reachable(self) -> list[Droplet]:
         """Its droplets that have an address. Raises Failed if there is none."""
         found = [one for one in self.droplets if one.ip]
-        if not found or not self.droplets[0].ip:
+        if not found:
             raise Failed("No droplet carries the deployment's tag.", f"Make one: {make('deploy')}")
         return found
 

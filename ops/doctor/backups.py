@@ -14,8 +14,6 @@ def newest(patient: Patient) -> str:
             age = dumps.age_text(dump.age)
             raise Skipped(f"no droplet to ask; the newest here is {age} old: {dump.shown}")
         raise Skipped("needs a running droplet")
-    if not patient.reached:
-        raise Skipped("needs ssh")
     copy = freshness.newest(folder, patient.host.ask)
     if warning := freshness.warning(copy):
         raise Warned(*warning)

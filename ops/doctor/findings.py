@@ -46,8 +46,10 @@ class Patient:
 
     @property
     def host(self) -> Host:
-        """The droplet, by ssh. Raises Skipped without a running droplet."""
+        """The droplet, by ssh. Raises Skipped if it does not run, or the login failed."""
         _ = self.need_droplet()
+        if not self.reached:
+            raise Skipped("needs ssh")
         return self.deployment.host(self.droplet or Droplet("", None))
 
     def check(self, name: str, check: Callable[[Patient], str]) -> None:

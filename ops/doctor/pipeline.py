@@ -51,9 +51,7 @@ def secrets(patient: Patient) -> str:
 
 def knows_the_droplet(patient: Patient) -> str:
     """What the pipeline knows of the droplet is still so."""
-    settings, ip = patient.settings, patient.need_droplet()
-    if not patient.reached:
-        raise Skipped("needs ssh")
+    settings, host = patient.settings, patient.host
     repository = _need_github(patient)
     known = repository.variable("DROPLET_HOST_KEY")
     if known is None:
@@ -63,7 +61,7 @@ def knows_the_droplet(patient: Patient) -> str:
     with tempfile.TemporaryDirectory() as folder:
         pins = Path(folder) / "known_hosts"
         pins.write_text(known + "\n")
-        theirs, ours = pinned_keys(ip, pins), pinned_keys(ip, settings.ssh.pinned)
+        theirs, ours = pinned_keys(host.ip, pins), pinned_keys(host.ip, settings.ssh.pinned)
     if not ours:
         raise Skipped(f"the droplet's host key is not pinned here yet: {make('status')}")
     if not theirs & ours:
@@ -74,7 +72,7 @@ def knows_the_droplet(patient: Patient) -> str:
         )
     public = settings.pipeline.public_key
     if public.exists():
-        let_in = patient.host.ask("cat /root/.ssh/authorized_keys")
+        let_in = host.ask("cat /root/.ssh/authorized_keys")
         if public.read_text().split()[1] not in let_in:
             raise Failed("The droplet does not accept the pipeline's key.", make("pipeline"))
     return "GitHub knows this droplet's host key"

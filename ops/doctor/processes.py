@@ -22,12 +22,11 @@ def are_several(patient: Patient) -> bool:
 
 def serving(patient: Patient) -> str:
     """The droplet serves with as many as its size and the settings say."""
-    _ = patient.need_droplet()
-    if not patient.reached or patient.droplet is None:
-        raise Skipped("needs ssh")
-    droplet, deploy = patient.droplet, make("deploy")
+    host, droplet, deploy = patient.host, patient.droplet, make("deploy")
+    if droplet is None:
+        raise Skipped("needs a running droplet")
     wanted = processes.wanted(patient.settings.scale, droplet.processors, droplet.memory_mb)
-    words = patient.host.ask(_ASK).split()
+    words = host.ask(_ASK).split()
     if len(words) != 3 or not all(map(str.isdecimal, words)):
         raise Skipped("the droplet does not say")
     is_set, serve, ill = map(int, words)

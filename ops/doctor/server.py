@@ -94,17 +94,15 @@ def address(patient: Patient) -> str:
 
 def login(patient: Patient) -> str:
     """The droplet accepts the login, and has the pinned host key."""
-    ip = patient.need_droplet()
-    patient.host.ask("true")
+    if patient.droplet is None:
+        raise Skipped("needs a running droplet")
+    patient.deployment.host(patient.droplet).ask("true")
     patient.reached = True
-    return f"root@{ip} accepts your login, and its host key is the pinned one"
+    return f"root@{patient.droplet.ip} accepts your login, and its host key is the pinned one"
 
 
 def access(patient: Patient) -> str:
     """The SSH keys that root accepts, by their comments."""
-    _ = patient.need_droplet()
-    if not patient.reached:
-        raise Skipped("needs ssh")
     keys = authorized_keys.read(patient.host)
     names = [" ".join(words[2:]) or f"one without a name ({words[-1][-12:]})" for words in keys]
     return f"{len(names)} keys are root there: {', '.join(names)} (docs/access.md)"
@@ -112,9 +110,6 @@ def access(patient: Patient) -> str:
 
 def room(patient: Patient) -> str:
     """Free disk and memory on the droplet."""
-    _ = patient.need_droplet()
-    if not patient.reached:
-        raise Skipped("needs ssh")
     return room_on(patient.host)
 
 
@@ -142,9 +137,6 @@ def room_on(host: Host) -> str:
 
 def patched(patient: Patient) -> str:
     """What runs on the droplet is what its packages and base images have fixed by now."""
-    _ = patient.need_droplet()
-    if not patient.reached:
-        raise Skipped("needs ssh")
     return patched_on(patient.host)
 
 
@@ -203,8 +195,6 @@ def certificate(patient: Patient) -> str:
         return str(found)
     if patient.deployment.balancer:
         raise Skipped("the load balancer speaks HTTP")
-    if not patient.reached:
-        raise Skipped("needs ssh")
     printed = patient.host.ask(digits_command.line("certificate", "status", "--json"))
     status = digits_command.values_of(printed) or {}
     if not status.get("wanted", True):

@@ -90,7 +90,9 @@ def test_a_certificate_that_a_browser_takes(
         smoke_test.look(trusting, f"https://{address}")
         assert "valid until" in site.certificate_text(trusting, f"https://{address}")
         assert "a browser refuses it" in site.certificate_text(SiteSettings(), f"https://{address}")
-    assert "nothing answers there" in site.certificate_text(SiteSettings(), "https://digits.invalid")
+    assert "nothing answers there" in site.certificate_text(
+        SiteSettings(), "https://digits.invalid"
+    )
     assert "Its certificate is valid until 20" in capsys.readouterr().out
     assert site.certificate_text(SiteSettings(), "http://203.0.113.7").startswith(
         "none, so the page is on HTTP"
