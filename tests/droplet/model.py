@@ -53,7 +53,7 @@ class Droplet:
         self.processes = 1
         self.wanted = "local"
         self.way: list[str] = []  # ids of images, the live one last
-        self.killed = False  # a command was killed, and none has recovered since
+        self.killed = False  # a command did not end, and none has recovered since
         self.kills = 0
         self.numbers_before_kill: list[int] = []
         self.told_before: list[int] = []
@@ -130,7 +130,7 @@ class Droplet:
         self.world.ended(process)
         self.kills += outcome.how != "done" or bool(fates)
         self._told_right(outcome.printed)
-        if outcome.how == "killed" and self.world.files.get(HOLDER, holder) != holder:
+        if self.world.files.get(HOLDER, holder) != holder:  # killed, or its recovery failed
             self.killed = True
             self.numbers_before_kill = before
         self.follow(before)
