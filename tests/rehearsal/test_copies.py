@@ -75,7 +75,7 @@ def test_a_place_without_room_is_said(over_sftp: Deployment) -> None:
     rows = count(over_sftp)
     said = said_by(over_sftp, "digits offsite now")
     over_sftp.ssh(f"mv /root/env {PLACE}/env; umount /srv/small; rmdir /srv/small")
-    assert "there is no room left in sftp:root@127.0.0.1:/srv/small" in said
+    assert "sftp:root@127.0.0.1:/srv/small takes no files: it is full, or can only be" in said
     assert said.endswith("failed\n")
     assert count(over_sftp) == rows
     assert "Backed up to" in said_by(over_sftp, "digits offsite now")
