@@ -197,9 +197,12 @@ def make_app_role(host: Host, container: str = NAME) -> None:
 
 def need_app_role(host: Host) -> None:
     """Make the app's role if there is none. A failure is a warning: the page works without it."""
+    running = container(host)
+    if not running or running.health == "unhealthy":
+        return
     try:
-        if not host.postgres.has_app_role(NAME):
-            make_app_role(host)
+        if not host.postgres.has_app_role(running.id):
+            make_app_role(host, running.id)
     except SqlError as error:
         host.console.warn(f"The database does not tell whether the app has its role: {error}.")
     except Stop as stop:

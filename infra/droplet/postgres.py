@@ -139,8 +139,12 @@ class Postgres:
     # --- the app's role ------------------------------------------------------------
 
     def has_app_role(self, container: str) -> bool:
-        """Whether there is a role for the app. Raises SqlError."""
-        sql = f"SELECT count(*) FROM pg_roles WHERE rolname = '{APP_ROLE}'"  # noqa: S608 - no input
+        """Whether the app has a role, and the role may store predictions. Raises SqlError."""
+        table = "to_regclass('public.predictions')"
+        sql = (
+            f"SELECT count(*) FROM pg_roles WHERE rolname = '{APP_ROLE}' "  # noqa: S608 - no input
+            f"AND has_table_privilege(oid, {table}, 'INSERT')"
+        )
         return bool(self.number(container, sql))
 
     def make_app_role(self, container: str, sql: str, password: str) -> None:

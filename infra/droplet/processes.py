@@ -6,13 +6,12 @@ live one: on the ports 8501, 8503, 8505, ... and on 8502, 8504, 8506, ...
 
 from __future__ import annotations
 
-from droplet import database as databases
 from droplet.console import Stop
 from droplet.docker import APP, Container
 from droplet.history import Release
 from droplet.host import Host
 from droplet.nginx import Route
-from droplet.site import LOCAL, number_of
+from droplet.site import number_of
 
 FIRST, SECOND = 8501, 8502
 TRIAL = ("python", "-m", "digits.selftest")  # recognises a digit, and stores a row
@@ -172,8 +171,6 @@ def _start_again(host: Host, live: Release, port: int) -> Container | None:
         found = start(host, port, image.id, live.database)
     except Stop:
         return None
-    if live.database == LOCAL:
-        databases.need_app_role(host)
     if becomes_healthy(host, found, RESTART_WITHIN):
         return found
     host.docker.remove(found.id)

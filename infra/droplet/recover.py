@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from droplet import history, lock, processes, underway
+from droplet import database, history, lock, processes, underway
 from droplet.disk import Busy
 from droplet.host import Host
 from droplet.lock import Holder
+from droplet.site import LOCAL
 
 
 @contextmanager
@@ -45,6 +46,8 @@ def recover(host: Host, killed: Holder | None = None) -> None:
     live = history.live(host)
     if live:
         processes.converge(host, live, reload=killed is not None)
+        if live.database == LOCAL:
+            database.need_app_role(host)  # what was started again may be the first to need it
     else:
         processes.clear(host)
     if killed and killed.what in ("release", "rollback"):

@@ -712,6 +712,8 @@ class FakePostgres(Postgres):
                     data.rows = []
                 data.read_only = False
                 return ""
+            case _ if "rolname = 'digits_app'" in sql:
+                return str(int(data.app_role))
             case _ if "to_regclass" in sql:
                 return str(int(data.rows is not None))
             case "SELECT count(*) FROM public.predictions":
@@ -727,8 +729,6 @@ class FakePostgres(Postgres):
                 return "t"
             case _ if "pg_stat_activity" in sql:
                 return "0"
-            case _ if "rolname = 'digits_app'" in sql:
-                return str(int(data.app_role))
         raise AssertionError(sql)
 
     def make_app_role(self, container: str, sql: str, password: str) -> None:

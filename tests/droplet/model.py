@@ -321,6 +321,7 @@ class Droplet:
             and box.runs
             and box.image is self.world.registry[POSTGRES]
             and database.is_right(self.look(), POSTGRES)
+            and (box.database == "managed" or self.world.volumes[box.volume].app_role)
         )
 
     def may_move(self) -> bool:
