@@ -84,8 +84,8 @@ ATTEMPTS = (
 REFUSED = (errors.InsufficientPrivilege, errors.ConfigurationLimitExceeded)
 # What the app's role may do, and what must not come into root's dumps or questions.
 MISCHIEF = (
-    "INSERT INTO predictions VALUES ('infinity', 1, 1), ('-infinity', 2, 2),"
-    " ('0044-03-15 12:00 BC', 3, 3), ('290000-01-01', 4, 4)",
+    "INSERT INTO predictions VALUES ('infinity', 1, 1), ('-infinity', 2, 2)",
+    "INSERT INTO predictions VALUES ('0044-03-15 12:00 BC', 3, 3), ('290000-01-01', 4, 4)",
     "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC",
     "ALTER ROLE digits_app SET search_path = nowhere",
     "ALTER ROLE digits_app SET default_transaction_read_only = on",

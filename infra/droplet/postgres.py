@@ -209,9 +209,9 @@ class Postgres:
 _ROWS = f"COPY (TABLE public.predictions ORDER BY {COLUMNS}) TO STDOUT"
 SESSION = "digits-session"
 _ALTER_ROLES = (
-    "DO $$ DECLARE one text; BEGIN FOR one IN SELECT rolname FROM pg_catalog.pg_roles "
+    "DO $$ DECLARE one text; BEGIN FOR one IN SELECT rolname FROM pg_roles "  # noqa: S608 - no input
     f"WHERE rolname IN ('{USER}', '{APP_ROLE}') LOOP "
-    "EXECUTE pg_catalog.format('ALTER ROLE %I {}', one); END LOOP; END $$"
+    "EXECUTE format('ALTER ROLE %I {}', one); END LOOP; END $$"
 )
 READ_ONLY = _ALTER_ROLES.format("SET default_transaction_read_only = on")
 _WRITABLE = _ALTER_ROLES.format("RESET default_transaction_read_only")

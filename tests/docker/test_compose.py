@@ -51,7 +51,9 @@ def test_the_app_is_nobody_and_can_write_nowhere(stack: Stack) -> None:
 def test_the_passwords_are_in_files_and_not_in_what_docker_shows(stack: Stack) -> None:
     folder = stack.folder / "secrets"
     assert folder.stat().st_mode & 0o077 == 0
-    passwords = [(folder / name).read_text().strip() for name in ("postgres_password", "app_password")]
+    passwords = [
+        (folder / name).read_text().strip() for name in ("postgres_password", "app_password")
+    ]
     assert [len(password) for password in passwords] == [48, 48]
     assert passwords[0] != passwords[1]
     containers = stack.compose("ps", "--quiet").split()

@@ -16,6 +16,7 @@ import pytest
 
 from droplet import database as databases
 from droplet import host as hosts
+from droplet import upgrade
 from droplet.docker import Container, Docker, Stack
 from droplet.host import Host
 from droplet.postgres import Postgres
@@ -130,6 +131,7 @@ class TestReal(Contract):
         assert done.ok, done.error
         assert host.postgres.count(one) == count
         assert not rig.insert(one), "a dump has privileges"
+        assert host.postgres.ask(one, upgrade._OTHERS) == "", "an upgrade refuses"  # noqa: SLF001
         databases.make_app_role(host, one)
         assert rig.insert(one)
         assert count

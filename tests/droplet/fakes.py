@@ -733,7 +733,7 @@ class FakePostgres(Postgres):
 
     def make_app_role(self, container: str, sql: str, password: str) -> None:
         assert sql == "CREATE ROLE digits_app;\n"
-        assert password == "a password"  # noqa: S105 - it protects nothing
+        assert password == "a password"
         data = self.fake.server(container)
         _need_room(self.world.free <= 0)
         data.rows = data.rows or []

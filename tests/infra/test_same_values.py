@@ -50,7 +50,7 @@ def test_the_app_its_compose_file_and_the_droplet_agree_on_the_role() -> None:
         app["environment"]["DATABASE_PASSWORD_FILE"]
     ], "the app has another secret than its own"
     folder = docker.FOLDER
-    assert database.APP_PASSWORD_FILE == f"{folder}/{compose['secrets']['app_password']['file']}"
+    assert f"{folder}/{compose['secrets']['app_password']['file']}" == database.APP_PASSWORD_FILE
     mounts = compose["services"]["db"]["volumes"]
     source = Path(database.APP_ROLE_FILE).parent.relative_to(folder)
     assert f"./{source}:/docker-entrypoint-initdb.d:ro" in mounts
