@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from droplet import history, lock, processes, underway
+from droplet import database, history, lock, processes, underway
 from droplet.disk import Busy
 from droplet.host import Host
 from droplet.lock import Holder
+from droplet.site import LOCAL
 
 
 @contextmanager
@@ -54,6 +55,8 @@ def recover(host: Host, killed: Holder | None = None) -> bool:
         processes.clear(host)
     elif not processes.converge(host, live, reload=killed is not None):
         return False
+    elif live.database == LOCAL:
+        database.need_app_role(host)  # what was started again may be the first to need it
     if killed and killed.what in ("release", "rollback"):
         if not live:
             host.console.warn("It is taken back: nothing is live yet.")

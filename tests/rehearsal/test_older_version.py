@@ -18,6 +18,7 @@ from tests.needs import need
 from tests.rehearsal import deployment as deployments
 from tests.rehearsal.deployment import ROOT, Deployment, clean_environment, url_in
 from tests.rehearsal.load import under_load
+from tests.rehearsal.log import APP, count, record, sql
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
 
@@ -78,6 +79,7 @@ def test_it_becomes_the_new_one_and_drops_no_request(
     assert newer.returncode == 0
     assert load.failed == []
     assert load.requests > 500
+    assert_the_app_has_its_own_role(made)
     # The history, the dumps and the way back are still there.
     releases = json.loads(made.ssh("digits releases --json"))["releases"]
     assert [one["id"] for one in releases][:1] == [before]
@@ -93,3 +95,21 @@ def test_it_becomes_the_new_one_and_drops_no_request(
         assert make(clone, "rollback").returncode == 0
     assert load.failed == []
     assert json.loads(made.ssh("digits releases --json"))["releases"][-1]["id"] == before
+    assert_the_app_has_its_own_role(made)  # the older image's, too
+
+
+def assert_the_app_has_its_own_role(made: Deployment) -> None:
+    """The database is the older version's. The app stores a prediction, and may do nothing else."""
+    before = count(made)
+    record(made)
+    assert count(made) == before + 1
+    sql(made, "CREATE TABLE of_root AS SELECT 'a secret' AS secret")
+    app = made.ssh(f"{APP} | head -n 1").strip()
+    hostile = (ROOT / "tests/hostile_app.py").read_text()
+    assert made.ssh(f"docker exec -i {app} python -", hostile) == "tried with 1 secrets\n"
+    sql(made, "DROP TABLE of_root")
+    assert count(made) == before + 1
+    # Root's own commands go on as before.
+    assert f"{before + 1} answers" in made.ssh("digits status")
+    dump = made.ssh("digits backup manual").split()[-1]
+    assert f"the database holds {before + 1}" in made.ssh(f"digits restore --look <{dump}")
