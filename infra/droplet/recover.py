@@ -25,15 +25,15 @@ def alone(host: Host, what: str, by: str, wait: int = 0) -> Iterator[None]:
     with lock.held(host, what, by, wait) as killed:
         if killed:
             host.console.say(f"{killed} did not end. Recovering.")
-        if recover(host, killed) and killed:
+        is_recovered = recover(host, killed)
+        if is_recovered:
             lock.sign(host, what, by)
-            killed = None
         host.console.listen()
         try:
             yield
         except BaseException:
             host.console.protect()
-            if recover(host, killed):
+            if recover(host, None if is_recovered else killed):
                 lock.sign_off(host)
             raise
 
