@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal import places
 from tests.needs import need
 from tests.rehearsal import deployment as deployments
 from tests.rehearsal.deployment import ROOT, Deployment, clean_environment, url_in
@@ -35,15 +36,21 @@ def clone(volumes_before: set[str]) -> Iterator[Path]:
     del volumes_before
     known = git("cat-file", "-e", f"{OLDER}^{{commit}}").returncode == 0
     need(known, "the history of this repository", "git fetch --unshallow")
+    ours = ("docker", "ps", "--all", "--quiet", "--filter", f"label={places.LABEL}")
+    stands = subprocess.run(ours, capture_output=True, text=True, check=True).stdout
+    need(not stands, "that no rehearsal stands, of any clone", "make destroy TARGET=rehearsal")
     # A short path: ssh keeps a socket below it.
     with tempfile.TemporaryDirectory(prefix="old-") as name:
         folder = Path(name)
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
         subprocess.run(["git", "-C", folder, "checkout", "--quiet", OLDER], check=True)
         yield folder
-        make(folder, "destroy", "CONFIRM=digits", "BACKUP=no")
-        down = ["scripts/in", "rehearsal", "-m", "rehearsal", "down"]
-        subprocess.run(down, cwd=folder, check=True)
+        # `rehearsal down` ends every rehearsal of this machine: where the deploy was refused since
+        # another clone has one, there is nothing of ours to end.
+        if (folder / ".rehearsal").exists():
+            make(folder, "destroy", "CONFIRM=digits", "BACKUP=no")
+            down = ["scripts/in", "rehearsal", "-m", "rehearsal", "down"]
+            subprocess.run(down, cwd=folder, check=True)
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
