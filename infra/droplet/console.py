@@ -71,7 +71,8 @@ class Console:
         stream = sys.stderr if error else sys.stdout
         try:
             print(text, file=stream, flush=True)
-        except OSError:
+        except OSError:  # nobody reads it; Python would try it again when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             if not self._protected:
                 raise Left from None
 

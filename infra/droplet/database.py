@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from droplet import history, images
 from droplet.console import Stop
-from droplet.docker import DATABASE, DATABASE_SETTINGS, Container, Image, Stack
+from droplet.docker import DATABASE, DATABASE_SETTINGS, FOLDER, Container, Image, Stack
 from droplet.host import Host
+from droplet.postgres import SqlError
 from droplet.programs import Result
 from droplet.site import LOCAL, MANAGED, number_of
 
 NAME = "digits-db-1"
 CLIENT = "digits-migrate"  # reaches the managed database during a migration
+APP_ROLE_FILE = f"{FOLDER}/infra/postgres/app_role.sql"
+APP_PASSWORD_FILE = f"{FOLDER}/secrets/app_password"
 
 
 def container(host: Host) -> Container | None:
@@ -168,6 +171,42 @@ def show_start(host: Host, done: Result) -> None:
     host.console.warn(done.error.strip())
     for line in host.docker.logs(NAME, 20):
         host.console.warn(f"  | {line}")
+
+
+def make_app_role(host: Host, container: str = NAME) -> None:
+    """Make the app's role in the droplet's own database, or make it right. Raises Stop."""
+    sql, password = host.disk.read(APP_ROLE_FILE), host.disk.read(APP_PASSWORD_FILE).strip()
+    if not sql or not password:
+        raise Stop(
+            f"The app cannot get its role in the database: {APP_ROLE_FILE} or {APP_PASSWORD_FILE} "
+            "is missing or empty.",
+            f"Let Ansible write it: {host.console.make('deploy')}",
+        )
+    try:
+        try:
+            host.postgres.make_app_role(container, sql, password)
+        except SqlError:  # the app may hold what this needs
+            host.postgres.end_sessions(container)
+            host.postgres.make_app_role(container, sql, password)
+    except SqlError as error:
+        raise Stop(
+            f"The app did not get its role in the database: {error}.",
+            f"See how the database is: {host.console.make('status')}. Then run this again.",
+        ) from error
+
+
+def need_app_role(host: Host) -> None:
+    """Make the app's role if there is none. A failure is a warning: the page works without it."""
+    running = container(host)
+    if not running or running.health == "unhealthy":
+        return
+    try:
+        if not host.postgres.has_app_role(running.id):
+            make_app_role(host, running.id)
+    except SqlError as error:
+        host.console.warn(f"The database does not tell whether the app has its role: {error}.")
+    except Stop as stop:
+        host.console.warn(stop.what)
 
 
 def need(host: Host) -> Container:

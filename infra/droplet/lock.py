@@ -33,18 +33,28 @@ class Holder:
 def held(host: Host, what: str, by: str, wait: int = 0) -> Iterator[Holder | None]:
     """Be the only command that changes something; wait so many seconds for another one.
 
-    Yields the holder that was killed before, if one was. Raises Stop.
+    Yields the holder that was killed before, if one was. It stays written down until `sign`, since
+    a recovery that fails must be tried again. Raises Stop.
     """
     _wait_for_turn(host, wait)
     with host.disk.locked(LOCK, wait=True):
         killed = holder(host)
-        live = history.live(host)
-        mine = Holder(what, by, host.clock.stamp(), live.number if live else 0)
-        host.disk.write(HOLDER, json.dumps(asdict(mine)))
-        try:
-            yield killed
-        finally:
-            host.disk.remove(HOLDER)
+        if not killed:
+            sign(host, what, by)
+        yield killed
+        sign_off(host)
+
+
+def sign(host: Host, what: str, by: str) -> None:
+    """Write down whose command has the lock."""
+    live = history.live(host)
+    mine = Holder(what, by, host.clock.stamp(), live.number if live else 0)
+    host.disk.write(HOLDER, json.dumps(asdict(mine)))
+
+
+def sign_off(host: Host) -> None:
+    """The command has ended, and left nothing to recover."""
+    host.disk.remove(HOLDER)
 
 
 def is_held(host: Host) -> bool:

@@ -19,6 +19,7 @@ from droplet.docker import Docker
 from droplet.programs import Result
 
 USER = NAME = "digits"
+APP_ROLE = "digits_app"  # of infra/postgres/app_role.sql; a managed database has no such role
 TABLE_LOCK = 20240728  # the lock under which the app makes its table (app/digits/prediction_log.py)
 COLUMNS = "predicted_at, predicted_digit, true_label"
 TABLE_COLUMNS = """(
@@ -36,6 +37,10 @@ _PSQL = (
     *("psql", f"--username={USER}", "--no-psqlrc", "--no-align", "--tuples-only", "--quiet"),
     "--set=ON_ERROR_STOP=1",
 )
+# Without privileges: a restore refuses what it does not know, and app_role.sql grants them again.
+_PG_DUMP = ("pg_dump", f"--username={USER}", "--format=custom", "--no-acl")
+# The password comes in the first line of the standard input: a command line is for all to read.
+_WITH_PASSWORD = 'read -r APP_PASSWORD; export APP_PASSWORD; exec "$@"'
 
 
 class SqlError(Exception):
@@ -92,13 +97,11 @@ class Postgres:
 
     def dump(self, container: str, into: IO[bytes]) -> Result:
         """Write a dump in PostgreSQL's custom format."""
-        command = ("pg_dump", f"--username={USER}", "--format=custom", NAME)
-        return self._docker.execute(container, *command, stdout=into)
+        return self._docker.execute(container, *_PG_DUMP, NAME, stdout=into)
 
     def dump_command(self, container: str) -> tuple[str, ...]:
         """The command that prints a dump, not compressed: most of it is the same an hour later."""
-        command = ("pg_dump", f"--username={USER}", "--format=custom", "--compress=0", NAME)
-        return ("docker", "exec", container, *command)
+        return ("docker", "exec", container, *_PG_DUMP, "--compress=0", NAME)
 
     def read_dump(
         self, container: str, dump: IO[bytes], *options: str, into: IO[bytes] | None = None
@@ -109,14 +112,17 @@ class Postgres:
         return self._docker.execute(container, *command, stdin=dump, stdout=into, timeout=300)
 
     def restore(self, container: str, dump: IO[bytes], database: str = NAME) -> Result:
-        """pg_restore of a dump that this droplet made into a database, in one transaction."""
+        """pg_restore of a dump that this droplet made, in one transaction.
+
+        It replaces the tables that the database has of those in the dump.
+        """
         command = (
             "pg_restore",
             f"--username={USER}",
             f"--dbname={database}",
             "--single-transaction",
         )
-        more = ("--exit-on-error", "--no-owner", "--no-acl")
+        more = ("--exit-on-error", "--no-owner", "--no-acl", "--clean", "--if-exists")
         return self._docker.execute(container, *command, *more, stdin=dump, timeout=LONGEST)
 
     def make_database(self, container: str, name: str) -> Result:
@@ -129,6 +135,24 @@ class Postgres:
         """Remove such a database, if it is there."""
         command = ("dropdb", f"--username={USER}", "--if-exists", "--force", name)
         return self._docker.execute(container, *command, timeout=60)
+
+    # --- the app's role ------------------------------------------------------------
+
+    def has_app_role(self, container: str) -> bool:
+        """Whether the app has a role, and the role may store predictions. Raises SqlError."""
+        table = "to_regclass('public.predictions')"
+        sql = (
+            f"SELECT count(*) FROM pg_roles WHERE rolname = '{APP_ROLE}' "  # noqa: S608 - no input
+            f"AND has_table_privilege(oid, {table}, 'INSERT')"
+        )
+        return bool(self.number(container, sql))
+
+    def make_app_role(self, container: str, sql: str, password: str) -> None:
+        """Run app_role.sql with the app's password. Raises SqlError."""
+        command = ("sh", "-c", _WITH_PASSWORD, "sh", *_PSQL, f"--dbname={NAME}", "--file=-")
+        stdin = f"{password}\n{sql}"
+        done = self._docker.execute(container, *command, stdin=stdin, env=_ENVIRONMENT, timeout=60)
+        _checked(done)
 
     # --- open for answers, and closed ----------------------------------------------
 
@@ -184,11 +208,17 @@ class Postgres:
 
 _ROWS = f"COPY (TABLE public.predictions ORDER BY {COLUMNS}) TO STDOUT"
 SESSION = "digits-session"
-READ_ONLY = f"ALTER ROLE {USER} SET default_transaction_read_only = on"
-_WRITABLE = f"ALTER ROLE {USER} RESET default_transaction_read_only"
+_ALTER_ROLES = (
+    "DO $$ DECLARE one text; BEGIN FOR one IN SELECT rolname FROM pg_roles "  # noqa: S608 - no input
+    f"WHERE rolname IN ('{USER}', '{APP_ROLE}') LOOP "
+    "EXECUTE format('ALTER ROLE %I {}', one); END LOOP; END $$"
+)
+READ_ONLY = _ALTER_ROLES.format("SET default_transaction_read_only = on")
+_WRITABLE = _ALTER_ROLES.format("RESET default_transaction_read_only")
+# The app can give its sessions any name, but not another user.
 _OTHERS = (
-    f"FROM pg_stat_activity WHERE usename = '{USER}' AND pid <> pg_backend_pid() "
-    f"AND application_name <> '{SESSION}'"
+    "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND (usename = "
+    f"'{APP_ROLE}' OR usename = '{USER}' AND application_name <> '{SESSION}')"
 )
 _END_SESSIONS = f"SET client_min_messages = error; SELECT pg_terminate_backend(pid, 5000) {_OTHERS}"
 _SESSIONS = f"SELECT count(*) {_OTHERS}"

@@ -108,10 +108,11 @@ def retire(host: Host, containers: list[Container], workers: tuple[int, ...]) ->
     host.docker.remove(*(one.id for one in containers))
 
 
-def converge(host: Host, live: Release, *, reload: bool = False) -> None:
+def converge(host: Host, live: Release, *, reload: bool = False) -> bool:
     """Make nginx, the containers and the list agree: the live release, and nothing else.
 
     It undoes a release that was given up or killed, and starts again what was removed by hand.
+    False if nginx does not load its file.
     """
     if not host.nginx.runs():
         host.console.warn(
@@ -122,8 +123,9 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> None:
         there[live.ports[0]] = first
     if not there:  # nothing better than what nginx has now
         clear(host)
-        return
-    _point(host, live, there, reload=reload)
+        return True
+    if not _point(host, live, there, reload=reload):
+        return False
     for port in live.ports:
         if port not in there and (one := _start_again(host, live, port)):
             there[port] = one
@@ -132,7 +134,7 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> None:
             f"{len(there)} of {len(live.ports)} processes are live. To start the others: "
             f"{host.console.make('deploy')}"
         )
-    _point(host, live, there)
+    return _point(host, live, there)
 
 
 def clear(host: Host) -> None:
@@ -143,8 +145,11 @@ def clear(host: Host) -> None:
         host.docker.remove(*left)
 
 
-def _point(host: Host, live: Release, there: dict[int, Container], *, reload: bool = False) -> None:
-    """Point nginx at these processes of the live release, and remove all others."""
+def _point(host: Host, live: Release, there: dict[int, Container], *, reload: bool = False) -> bool:
+    """Point nginx at these processes of the live release, and remove all others.
+
+    False if nginx does not load its file.
+    """
     route = Route(live.number, tuple(sorted(there)))
     workers: tuple[int, ...] = ()
     if reload or host.nginx.route() != route:
@@ -153,9 +158,10 @@ def _point(host: Host, live: Release, there: dict[int, Container], *, reload: bo
         except Stop as stop:
             for line in (stop.what, *stop.then):
                 host.console.warn(line)
-            return
+            return False
     kept = {one.id for one in there.values()}
     retire(host, [one for one in host.docker.containers(APP) if one.id not in kept], workers)
+    return True
 
 
 def _start_again(host: Host, live: Release, port: int) -> Container | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from droplet import history, lock, processes, underway
+from droplet import database, history, lock, processes, underway
 from droplet.disk import Busy
 from droplet.host import Host
 from droplet.lock import Holder
+from droplet.site import LOCAL
 
 
 @contextmanager
@@ -23,19 +24,26 @@ def alone(host: Host, what: str, by: str, wait: int = 0) -> Iterator[None]:
     """
     with lock.held(host, what, by, wait) as killed:
         if killed:
-            host.console.say(f"{killed} was killed. Recovering.")
-        recover(host, killed)
+            host.console.say(f"{killed} did not end. Recovering.")
+        is_recovered = recover(host, killed)
+        if is_recovered:
+            lock.sign(host, what, by)
         host.console.listen()
         try:
             yield
         except BaseException:
             host.console.protect()
-            recover(host)
+            if recover(host, None if is_recovered else killed):
+                lock.sign_off(host)
             raise
 
 
-def recover(host: Host, killed: Holder | None = None) -> None:
-    """Make nginx, files, containers and databases agree on the live release."""
+def recover(host: Host, killed: Holder | None = None) -> bool:
+    """Make nginx, files, containers and databases agree on the live release.
+
+    After a kill nginx may run with another configuration than its file's, so it has to load it
+    again. False if it does not: then the next command has to do it.
+    """
     history.take_over(host)
     host.disk.keep_reserve()
     if not underway.recover(host):
@@ -43,10 +51,12 @@ def recover(host: Host, killed: Holder | None = None) -> None:
             "The database could not be brought back yet. It is tried again every ten seconds."
         )
     live = history.live(host)
-    if live:
-        processes.converge(host, live, reload=killed is not None)
-    else:
+    if not live:
         processes.clear(host)
+    elif not processes.converge(host, live, reload=killed is not None):
+        return False
+    elif live.database == LOCAL:
+        database.need_app_role(host)  # what was started again may be the first to need it
     if killed and killed.what in ("release", "rollback"):
         if not live:
             host.console.warn("It is taken back: nothing is live yet.")
@@ -54,6 +64,7 @@ def recover(host: Host, killed: Holder | None = None) -> None:
             host.console.warn(f"It is completed: {live.name} is live.")
         else:
             host.console.warn(f"It is taken back: {live.name} is still live.")
+    return True
 
 
 def after_a_kill(host: Host) -> None:
@@ -64,9 +75,11 @@ def after_a_kill(host: Host) -> None:
         with host.disk.locked(lock.LOCK):
             killed = lock.holder(host)
             if killed:
-                host.console.warn(f"{killed} was killed. Recovering.")
-            recover(host, killed)
-            host.disk.remove(lock.HOLDER)
+                host.console.warn(f"{killed} did not end. Recovering.")
+            else:
+                lock.sign(host, "recovery", "the droplet")
+            if recover(host, killed):
+                lock.sign_off(host)
     except Busy:
         return
 

@@ -22,7 +22,7 @@ from droplet.history import Release
 from droplet.host import Host
 from droplet.nginx import Route
 from droplet.recover import alone
-from droplet.site import MANAGED, number_of
+from droplet.site import LOCAL, MANAGED, number_of
 
 HEALTHY_WITHIN = 120  # seconds
 TRY_FOR = 60  # seconds for the trial of an image without a health check, which may still start
@@ -116,11 +116,13 @@ def _prepare(host: Host, order: Order) -> Image | None:
     if (database.live(host), wanted) != (MANAGED, MANAGED):
         database.check_version(host, name)
     if is_live(host, image) and database.is_right(host, name):
+        _let_app_in(host, order)
         host.console.say(f"Nothing to do: {order.name} is live already.")
         return None
     _back_up(host, order)
     database.bring_up(host, name)
     if is_live(host, image):
+        _let_app_in(host, order)
         host.console.say(f"Nothing else to do: {order.name} is live already.")
         return None
     return image
@@ -176,6 +178,19 @@ def _back_up(host: Host, order: Order) -> None:
             host.console.warn(line)
 
 
+def _let_app_in(host: Host, order: Order) -> None:
+    """See that the app has its role in the droplet's own database. Raises Stop.
+
+    A rollback leaves a role as it is, since it works on a full disk, too.
+    """
+    if host.site.database != LOCAL:
+        return
+    if order.how == "rollback":
+        database.need_app_role(host)
+    else:
+        database.make_app_role(host)
+
+
 # --- the new containers ------------------------------------------------------------
 
 
@@ -222,6 +237,7 @@ def _plan(host: Host, order: Order, image: Image, live: Release | None) -> Plan:
 
 def start_beside(host: Host, order: Order, plan: Plan) -> list[Container]:
     """Start the next batch of the new processes. Raises Stop."""
+    _let_app_in(host, order)
     ports = plan.release.ports[plan.new : plan.new + plan.at_once]
     total = len(plan.release.ports)
     what = "it" if total == 1 else f"{len(ports)} of {total} processes"

@@ -34,7 +34,10 @@ InvalidAccessKey|ccess key|Access Key Id|Signature|Access ?Denied|Permission den
     one: {deploy}
 NoSuchBucket|bucket does not exist
     the bucket of {place} does not exist. Make it, then: {deploy}
-o space left|[Qq]uota|StorageFull|InsufficientStorage|sftp: "Failure"
+sftp: "Failure"
+    {place} takes no files: it is full, or can only be read. Make room there, or let the droplet
+    write; the backups that are there stay good
+o space left|[Qq]uota|StorageFull|InsufficientStorage
     there is no room left in {place}. Make room there; the backups that are there stay good
 read-only file system
     {place} can only be read. Let the droplet write there; the backups that are there stay good

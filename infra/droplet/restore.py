@@ -23,14 +23,14 @@ from droplet.disk import DiskFull
 from droplet.docker import Container
 from droplet.host import Host
 from droplet.postgres import COLUMNS, TABLE, TABLE_COLUMNS, TABLE_LOCK, Rejected, Session, SqlError
-from droplet.site import MANAGED
+from droplet.site import LOCAL, MANAGED
 
 WORK = "/var/tmp"  # noqa: S108 - on the disk: /tmp is memory
 WITHIN = 300  # seconds for a step of the session
 _NOTHING = "Nothing was changed."
-# What pg_restore --list names of a dump of ours. The managed database's has an ACL, too.
+# What pg_restore --list names of a dump of ours. One that was made by hand has privileges, too.
 _OWN = re.compile(
-    "TABLE( DATA)? public predictions|INDEX public predictions_predicted_at|ACL - SCHEMA public"
+    "TABLE( DATA)? public predictions|INDEX public predictions_predicted_at|(DEFAULT )?ACL .+"
 )
 
 
@@ -68,6 +68,8 @@ def run(host: Host, source: BinaryIO, *, look: bool) -> dict[str, int]:
             )
         host.console.say(f"The file holds {count(dump.count)}; the database holds {has}.")
         if not look:
+            if database.live(host) == LOCAL:
+                database.make_app_role(host, container.id)  # its table may be gone
             _restore(host, _upgraded(host, container, dump, runs), dump)
     return {"held": dump.count, "has": has}
 

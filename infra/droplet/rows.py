@@ -11,7 +11,11 @@ from typing import IO
 from droplet.postgres import COLUMNS
 
 _BEGIN = f"COPY public.predictions ({COLUMNS}) FROM stdin;\n".encode()
-_TIME = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}"
+# Any time that PostgreSQL can hold: whoever may store predictions may store these, too.
+_TIME = (
+    rb"(?:-?infinity|"
+    rb"\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}(?: BC)?)"
+)
 _ROW = re.compile(_TIME + rb"\t\d\t\d\n")
 _AFTER = re.compile(rb"(--.*|\\unrestrict \w+)?\n")
 _LONGEST_LINE = 1000  # bytes; a row has fewer

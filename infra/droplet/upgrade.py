@@ -27,7 +27,7 @@ _OTHERS = """SELECT string_agg(name, ', ') FROM (
     SELECT 'database ' || datname FROM pg_database WHERE NOT datistemplate
       AND datname NOT IN ('digits', 'postgres', 'digits_restore_test')
     UNION ALL SELECT 'user ' || rolname FROM pg_roles
-      WHERE rolname !~ '^pg_' AND rolname <> 'digits'
+      WHERE rolname !~ '^pg_' AND rolname NOT IN ('digits', 'digits_app')
     ) AS others (name)"""
 _TABLES = """SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
     WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"""
@@ -200,8 +200,8 @@ def _start_beside(host: Host, now: Now, wanted: dict[str, str], major: int) -> C
         _fail(host, done.error, f"PostgreSQL {major} did not start; why is above.")
     # As the app does: over the network, with the password.
     log_in = (
-        "PGPASSWORD=$(cat /run/secrets/postgres_password) psql --host=db --username=digits "
-        '--no-password --no-psqlrc --quiet --command "SELECT 1"'
+        "PGPASSWORD=$(cat /run/secrets/app_password) psql --host=db --username=digits_app "
+        '--dbname=digits --no-password --no-psqlrc --quiet --command "SELECT 1"'
     )
     done = host.docker.execute(there[0].id, "sh", "-c", log_in, timeout=60)
     if not done.ok:
@@ -218,6 +218,7 @@ def _copy(host: Host, now: Now, new: Container, major: int) -> list[str]:
         done = host.postgres.restore(new.id, dump)
     if not done.ok:
         _fail(host, done.error, f"PostgreSQL {major} did not accept the dump; why is above.")
+    database.make_app_role(host, new.id)  # the restored tables have no privileges
     host.console.say("Comparing the two")
     try:
         before, after = _contents(host, now.container.id), _contents(host, new.id)

@@ -116,6 +116,7 @@ def fingerprint() -> str:
     files = [ROOT / "docker-compose.yml", FOLDER / "site.yml"]
     files += [file for file in (FOLDER / "roles").rglob("*") if file.is_file()]
     files += package.SOURCE.glob("*.py")
+    files += (ROOT / "infra/postgres").glob("*.sql")
     whole = hashlib.sha256()
     for file in sorted(files):
         name = file.relative_to(ROOT).as_posix()

@@ -16,43 +16,43 @@ from ops.console.settings import ROOT, Settings
 from ops.release import docker
 from ops.release.docker import COMPOSE, Build
 
-PASSWORD = Path("secrets/postgres_password")
+APP_PASSWORD = Path("secrets/app_password")
+PASSWORDS = (Path("secrets/postgres_password"), APP_PASSWORD)
+APP_ROLE = Path("infra/postgres/app_role.sql")
 AGAIN = "Then run the same command again."
-# Typed into psql, which reads the password from its environment.
-_GIVE_PASSWORD = "\\getenv password PASSWORD\nALTER ROLE digits PASSWORD :'password';\n"
+# The password is the first line of what it reads: a command line is for all to read.
 _PSQL = (
-    "read -r PASSWORD; export PASSWORD\n"
-    "exec psql --quiet --username digits --dbname digits --set ON_ERROR_STOP=1"
+    "read -r APP_PASSWORD; export APP_PASSWORD\n"
+    "exec psql --quiet --no-psqlrc --username digits --dbname digits --file -"
 )
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
-    """See that there is a password, build, start both, see that they agree on it. Raises Failed."""
+    """See that there are passwords, build, start both, give the app its role. Raises Failed."""
     docker.need_engine()
     docker.need_buildx()
     docker.need_compose()
-    made = _password()
+    made = [one for one in PASSWORDS if _make(one)]
+    for path in (APP_ROLE.parent, APP_ROLE):
+        _open_to_the_containers(path)
     services = _compose_file()["services"]
     docker.build(settings.build, Build((services["app"]["image"],)))
-    _start(recreate=made)
-    _agree_on_the_password()
+    _start(recreate=bool(made))
+    _make_the_apps_role()
     port = _compose("port", "app", "8501").rpartition(":")[2]
     terminal.done(f"The page is on http://localhost:{port}  (make down stops it)")
 
 
-def _password() -> bool:
-    """Make the database's password if there is none; whether it was made. Raises Failed.
-
-    The database may have another one: see _agree_on_the_password.
-    """
-    file = ROOT / PASSWORD
+def _make(password: Path) -> bool:
+    """Make a password of the database if there is none; whether it was made. Raises Failed."""
+    file = ROOT / password
     if file.is_dir():  # Docker may make an empty folder where a file should be and is not
         try:
             file.rmdir()
         except OSError:
             raise Failed(
-                f"{PASSWORD} is a folder, where the file with the database's password should be.",
-                f"See what is in it, then remove it: sudo rm -r {PASSWORD}. {AGAIN}",
+                f"{password} is a folder, where the file with the database's password should be.",
+                f"See what is in it, then remove it: sudo rm -r {password}. {AGAIN}",
             ) from None
     try:
         made = not file.exists() or not file.read_text().strip()
@@ -63,26 +63,29 @@ def _password() -> bool:
             # The folder keeps others out; the file must be readable to the containers' users.
             file.parent.mkdir(mode=0o700, exist_ok=True)
             file.write_text(f"{secrets.token_hex(24)}\n")
-            terminal.line(f"Made {PASSWORD}, a new password for the database.")
+            terminal.line(f"Made {password}, a new password for the database.")
     except OSError as error:
         raise Failed(
-            f"The database's password could not be written to {PASSWORD}: {error.strerror}.",
+            f"The database's password could not be written to {password}: {error.strerror}.",
             f"If the folder is another user's: sudo chown -R $USER secrets. {AGAIN}",
         ) from None
-    _open_to_the_containers(file)
+    _open_to_the_containers(password)
     return made
 
 
-def _open_to_the_containers(file: Path) -> None:
+def _open_to_the_containers(path: Path) -> None:
+    """Let the users in the containers read it, whatever this user's umask is. Raises Failed."""
+    file = ROOT / path
     mode = file.stat().st_mode
-    if mode & 0o004:
+    others = 0o005 if file.is_dir() else 0o004
+    if mode & others == others:
         return
     try:
-        file.chmod(mode | 0o444)
+        file.chmod(mode | 0o111 * others)
     except OSError:
         raise Failed(
-            f"{PASSWORD} is closed to the users in the containers, who must read it.",
-            f"Open it (its folder keeps others out): sudo chmod a+r {PASSWORD}. {AGAIN}",
+            f"{path} is closed to the users in the containers, who must read it.",
+            f"Open it: sudo chmod a+rX {path}. {AGAIN}",
         ) from None
 
 
@@ -127,29 +130,21 @@ def _start(*, recreate: bool) -> None:
     )
 
 
-def _agree_on_the_password() -> None:
-    """Give the database the password that the app has. Raises Failed.
+def _make_the_apps_role() -> None:
+    """Give the app its role in the database, with the password that it has. Raises Failed.
 
-    A database keeps the one it was made with; where secrets/ was lost since, or another clone
-    made it, they would not agree. Inside its own container it asks for none.
+    The database may be older than the role, or than secrets/. Inside its own container it asks
+    for no password.
     """
-    password = _compose("exec", "-T", "app", "cat", f"/run/{PASSWORD}")
+    password = _compose("exec", "-T", "app", "cat", f"/run/{APP_PASSWORD}").strip()
     done = subprocess.run(
-        [
-            *COMPOSE,
-            "exec",
-            "-T",
-            "db",
-            "sh",
-            "-c",
-            _PSQL,
-        ],
-        input=f"{password}\n{_GIVE_PASSWORD}",
+        [*COMPOSE, "exec", "-T", "db", "sh", "-c", _PSQL],
+        input=f"{password}\n{(ROOT / APP_ROLE).read_text()}",
         text=True,
         check=False,
     )
     if done.returncode != 0:
         raise Failed(
-            f"The database did not take the password in {PASSWORD}; its reason is above.",
+            "The app did not get its role in the database; the reason is above.",
             "See also: docker compose logs db",
         )

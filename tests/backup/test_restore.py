@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from digits import prediction_log
+from tests import hostile_app
 from tests.droplet_data import DropletData, small_disk, with_role
 from tests.postgres import Database
 
@@ -137,7 +138,7 @@ def test_a_huge_row(data: DropletData, proof: Path) -> None:
 
 @pytest.mark.parametrize(
     "row",
-    ["infinity", "2026-11-01 00:00:00", "epoch", "\\N", "now", "2026-13-01 00:00:00+00", "\uff12",
+    ["Infinity", "2026-11-01 00:00:00", "epoch", "\\N", "now", "2026-13-01 00:00:00+00", "\uff12",
      "2026-11-01 00:00:00+00'); DROP TABLE predictions; --"],
 )  # fmt: skip
 def test_what_is_no_time(data: DropletData, proof: Path, row: str) -> None:
@@ -225,7 +226,7 @@ def test_a_dump_from_another_time_zone(data: DropletData, zone: str) -> None:
 
 
 def test_the_table_that_a_restore_makes_is_the_app_s(data: DropletData) -> None:
-    schema = ("--schema-only", "--format=plain")
+    schema = ("--schema-only", "--no-acl", "--format=plain")
     dump = data.dump()
     data.sql("DROP TABLE predictions")
     data.sql(prediction_log._CREATE)  # noqa: SLF001
@@ -306,6 +307,28 @@ def test_a_dump_that_holds_more_than_the_log(data: DropletData, proof: Path) -> 
     data.sql("DROP TABLE more", "other")
     said = refused(data, dump, proof)
     assert "That file is a dump of another database: it also holds TABLE DATA public more" in said
+
+
+def test_a_dump_of_what_a_hostile_app_stored_is_restored(data: DropletData) -> None:
+    """Times that are none, and privileges of its own: whatever its role allows."""
+    assert data.run("restore", stdin=data.dump()).returncode == 0  # which makes the role
+    data.sql("SET ROLE digits_app; " + "; ".join(hostile_app.MISCHIEF))
+    rows = data.rows()
+    path = data.run("backup", "manual").stdout.split()[-1]
+    dump = (data.root / path.lstrip("/")).read_bytes()
+    data.add(5)
+    done = data.run("restore", stdin=dump)
+    assert done.returncode == 0
+    assert data.rows() == rows
+    assert len(rows) == 3 + 4
+
+
+def test_after_a_restore_into_nothing_the_app_gets_in(data: DropletData) -> None:
+    dump = data.dump()
+    data.sql("DROP TABLE predictions")
+    assert data.run("restore", stdin=dump).returncode == 0
+    data.sql("SET ROLE digits_app; INSERT INTO predictions VALUES (now(), 1, 1)")
+    assert len(data.rows()) == 4
 
 
 def test_backups_of_a_kind_stay_for_a_week(data: DropletData) -> None:

@@ -88,5 +88,5 @@ def test_the_compose_file_reads_what_an_upgrade_writes() -> None:
     # Without an upgrade everything is as it always was.
     compose = yaml.safe_load(re.sub(r"\$\{POSTGRES_\w+:-(.*)\}", r"\1", text))
     assert compose["services"]["db"]["image"] == base_images.postgres() == "postgres:17-trixie"
-    assert compose["services"]["db"]["volumes"] == ["postgres:/var/lib/postgresql/data"]
+    assert compose["services"]["db"]["volumes"][0] == "postgres:/var/lib/postgresql/data"
     assert compose["volumes"]["postgres"]["name"] == "${COMPOSE_PROJECT_NAME}_postgres"

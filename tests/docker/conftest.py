@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from rehearsal.offline import build
+from tests.docker.stack import Stack, clone
 from tests.needs import need_docker, need_docker_plugins
 
 
@@ -37,3 +41,23 @@ def offline(engine_answers: None) -> Iterator[dict[str, str]]:
     del engine_answers
     with build.prepared() as settings:
         yield settings
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, offline: dict[str, str]) -> Iterator[Stack]:
+    """Build and start it as the README does; take it away, its data too."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    name = f"digits-test-{uuid4().hex[:8]}"
+    settings = {"APP_PORT": str(port), "APP_IMAGE": f"{name}:dev"} | offline
+    made = Stack(clone(tmp_path_factory.mktemp("stack")), settings)
+    (made.folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={name}\n")
+    try:
+        # Whoever works at another project, too, may have its settings exported.
+        said = made.run("env", "COMPOSE_FILE=/shop.yml", "COMPOSE_PROJECT_NAME=shop", "make", "up")
+        assert said.endswith(f"The page is on http://localhost:{port}  (make down stops it)")
+        yield made
+    finally:
+        made.compose("down", "--volumes", "--rmi", "local")
+        subprocess.run(["docker", "image", "rm", f"{name}:dev"], capture_output=True, check=False)

@@ -6,94 +6,17 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page
 
 from tests.browser.page import DigitsPage
+from tests.docker.stack import Stack, clone
 from tests.pen import drawing
-from tests.rehearsal.deployment import clean_environment
-
-ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.timeout(900)
-
-
-@dataclass(frozen=True)
-class Stack:
-    """The two containers, under a name and on a port of the tests' own."""
-
-    folder: Path
-    settings: dict[str, str]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.settings['APP_PORT']}"
-
-    def compose(self, *words: str) -> str:
-        """Run docker compose, which must succeed; return what it prints."""
-        return self.run("docker", "compose", *words)
-
-    def run(self, *command: str) -> str:
-        """Run a command beside the compose file, which must succeed; return what it prints."""
-        done = self.started(*command)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        return done.stdout.strip()
-
-    def started(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Run a command beside the compose file, which may fail."""
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=clean_environment() | self.settings | settings,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def answers(self) -> str:
-        """How many answers are logged."""
-        count = ["psql", "--username", "digits", "--no-align", "--tuples-only", "--command"]
-        return self.compose("exec", "-T", "db", *count, "SELECT count(*) FROM predictions")
-
-    def test_itself(self) -> None:
-        """Let the app recognise a digit and reach the database, as a release does."""
-        self.compose("exec", "-T", "app", "python", "-m", "digits.selftest")
-
-
-def clone(folder: Path) -> Path:
-    """Make this folder one that `make up` works in."""
-    for file in ("Makefile", "docker-compose.yml"):
-        shutil.copy(ROOT / file, folder)
-    for part in ("app", "ops", "rehearsal", "scripts"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, offline: dict[str, str]) -> Iterator[Stack]:
-    """Build and start it as the README does; take it away, its data too."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    name = f"digits-test-{uuid4().hex[:8]}"
-    settings = {"APP_PORT": str(port), "APP_IMAGE": f"{name}:dev"} | offline
-    made = Stack(clone(tmp_path_factory.mktemp("stack")), settings)
-    (made.folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={name}\n")
-    try:
-        # Whoever works at another project, too, may have its settings exported.
-        said = made.run("env", "COMPOSE_FILE=/shop.yml", "COMPOSE_PROJECT_NAME=shop", "make", "up")
-        assert said.endswith(f"The page is on http://localhost:{port}  (make down stops it)")
-        yield made
-    finally:
-        made.compose("down", "--volumes", "--rmi", "local")
-        subprocess.run(["docker", "image", "rm", f"{name}:dev"], capture_output=True, check=False)
 
 
 def test_there_are_two_services_and_both_are_healthy(stack: Stack) -> None:
@@ -125,17 +48,20 @@ def test_the_app_is_nobody_and_can_write_nowhere(stack: Stack) -> None:
         stack.compose(*inside, tries)
 
 
-def test_the_password_is_in_a_file_and_not_in_what_docker_shows(stack: Stack) -> None:
+def test_the_passwords_are_in_files_and_not_in_what_docker_shows(stack: Stack) -> None:
     folder = stack.folder / "secrets"
     assert folder.stat().st_mode & 0o077 == 0
-    password = (folder / "postgres_password").read_text().strip()
-    assert len(password) == 48
+    passwords = [
+        (folder / name).read_text().strip() for name in ("postgres_password", "app_password")
+    ]
+    assert [len(password) for password in passwords] == [48, 48]
+    assert passwords[0] != passwords[1]
     containers = stack.compose("ps", "--quiet").split()
     shown = subprocess.run(
         ["docker", "inspect", *containers], capture_output=True, text=True, check=True
     ).stdout
     assert "POSTGRES_PASSWORD_FILE=/run/secrets/postgres_password" in shown
-    assert password not in shown
+    assert [password for password in passwords if password in shown] == []
     # And it is asked for: who comes from the app's side without it is turned away.
     connect = "import psycopg2; psycopg2.connect('postgresql://digits:wrong@db/digits')"
     with pytest.raises(AssertionError, match="password authentication failed"):
@@ -198,10 +124,10 @@ def test_a_password_that_is_lost_or_changed_costs_no_answer(
     before = int(stack.answers())
     if standing == "down":
         stack.run("make", "down")
-    secret = stack.folder / "secrets/postgres_password"
+    secret = stack.folder / "secrets/app_password"
     harm(secret)
     said = stack.run("make", "up")
-    assert ("Made secrets/postgres_password" in said) == (harm is not _another)
+    assert ("Made secrets/app_password" in said) == (harm is not _another)
     assert secret.stat().st_mode & 0o004
     assert secret.parent.stat().st_mode & 0o077 == 0
     answer(stack, page)  # the process that serves has it, too

@@ -14,11 +14,13 @@ from uuid import uuid4
 
 import pytest
 
+from droplet import database as databases
 from droplet import host as hosts
+from droplet import upgrade
 from droplet.docker import Container, Docker, Stack
 from droplet.host import Host
-from droplet.postgres import TABLE, Postgres
-from tests.droplet.contract import Contract
+from droplet.postgres import Postgres
+from tests.droplet.contract import Contract, database
 from tests.rehearsal.deployment import ROOT
 
 pytestmark = pytest.mark.timeout(600)
@@ -29,6 +31,7 @@ COMMANDS = {
     "huge": '["python", "-c", "bytearray(3 << 30)"]',
 }
 CHECK = "import urllib.request as u; u.urlopen('http://127.0.0.1:8501', timeout=5)"
+AS_APP = ("psql", "--username=digits_app", "--dbname=digits", "--no-psqlrc", "--quiet")
 ROW = "INSERT INTO public.predictions VALUES (now(), 1, 1)"
 
 
@@ -62,13 +65,10 @@ class Real:
         return Stack(image, port, project=self.project)
 
     def insert(self, container: str) -> bool:
-        sql = f"SET client_min_messages = error; {TABLE} {ROW}"
-        psql = ("psql", "--username=digits", "--set=ON_ERROR_STOP=1", "--command", sql)
-        return self.host.docker.execute(container, *psql, timeout=30).ok
+        return self.host.docker.execute(container, *AS_APP, "--command", ROW, timeout=30).ok
 
     def connect(self, container: str) -> Callable[[], bool]:
-        psql = ("psql", "--username=digits", "--no-psqlrc", "--quiet", "--no-align")
-        process = self.host.docker.attach(container, *psql, "--tuples-only")
+        process = self.host.docker.attach(container, *AS_APP, "--no-align", "--tuples-only")
 
         def insert() -> bool:
             assert process.stdin
@@ -93,10 +93,12 @@ def free_port() -> int:
 def rig(tmp_path_factory: pytest.TempPathFactory, offline: dict[str, str]) -> Iterator[Real]:
     del offline
     root: Path = tmp_path_factory.mktemp("droplet")
-    for folder in ("opt/digits/secrets", "etc/digits", "run/lock"):
+    for folder in ("opt/digits/secrets", "opt/digits/infra", "etc/digits", "run/lock"):
         (root / folder).mkdir(parents=True)
     shutil.copy(ROOT / "docker-compose.yml", root / "opt/digits")
-    (root / "opt/digits/secrets/postgres_password").write_text("a password\n")
+    shutil.copytree(ROOT / "infra/postgres", root / "opt/digits/infra/postgres")
+    for name in ("postgres_password", "app_password"):
+        (root / "opt/digits/secrets" / name).write_text(f"the {name}\n")
     (root / "etc/digits/site.env").write_text("")
     real = hosts.real(root)
     docker = OfThisProject(real.disk, real.clock)
@@ -115,3 +117,22 @@ def rig(tmp_path_factory: pytest.TempPathFactory, offline: dict[str, str]) -> It
 
 class TestReal(Contract):
     """The contract, for real programs."""
+
+    def test_a_dump_takes_the_place_of_the_table_and_the_app_gets_in_again(self, rig: Real) -> None:
+        """As when the database moves to another major version."""
+        host, one = rig.host, database(rig)
+        assert rig.insert(one)
+        count = host.postgres.count(one)
+        with host.disk.create("/opt/digits/dump") as dump:
+            assert host.postgres.dump(one, dump).ok
+        assert rig.insert(one)
+        with host.disk.path("/opt/digits/dump").open("rb") as dump:
+            done = host.postgres.restore(one, dump)
+        assert done.ok, done.error
+        assert host.postgres.count(one) == count
+        assert not rig.insert(one), "a dump has privileges"
+        assert host.postgres.ask(one, upgrade._OTHERS) == "", "an upgrade refuses"  # noqa: SLF001
+        databases.make_app_role(host, one)
+        assert rig.insert(one)
+        assert count
+        assert host.postgres.count(one) == count + 1

@@ -183,7 +183,9 @@ class Contract:
         assert database(rig) == one
         assert postgres.answers(one)
         assert postgres.version(one) // 10000 == 17
-        assert postgres.count(one) is None
+        # The database begins with the table and the app's role.
+        assert postgres.count(one) == 0
+        assert postgres.has_app_role(one)
         assert postgres.may_make_tables(one)
         assert rig.insert(one)
         assert postgres.count(one) == 1

@@ -451,7 +451,7 @@ class FakeDocker(Docker):
         data = self.world.data_of(box)
         if not data or data.read_only or data.holder:
             return Result(1, "", "no row was stored")
-        data.rows = data.rows or []  # the app makes its table, and takes its row back
+        data.rows = data.rows or []  # an app of an older version makes its table
         return OK
 
     def stop(self, *containers: str, seconds: int = 10, signal: str = "TERM") -> bool:
@@ -528,7 +528,7 @@ class FakeDocker(Docker):
     def make_volume(self, name: str) -> Result:
         removed = self.remove_volume(name)
         if removed.ok:
-            self.world.volumes[name] = Data()
+            self.world.volumes[name] = Data(rows=[], app_role=True)
         return removed
 
     # --- compose ---
@@ -604,7 +604,7 @@ class FakeDocker(Docker):
             if self.world.free < _OF_A_CONTAINER:
                 return Result(1, "", "no space left on device")
             volume = self._setting(stack, "POSTGRES_VOLUME", f"{stack.project}_postgres")
-            self.world.volumes.setdefault(volume, Data())
+            self.world.volumes.setdefault(volume, Data(rows=[], app_role=True))
             box = Box(
                 id=self.world.new_id("c"),
                 name=f"{stack.project}-db-1",
@@ -712,6 +712,8 @@ class FakePostgres(Postgres):
                     data.rows = []
                 data.read_only = False
                 return ""
+            case _ if "rolname = 'digits_app'" in sql:
+                return str(int(data.app_role))
             case _ if "to_regclass" in sql:
                 return str(int(data.rows is not None))
             case "SELECT count(*) FROM public.predictions":
@@ -728,6 +730,14 @@ class FakePostgres(Postgres):
             case _ if "pg_stat_activity" in sql:
                 return "0"
         raise AssertionError(sql)
+
+    def make_app_role(self, container: str, sql: str, password: str) -> None:
+        assert sql == "CREATE ROLE digits_app;\n"
+        assert password == "a password"
+        data = self.fake.server(container)
+        _need_room(self.world.free <= 0)
+        data.rows = data.rows or []
+        data.app_role = True
 
     def closed_again(self, data: Data) -> bool:
         """Whether sessions are ended for the second time: whoever was logging in is seen then."""

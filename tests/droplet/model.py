@@ -53,7 +53,7 @@ class Droplet:
         self.processes = 1
         self.wanted = "local"
         self.way: list[str] = []  # ids of images, the live one last
-        self.killed = False  # a command was killed, and none has recovered since
+        self.killed = False  # a command did not end, and none has recovered since
         self.kills = 0
         self.numbers_before_kill: list[int] = []
         self.told_before: list[int] = []
@@ -110,6 +110,7 @@ class Droplet:
             host = fakes.host(Process(world))
             done = host.docker.start_app(host.stack(self.way[-1], port))
             assert done.ok, done
+        world.older()
         world.files[OLD_LIST] = "".join(f"{line}\n" for line in lines).encode()
         settings = f"APP_IMAGE={name}\nAPP_PORT=8502\nDATABASE=local\n"
         world.files[OLD_SETTINGS] = settings.encode()
@@ -130,7 +131,7 @@ class Droplet:
         self.world.ended(process)
         self.kills += outcome.how != "done" or bool(fates)
         self._told_right(outcome.printed)
-        if outcome.how == "killed" and self.world.files.get(HOLDER, holder) != holder:
+        if self.world.files.get(HOLDER, holder) != holder:  # killed, or its recovery failed
             self.killed = True
             self.numbers_before_kill = before
         self.follow(before)
@@ -320,6 +321,7 @@ class Droplet:
             and box.runs
             and box.image is self.world.registry[POSTGRES]
             and database.is_right(self.look(), POSTGRES)
+            and (box.database == "managed" or self.world.volumes[box.volume].app_role)
         )
 
     def may_move(self) -> bool:
@@ -468,6 +470,9 @@ class Droplet:
         data, other = (world.managed, local) if live == "managed" else (local, world.managed)
         assert data
         assert not data.read_only, "no answer is stored"
+        if live == "local":
+            as_role = [box for box in world.service("app") if box.user == "digits_app"]
+            assert data.app_role or not as_role, "the app does not get into the database"
         assert not data.holder
         if other and other.rows and set(other.rows) & set(world.acknowledged):
             assert other.read_only, "the database that is not live is open"

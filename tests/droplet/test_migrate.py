@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from subprocess import Popen
-from typing import IO
 
 import psycopg2
 import pytest
@@ -17,56 +14,13 @@ from digits.prediction_log import LogUnavailable, PredictionLog
 from droplet import history, images, migrate, release
 from droplet.console import Stop
 from droplet.host import Host
-from droplet.postgres import Postgres, SqlError
-from droplet.programs import Result
-from tests.droplet.fakes import FakeDocker, host
-from tests.droplet.world import FakeImage, Process, World
-from tests.postgres import PROGRAMS, Database
+from droplet.postgres import SqlError
+from tests.droplet.real_postgres import host_with
+from tests.droplet.world import FakeImage, World
+from tests.postgres import Database
 
 OTHER = {"local": "managed", "managed": "local"}
-
-
-class DockerWithPostgres(FakeDocker):
-    """psql in a container runs on the server that the container reaches."""
-
-    servers: Mapping[str, Database]
-
-    def _psql(self, container: str, command: tuple[str, ...]) -> list[str]:
-        name = "managed" if self.server(container) is self.world.managed else "local"
-        address = self.servers[name].url.replace("postgres:@/postgres", "digits@/digits")
-        return [str(PROGRAMS / command[0]), *command[1:], f"--dbname={address}"]
-
-    def execute(
-        self,
-        container: str,
-        *command: str,
-        stdin: str | IO[bytes] = "",
-        stdout: IO[bytes] | None = None,
-        timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> Result:
-        if command[0] != "psql":
-            return super().execute(
-                container, *command, stdin=stdin, stdout=stdout, timeout=timeout, env=env
-            )
-        done = subprocess.run(
-            self._psql(container, command), capture_output=True, env=dict(env or {}), check=False
-        )
-        if stdout:
-            stdout.write(done.stdout)
-        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-    def attach(
-        self, container: str, *command: str, env: Mapping[str, str] | None = None
-    ) -> Popen[bytes]:
-        pipe = subprocess.PIPE
-        return Popen(
-            self._psql(container, command),
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            env=dict(env or {}),
-        )
+USER = {"local": "digits_app", "managed": "digits"}  # the app's
 
 
 class Two:
@@ -95,7 +49,7 @@ class Two:
 
     def address(self, name: str) -> str:
         """As the app has it."""
-        return self.servers[name].url.replace("postgres:@/postgres", "digits@/digits")
+        return self.servers[name].url.replace("postgres:@/postgres", f"{USER[name]}@/digits")
 
     def sql(self, name: str, sql: str, *, as_admin: bool = False) -> list[tuple[object, ...]]:
         url = self.servers[name].url.replace("/postgres?", "/digits?")
@@ -108,14 +62,7 @@ class Two:
             connection.close()
 
     def host(self) -> Host:
-        process = Process(self.world)
-        made = host(process)
-        docker = DockerWithPostgres(process, made.disk, made.clock)
-        docker.servers = self.servers
-        return Host(
-            made.console, made.clock, made.disk, made.memory, made.systemd, made.nginx, docker,
-            Postgres(docker),
-        )  # fmt: skip
+        return host_with(self.world, self.servers)
 
     def want(self, name: str, count: int = 1) -> None:
         """What Ansible writes."""
@@ -288,6 +235,7 @@ def test_a_forged_search_path_and_an_answer_that_is_no_number(two: Two) -> None:
         "CREATE SCHEMA IF NOT EXISTS forged;"
         "CREATE OR REPLACE FUNCTION forged.count(bigint) RETURNS text LANGUAGE sql AS"
         " $$ SELECT 'x[$(id)]' $$; ALTER ROLE digits SET search_path = forged, public",
+        as_admin=True,  # as an app of an older version could
     )
     postgres = two.host().postgres
     assert postgres.count("digits-db-1") == 3

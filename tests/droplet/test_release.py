@@ -48,6 +48,71 @@ def test_the_same_image_again_changes_nothing(droplet: Droplet) -> None:
     assert droplet.world.boxes == before
 
 
+def older(droplet: Droplet) -> None:
+    """What the version before left: an app that is a superuser of its database."""
+    assert droplet.release().how == "done"
+    droplet.world.older()
+
+
+def app_has_its_role(droplet: Droplet) -> bool:
+    """Whether the live app uses a role of its own, and the database has it."""
+    users = {box.user for box in droplet.world.service("app")}
+    return users == {"digits_app"} and droplet.world.volumes["digits_postgres"].app_role
+
+
+def test_an_older_droplet_gets_the_app_s_role(droplet: Droplet) -> None:
+    older(droplet)
+    assert droplet.release().how == "done"
+    assert app_has_its_role(droplet)
+    droplet.is_recovered()
+    assert droplet.rollback().how == "done"
+    assert app_has_its_role(droplet)
+    droplet.is_recovered()
+
+
+def test_the_app_s_role_wherever_a_release_is_killed() -> None:
+    for call in range(1, 400):
+        droplet = Droplet()
+        older(droplet)
+        done = droplet.release("good", ("kill", call))
+        droplet.holds()
+        if done.how == "done":
+            assert call > 50, "nothing was killed"
+            return
+        assert droplet.release().how == "done"
+        assert app_has_its_role(droplet), f"killed at call {call}"
+        droplet.is_recovered()
+    raise AssertionError("it never ended")
+
+
+def test_an_older_app_that_is_started_again_gets_the_role_too(droplet: Droplet) -> None:
+    """The new compose file is there, and the release that failed did not use it."""
+    older(droplet)
+    for box in droplet.world.service("app"):
+        droplet.world.excused = True
+        droplet.world.remove_box(box)
+    assert droplet.release("bad").how == "refused"
+    assert app_has_its_role(droplet)
+    droplet.is_recovered()
+
+
+def test_the_same_image_again_makes_the_app_s_role_right(droplet: Droplet) -> None:
+    droplet.release()
+    droplet.world.volumes["digits_postgres"].app_role = False
+    assert any(line.startswith("Nothing to do") for line in droplet.release("identical").printed)
+    assert app_has_its_role(droplet)
+
+
+def test_without_the_role_s_file_nothing_is_released(droplet: Droplet) -> None:
+    droplet.release()
+    live = droplet.live()
+    del droplet.world.files[database.APP_ROLE_FILE]
+    done = droplet.release()
+    assert "app_role.sql or /opt/digits/secrets/app_password is missing or empty" in done.text
+    assert droplet.live() == live
+    droplet.is_recovered()
+
+
 @pytest.mark.parametrize("before", [1, 2, 3])
 @pytest.mark.parametrize("after", [1, 2, 3])
 @pytest.mark.parametrize("memory", [300, 4000])

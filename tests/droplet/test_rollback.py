@@ -114,7 +114,7 @@ def test_a_command_that_was_killed_is_named_and_how_it_ended(droplet: Droplet, v
         )
         if told:
             assert told[0].startswith(f"The {verb} by me@here, since 2026-")
-            assert told[0].endswith("was killed. Recovering.")
+            assert told[0].endswith("did not end. Recovering.")
             assert told[-1].startswith(("It is completed: ", "It is taken back: "))
             endings.add(told[-1].split(":")[0])
         droplet.is_recovered()

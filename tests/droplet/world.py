@@ -37,6 +37,7 @@ class Data:
     """A database. `rows` are the answers; None before there is a table for them."""
 
     rows: list[int] | None = None
+    app_role: bool = False
     read_only: bool = False
     holder: object = None  # the session that holds the predictions
     # Somebody was logging in when it was closed, and does not know of that.
@@ -65,6 +66,7 @@ class Box:
     port: int
     config: str
     database: str
+    user: str = "digits_app"  # the app's in the droplet's own database; of an older one digits
     volume: str = ""
     status: str = "created"
     exit_code: int = 0
@@ -162,6 +164,8 @@ class World:
         """What Ansible brings."""
         self.files["/etc/digits/site.env"] = b"APP_PROCESSES=1\n"
         self.files["/etc/nginx/digits-upstream.conf"] = b"server 127.0.0.1:8501 down;\n"
+        self.files["/opt/digits/infra/postgres/app_role.sql"] = b"CREATE ROLE digits_app;\n"
+        self.files["/opt/digits/secrets/app_password"] = b"a password\n"
         self.loaded = ()
         self.registry[POSTGRES] = FakeImage(
             self.new_id("d"), "postgres", set(), {"PG_MAJOR": "17"}, ("/var/lib/postgresql/data",)
@@ -351,15 +355,26 @@ class World:
             self.press(boxes[self.presses % len(boxes)])
 
     def data_of(self, box: Box) -> Data | None:
-        """The database that a process of the app reaches now."""
+        """The database that a process of the app gets into now."""
         if box.database == "managed":
             return self.managed if self.managed_answers else None
+        data = self._own_database()
+        return data if data and (data.app_role or box.user == "digits") else None
+
+    def _own_database(self) -> Data | None:
         if self.database_hangs or not self.docker_runs:
             return None
         for one in self.boxes.values():
             if one.service == "db" and one.project == "digits" and one.runs:
                 return self.volumes[one.volume] if one.database == "local" else None
         return None
+
+    def older(self) -> None:
+        """The droplet becomes one from before the app had a role of its own."""
+        for data in self.volumes.values():
+            data.app_role = False
+        for box in self.service("app"):
+            box.user = "digits"
 
     def press(self, box: Box) -> None:
         """Somebody gives an answer; it counts once the page has said that it is stored."""

@@ -119,17 +119,17 @@ def test_nothing_but_22_80_and_443_answers_from_outside(deployment: Deployment) 
         assert open_ports(address, options=("-6",)) == [["22", "80", "443"]]
 
 
-def test_the_database_password_is_known_to_the_droplet_only(deployment: Deployment) -> None:
+def test_the_database_s_passwords_are_known_to_the_droplet_only(deployment: Deployment) -> None:
     mode, owner = deployment.ssh("stat --format '%a %U' /opt/digits/secrets").split()
     assert (mode, owner) == ("700", "root")
-    password = deployment.ssh("cat /opt/digits/secrets/postgres_password").strip()
-    assert len(password) == 48
-    assert password not in deployment.output
-    # Neither what describes a container, nor a process list, nor an image shows it.
-    assert password not in deployment.ssh("docker inspect $(docker ps --quiet)")
-    assert password not in deployment.ssh("ps -e -o args")
     history = "docker images --quiet | xargs --max-args 1 docker history --no-trunc"
-    assert password not in deployment.ssh(history)
+    # What describes a container, a process list, and an image.
+    shown = deployment.ssh(f"docker inspect $(docker ps --quiet); ps -e -o args; {history}")
+    for name in ("postgres_password", "app_password"):
+        password = deployment.ssh(f"cat /opt/digits/secrets/{name}").strip()
+        assert len(password) == 48
+        assert password not in deployment.output
+        assert password not in shown
 
 
 def test_a_second_deploy_changes_nothing_and_says_so(deployment: Deployment) -> None:

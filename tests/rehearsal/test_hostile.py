@@ -93,7 +93,7 @@ def _agree(deployment: Deployment, killed: bool = False) -> str:
     Returns the image that serves.
     """
     status = deployment.ssh("DRAIN=2 digits status 2>&1")
-    assert ("was killed. Recovering." in status) == killed
+    assert ("did not end. Recovering." in status) == killed
     image = deployment.ssh(f"docker inspect -f '{{{{.Image}}}}' {_container(deployment)}").strip()
     port = re.search(r"127\.0\.0\.1:(\d+);", deployment.ssh("cat /etc/nginx/digits-upstream.conf"))
     assert port

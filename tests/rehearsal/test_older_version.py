@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal import places
 from tests.needs import need
 from tests.rehearsal import deployment as deployments
 from tests.rehearsal.deployment import ROOT, Deployment, clean_environment, url_in
 from tests.rehearsal.load import under_load
+from tests.rehearsal.log import APP, count, record, sql
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
 
@@ -34,15 +36,21 @@ def clone(volumes_before: set[str]) -> Iterator[Path]:
     del volumes_before
     known = git("cat-file", "-e", f"{OLDER}^{{commit}}").returncode == 0
     need(known, "the history of this repository", "git fetch --unshallow")
+    ours = ("docker", "ps", "--all", "--quiet", "--filter", f"label={places.LABEL}")
+    stands = subprocess.run(ours, capture_output=True, text=True, check=True).stdout
+    need(not stands, "that no rehearsal stands, of any clone", "make destroy TARGET=rehearsal")
     # A short path: ssh keeps a socket below it.
     with tempfile.TemporaryDirectory(prefix="old-") as name:
         folder = Path(name)
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
         subprocess.run(["git", "-C", folder, "checkout", "--quiet", OLDER], check=True)
         yield folder
-        make(folder, "destroy", "CONFIRM=digits", "BACKUP=no")
-        down = ["scripts/in", "rehearsal", "-m", "rehearsal", "down"]
-        subprocess.run(down, cwd=folder, check=True)
+        # `rehearsal down` ends every rehearsal of this machine: where the deploy was refused since
+        # another clone has one, there is nothing of ours to end.
+        if (folder / ".rehearsal").exists():
+            make(folder, "destroy", "CONFIRM=digits", "BACKUP=no")
+            down = ["scripts/in", "rehearsal", "-m", "rehearsal", "down"]
+            subprocess.run(down, cwd=folder, check=True)
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -78,6 +86,7 @@ def test_it_becomes_the_new_one_and_drops_no_request(
     assert newer.returncode == 0
     assert load.failed == []
     assert load.requests > 500
+    assert_the_app_has_its_own_role(made)
     # The history, the dumps and the way back are still there.
     releases = json.loads(made.ssh("digits releases --json"))["releases"]
     assert [one["id"] for one in releases][:1] == [before]
@@ -93,3 +102,21 @@ def test_it_becomes_the_new_one_and_drops_no_request(
         assert make(clone, "rollback").returncode == 0
     assert load.failed == []
     assert json.loads(made.ssh("digits releases --json"))["releases"][-1]["id"] == before
+    assert_the_app_has_its_own_role(made)  # the older image's, too
+
+
+def assert_the_app_has_its_own_role(made: Deployment) -> None:
+    """The database is the older version's. The app stores a prediction, and may do nothing else."""
+    before = count(made)
+    record(made)
+    assert count(made) == before + 1
+    sql(made, "CREATE TABLE of_root AS SELECT 'a secret' AS secret")
+    app = made.ssh(f"{APP} | head -n 1").strip()
+    hostile = (ROOT / "tests/hostile_app.py").read_text()
+    assert made.ssh(f"docker exec -i {app} python -", hostile) == "tried with 1 secrets\n"
+    sql(made, "DROP TABLE of_root")
+    assert count(made) == before + 1
+    # Root's own commands go on as before.
+    assert f"{before + 1} answers" in made.ssh("digits status")
+    dump = made.ssh("digits backup manual").split()[-1]
+    assert f"the database holds {before + 1}" in made.ssh(f"digits restore --look <{dump}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import yaml
 
 from digits import prediction_log
-from droplet import postgres, release, site
+from droplet import database, docker, postgres, release, site
 from gate import PAGES
 from ops.deployment import processes
+from ops.verbs import up
 from tests.project import ROOT
 
 ROLES = ROOT / "infra/ansible/roles"
@@ -23,10 +26,13 @@ def test_the_droplet_makes_the_table_as_the_app_does() -> None:
         return " ".join(sql.replace("public.", "").replace(";", "; ").split()).rstrip("; ")
 
     assert plain(postgres.TABLE) == plain(prediction_log._CREATE)  # noqa: SLF001
+    assert plain(postgres.TABLE) in plain((ROOT / "infra/postgres/app_role.sql").read_text())
 
 
 def test_the_droplet_holds_the_lock_under_which_the_app_makes_the_table() -> None:
     assert postgres.TABLE_LOCK == prediction_log._CREATION_LOCK  # noqa: SLF001
+    role = (ROOT / "infra/postgres/app_role.sql").read_text()
+    assert f"pg_advisory_xact_lock({postgres.TABLE_LOCK})" in role
 
 
 def test_the_app_its_compose_file_and_the_droplet_agree_on_connections() -> None:
@@ -34,6 +40,21 @@ def test_the_app_its_compose_file_and_the_droplet_agree_on_connections() -> None
     compose = (ROOT / "docker-compose.yml").read_text()
     assert f"DATABASE_CONNECTIONS: ${{DATABASE_CONNECTIONS:-{most}}}" in compose
     assert most == site.MOST_CONNECTIONS
+
+
+def test_the_app_its_compose_file_and_the_droplet_agree_on_the_role() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    app = compose["services"]["app"]
+    assert app["environment"]["DATABASE_URL"].startswith(f"postgresql://{postgres.APP_ROLE}@")
+    assert [f"/run/secrets/{name}" for name in app["secrets"]] == [
+        app["environment"]["DATABASE_PASSWORD_FILE"]
+    ], "the app has another secret than its own"
+    folder = docker.FOLDER
+    assert f"{folder}/{compose['secrets']['app_password']['file']}" == database.APP_PASSWORD_FILE
+    mounts = compose["services"]["db"]["volumes"]
+    source = Path(database.APP_ROLE_FILE).parent.relative_to(folder)
+    assert f"./{source}:/docker-entrypoint-initdb.d:ro" in mounts
+    assert {ROOT / up.APP_ROLE} == {*(ROOT / source).iterdir()}
 
 
 def test_a_process_needs_as_much_memory_for_the_laptop_as_for_the_droplet() -> None:
