@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 from waitress.server import create_server
 
+from rehearsal.droplet.driver import DockerDriver
+from rehearsal.engines.driver import DockerEngines
+
 from .clock import LOG
 from .cloud import Cloud
-from .fake_driver import FakeDriver
-from .fake_engines import FakeEngines
 from .server import make_app
 from .store import Store
 
 if TYPE_CHECKING:
     from types import FrameType
-
-    from .driver import Driver
-    from .engine import Engines
 
 
 def _arguments() -> argparse.Namespace:
@@ -39,31 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--token-file", type=Path, required=True, help="file with the token that clients must send"
     )
-    parser.add_argument(
-        "--driver",
-        choices=("docker", "fake"),
-        default="docker",
-        help="what a droplet is: a container, or nothing at all (for tests)",
-    )
     return parser.parse_args()
-
-
-def _driver(name: str) -> Driver:
-    if name == "fake":
-        return FakeDriver()
-    from rehearsal.droplet.driver import DockerDriver  # needs a Docker engine
-
-    driver: Driver = DockerDriver(hub=True)
-    return driver
-
-
-def _engines(name: str) -> Engines:
-    if name == "fake":
-        return FakeEngines()
-    from rehearsal.engines.driver import DockerEngines  # needs a Docker engine
-
-    engines: Engines = DockerEngines()
-    return engines
 
 
 def _fail(message: str) -> NoReturn:
@@ -95,7 +69,7 @@ def main() -> None:
     LOG.setLevel(logging.INFO)
 
     store = Store(arguments.state_dir / "state.json")
-    cloud = Cloud(store, _driver(arguments.driver), _engines(arguments.driver))
+    cloud = Cloud(store, DockerDriver(hub=True), DockerEngines())
     app = make_app(cloud, token, arguments.state_dir / "requests.jsonl")
     try:
         server = create_server(

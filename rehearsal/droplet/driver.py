@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ops.errors import Failed
-from rehearsal.api.driver import Addresses
+from rehearsal.api.machines import Addresses
 from rehearsal.offline import docker_hub
 
 from . import firewall
 from .docker import DropletError, docker, put, run
 from .network import Network
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 IMAGES = {"debian-13-x64": "digits-rehearsal-droplet:debian-13-x64"}
 
@@ -96,39 +93,29 @@ class DockerDriver:
         self._hub = hub and docker_hub.is_needed()
         self._addresses = threading.Lock()
 
-    def create(
-        self,
-        droplet_id: int,
-        name: str,
-        vcpus: int,
-        memory_mb: int,
-        disk_gb: int,  # noqa: ARG002 - Docker has no limit for it
-        image: str,
-        ssh_public_keys: list[str],
-        user_data: str | None,
-    ) -> Addresses:
+    def create(self, droplet: dict[str, Any]) -> Addresses:
         """Start a droplet and return its addresses, as soon as it boots.
 
         As with a real one, "active" comes before sshd answers, and cloud-init ends later still.
         """
-        self._require_image(image)
-        container = self._container(droplet_id)
+        self._require_image(droplet["image"])
+        droplet_id, container = droplet["id"], self._container(droplet["id"])
         with self._addresses:
             ipv4, ipv6 = self._network.free_addresses(droplet_id)
             hub = self._docker_hub()
             docker(
                 "create",
-                *("--name", container, "--hostname", name),
+                *("--name", container, "--hostname", droplet["name"]),
                 *("--label", self.label, "--label", f"digits.rehearsal.droplet={droplet_id}"),
                 *("--network", self.project, "--ip", ipv4),
                 *(["--ip6", ipv6] if ipv6 else []),
                 *(["--add-host", f"{docker_hub.HOST}:{hub.address}"] if hub else []),
-                *self._limits(vcpus, memory_mb),
+                *self._limits(droplet["vcpus"], droplet["memory"]),
                 *LIKE_A_SERVER,
-                IMAGES[image],
+                IMAGES[droplet["image"]],
             )
         try:
-            self._seed(container, droplet_id, name, ssh_public_keys, user_data)
+            self._seed(container, droplet)
             if hub:
                 put(container, {TRUSTED: hub.certificate}, mode=0o644)
             docker("start", container)
@@ -239,22 +226,19 @@ class DockerDriver:
             if answer.returncode and "No such container" not in message:
                 raise DropletError(f"The droplet {container} could not be removed: {message}")
 
-    def _seed(
-        self, container: str, droplet_id: int, name: str, keys: Sequence[str], user_data: str | None
-    ) -> None:
+    @staticmethod
+    def _seed(container: str, droplet: dict[str, Any]) -> None:
         """Leave what DigitalOcean's metadata service would have told cloud-init."""
         metadata = {
-            "instance-id": str(droplet_id),
-            "local-hostname": name,
-            "public-keys": [key.strip() for key in keys],
+            "instance-id": str(droplet["id"]),
+            "local-hostname": droplet["name"],
+            "public-keys": [key.strip() for key in droplet["ssh_keys"]],
         }
+        user_data = droplet["user_data"] or "#cloud-config\n{}\n"
         # JSON is YAML, too.
         put(
             container,
-            {
-                f"{SEED}/meta-data": json.dumps(metadata),
-                f"{SEED}/user-data": user_data or "#cloud-config\n{}\n",
-            },
+            {f"{SEED}/meta-data": json.dumps(metadata), f"{SEED}/user-data": user_data},
         )
 
     def _docker_hub(self) -> docker_hub.DockerHub | None:

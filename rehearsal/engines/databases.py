@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from rehearsal.api.database_state import ADMIN
+from rehearsal.api.databases import ADMIN
 from rehearsal.droplet import firewall
 from rehearsal.droplet.docker import DropletError, docker, put, run
 

@@ -103,6 +103,9 @@ def test_a_balancer_follows_its_tag(checked: Api) -> None:
     until(lambda: told(checked, "balance")[-1] == {})
 
     path = f"load_balancers/{balancer['id']}"
+    refused = checked.call("PUT", path, BALANCER | {"size_unit": 2})
+    assert (refused.status_code, "once an hour" in refused.json()["message"]) == (422, True)
+    checked.an_hour_later()
     changed = checked.call("PUT", path, BALANCER | {"size_unit": 2})
     assert changed.json()["load_balancer"]["size_unit"] == 2
     assert changed.json()["load_balancer"]["ip"] == balancer["ip"]

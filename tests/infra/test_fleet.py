@@ -136,6 +136,7 @@ def test_another_name_and_more_nodes_make_nothing_anew(terraform: Terraform, api
     before = set(names(api).values())
     [cluster] = api.call("GET", "databases").json()["databases"]
     [balancer] = api.call("GET", "load_balancers").json()["load_balancers"]
+    api.an_hour_later()
     change = (
         *FLEET, "-var", "name=numbers", "-var", "balancer_nodes=2",
         "-var", "database_size=db-s-1vcpu-2gb", "-var", "database_nodes=2",
