@@ -96,9 +96,7 @@ class Cloud:
         log(f"droplet {droplet_id}: runs at {addresses.public_ipv4}")
         return {**vars(addresses), "status": "active"}
 
-    def act(
-        self, droplet_id: int, action_id: int, work: Callable[[], None], after: Item
-    ) -> None:
+    def act(self, droplet_id: int, action_id: int, work: Callable[[], None], after: Item) -> None:
         """Do something to a machine in the background, and note what its droplet is then."""
 
         def act() -> Item:
@@ -107,9 +105,7 @@ class Cloud:
 
         self._work.submit(self._act, droplet_id, action_id, act, {})
 
-    def _act(
-        self, droplet_id: int, action_id: int, work: Callable[[], Item], failed: Item
-    ) -> None:
+    def _act(self, droplet_id: int, action_id: int, work: Callable[[], Item], failed: Item) -> None:
         with self._turns[droplet_id]:
             if str(droplet_id) not in self.store.state["droplets"]:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+
 from .clock import now
 from .errors import refused
 from .fields import Field, Item

@@ -73,8 +73,9 @@ class ReservedIpActions(Actions):
             raise refused(f"The action {kind!r} is not one of a reserved IP.")
         if not item["droplet_id"]:
             raise refused("The reserved IP is not assigned to a Droplet.")
-        before, item["droplet_id"] = item["droplet_id"], None
-        return {"action": _answer_at(call, item, "unassign_ip", {before: None})}, 201
+        moves: dict[int, str | None] = {item["droplet_id"]: None}
+        item["droplet_id"] = None
+        return {"action": _answer_at(call, item, "unassign_ip", moves)}, 201
 
 
 def assign(call: Call, item: Item, droplet_id: object) -> Item:

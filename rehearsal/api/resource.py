@@ -100,7 +100,7 @@ class Resource:
         """Whether a list with these parameters has it."""
         return all(item[name] == query[name] for name in self.filters if name in query)
 
-    def view(self, state: State, item: Item) -> Item:  # noqa: ARG002 - for those that look around
+    def view(self, state: State, item: Item) -> Item:
         """What an answer shows of it."""
         return {name: value for name, value in item.items() if name not in self.hidden}
 
@@ -190,7 +190,7 @@ def page(call: Call, key: str, found: Iterable[Item]) -> Answer:
     per_page = _number(call, "per_page", 20, 200)
     number = _number(call, "page", 1, 10**6)
     last = max(math.ceil(len(items) / per_page), 1)
-    pages = {}
+    pages: dict[str, int] = {}
     if number > 1:
         pages |= {"first": 1, "prev": min(number - 1, last)}
     if number < last:

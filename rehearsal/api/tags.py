@@ -32,8 +32,9 @@ class Tags(Resource):
     def view(self, state: State, item: Item) -> Item:
         tagged = sum(item["name"] in droplet["tags"] for droplet in state["droplets"].values())
         others = ("images", "volumes", "volume_snapshots", "databases")
-        resources = {"count": tagged, "droplets": {"count": tagged}}
-        return item | {"resources": resources | dict.fromkeys(others, {"count": 0})}
+        counts = {"droplets": tagged} | dict.fromkeys(others, 0)
+        resources = {kind: {"count": count} for kind, count in counts.items()}
+        return item | {"resources": {"count": tagged, **resources}}
 
     def removed(self, call: Call, item: Item) -> None:
         for kind in ("droplets", "firewalls"):

@@ -84,6 +84,35 @@ EXCEPTIONS = [
         "types lacks it.",
     ),
     KnownException(
+        ("POST",),
+        "/v2/droplets/",
+        "request",
+        "backup_policy/weekday: '' is not one of",
+        "Terraform's provider names no day for backups of every day, with an empty text.",
+    ),
+    KnownException(
+        ("POST",),
+        "/v2/databases",
+        "request",
+        "project_id: '' is not",
+        "Terraform's provider sends what is not set, too: an empty text and null.",
+    ),
+    KnownException(
+        ("POST",),
+        "/v2/databases",
+        "request",
+        "rules: None",
+        "As above.",
+    ),
+    KnownException(
+        ("PUT",),
+        "/v2/databases/",
+        "request",
+        "rules/",
+        "Terraform's provider sends each rule's uuid and cluster_uuid, which are empty, and the "
+        "year 1 as the time of its creation.",
+    ),
+    KnownException(
         ("PUT",),
         "/v2/domains/",
         "request",

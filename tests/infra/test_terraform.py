@@ -189,10 +189,10 @@ def test_bigger_size_keeps_the_droplet(terraform: Terraform, api: Api) -> None:
     [after] = api.call("GET", "droplets").json()["droplets"]
     assert (after["id"], after["memory"], after["status"]) == (before["id"], 2048, "active")
     assert after["disk"] == before["disk"], "the disk has to stay, to be able to go back"
-    # The state still has the old price, as with the real provider; nothing may depend on it.
+    # The state has the new price at once.
     state = json.loads(terraform.good("show", "-json"))["values"]["root_module"]["resources"]
     [droplet] = [r["values"] for r in state if r["type"] == "digitalocean_droplet"]
-    assert (droplet["size"], droplet["price_monthly"]) == ("s-1vcpu-2gb", 6)
+    assert (droplet["size"], droplet["price_monthly"]) == ("s-1vcpu-2gb", 12)
     change = ("-input=false", "-detailed-exitcode", "-var", "size=s-1vcpu-2gb")
     assert "No changes" in terraform.good("plan", *change)
     assert conformance.check(api.journal) == []
