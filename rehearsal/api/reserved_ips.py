@@ -88,7 +88,8 @@ def assign(call: Call, item: Item, droplet_id: object) -> Item:
         raise refused("The reserved IP and the Droplet must be in the same region.")
     before, item["droplet_id"] = item["droplet_id"], droplet["id"]
     follow(call.state, droplet["id"])
-    moves = ({before: None} if before else {}) | {droplet["id"]: item["ip"]}
+    moves: dict[int, str | None] = {before: None} if before else {}
+    moves[droplet["id"]] = item["ip"]
     return _answer_at(call, item, "assign_ip", moves)
 
 
