@@ -35,8 +35,8 @@ _HEALTH_CHECK: Fields = {
     "path": Field(default="/"),
     "check_interval_seconds": Field(type="integer", default=10, limits=_SECONDS),
     "response_timeout_seconds": Field(type="integer", default=5, limits=_SECONDS),
-    "unhealthy_threshold": Field(type="integer", default=3, limits=_TIMES),
-    "healthy_threshold": Field(type="integer", default=5, limits=_TIMES),
+    "unhealthy_threshold": Field(type="integer", default=5, limits=_TIMES),
+    "healthy_threshold": Field(type="integer", default=3, limits=_TIMES),
 }
 _STICKY_SESSIONS: Fields = {
     "type": Field(default="none", one_of=("cookies", "none")),
