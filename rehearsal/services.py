@@ -100,8 +100,7 @@ SPACES = Service("rehearsal.spaces", "What stands in for Spaces", "spaces")
 
 def start_api() -> str:
     """Start the API; its address. Raises Failed."""
-    state = ("--state-dir", str(places.API_STATE), "--token-file", str(places.TOKEN))
-    return API.start(sys.executable, *state)
+    return API.start(sys.executable, str(places.API_STATE), str(places.TOKEN))
 
 
 def start_spaces_if_wanted() -> None:

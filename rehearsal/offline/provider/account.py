@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from .client import Client
 from .resource import Resource
-from .schema import computed, not_empty, required
+from .schema import computed, required
 
 
 class SshKey(Resource):
     name, title = "ssh_key", "SSH Key"
     path, one = "account/keys", "ssh_key"
     fields = {
-        "name": required(refuse=not_empty),
+        "name": required(),
         "public_key": required(
-            refuse=not_empty,
             force_new=True,
             same=lambda old, new: old.strip() == new.strip(),
         ),
@@ -24,19 +20,12 @@ class SshKey(Resource):
     }
 
 
-def _check_tag(value: Any) -> str | None:
-    """What is wrong with the name of a tag."""
-    if re.fullmatch(r"[a-zA-Z0-9:\-_]{1,255}", str(value)):
-        return None
-    return "may only contain letters, numbers, colons, dashes and underscores, at most 255"
-
-
 class Tag(Resource):
     name, title = "tag", "tag"
     path, one = "tags", "tag"
     key = "name"
     fields = {
-        "name": required(force_new=True, refuse=_check_tag),
+        "name": required(force_new=True),
         "total_resource_count": computed("number", read="resources.count"),
         **{
             f"{kind}_count": computed("number", read=f"resources.{kind}.count")

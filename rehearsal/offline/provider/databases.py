@@ -7,7 +7,7 @@ import uuid
 
 from .client import ApiError, Client
 from .resource import Resource, Wait
-from .schema import STRINGS, State, block, body, computed, not_empty, one_of, optional, required
+from .schema import STRINGS, State, block, body, computed, optional, required
 
 _ONLINE = Wait(("creating", "resizing", "migrating"), "online", seconds=1800)
 
@@ -18,20 +18,17 @@ class DatabaseCluster(Resource):
     urn = "dbaas"
     made = _ONLINE
     fields = {
-        "name": required(force_new=True, refuse=not_empty),
-        "engine": required(force_new=True, refuse=one_of("pg")),
+        "name": required(force_new=True),
+        "engine": required(force_new=True),
         "version": optional(),
-        "size": required(refuse=not_empty),
-        "region": required(refuse=not_empty, state=str.lower),
+        "size": required(),
+        "region": required(state=str.lower),
         "node_count": required("number", api="num_nodes"),
         "tags": optional(STRINGS, unset=[]),
         "private_network_uuid": optional(computed=True, force_new=True),
         "project_id": optional(computed=True, force_new=True, unset=""),
-        "storage_size_mib": optional(computed=True, from_api=str),
         "private_host": computed(read="private_connection.host"),
-        "private_uri": computed(read="private_connection.uri", sensitive=True),
         "port": computed("number", read="connection.port"),
-        "uri": computed(read="connection.uri", sensitive=True),
         "password": computed(read="connection.password", sensitive=True),
         **{name: computed(read=f"connection.{name}") for name in ("host", "database", "user")},
         "urn": computed(read=""),
@@ -55,7 +52,7 @@ class DatabaseCluster(Resource):
         def differs(*names: str) -> bool:
             return any(planned[name] != current[name] for name in names)
 
-        if differs("size", "node_count", "storage_size_mib"):
+        if differs("size", "node_count"):
             wanted = {"size": planned["size"], "num_nodes": int(planned["node_count"])}
             self.client.request("PUT", f"{path}/resize", wanted)
             self.wait(current, _ONLINE)
@@ -96,8 +93,8 @@ class _Named(Resource):
         return self.read(state | {"id": key, "cluster_id": cluster, "name": name})
 
 
-_CLUSTER = required(force_new=True, refuse=not_empty, api="", read="")
-_NAME = required(force_new=True, refuse=not_empty)
+_CLUSTER = required(force_new=True, api="", read="")
+_NAME = required(force_new=True)
 
 
 class DatabaseDb(_Named):
@@ -130,8 +127,8 @@ class DatabaseFirewall(Resource):
         # The real one's rules have a uuid and a time, too, which nothing here reads.
         "rule": block(
             {
-                "type": required(refuse=one_of("ip_addr", "droplet", "k8s", "tag", "app")),
-                "value": required(refuse=not_empty),
+                "type": required(),
+                "value": required(),
             },
             api="rules",
         ),
@@ -172,7 +169,7 @@ class DatabaseCa:
     name, title = "database_ca", "database CA certificate"
     fields = {
         "id": optional(computed=True),
-        "cluster_id": required(refuse=not_empty),
+        "cluster_id": required(),
         "certificate": computed(),
     }
 

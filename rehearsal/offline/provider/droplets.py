@@ -8,8 +8,8 @@ from typing import Any
 
 from .account import set_tags
 from .client import SECONDS_BETWEEN_LOOKS, ApiError
-from .resource import Resource, Wait, until
-from .schema import STRINGS, State, block, body, computed, not_empty, optional, required
+from .resource import Resource, Wait
+from .schema import STRINGS, State, block, body, computed, kept, optional, required
 
 # The real provider looks first after 10 s and then every 3 s at most.
 _ACTIVE = Wait(pending=("new", "off"), target="active", seconds=3600)
@@ -38,66 +38,33 @@ class Droplet(Resource):
     made = Wait(pending=("new",), target="active", seconds=3600)
     fields = {
         # It is not read back: its slug may name a newer one by now.
-        "image": required(force_new=True, refuse=not_empty, read="", to_api=_number),
-        "name": required(refuse=not_empty),
+        "image": required(force_new=True, read="", to_api=_number),
+        "name": required(),
         "region": optional(
-            computed=True,
-            force_new=True,
-            refuse=not_empty,
-            state=str.lower,
-            read="region.slug",
-            unset="",
+            computed=True, force_new=True, state=str.lower, read="region.slug", unset=""
         ),
-        "size": required(refuse=not_empty, state=str.lower, read="size.slug"),
-        "graceful_shutdown": optional("bool", default=False, api="", read=""),
+        "size": required(state=str.lower, read="size.slug"),
         "backups": _feature("backups", default=False, unset=False),
-        "ipv6": _feature("ipv6", default=False, unset=False),
         "monitoring": _feature("monitoring", default=False, unset=False, force_new=True),
-        "private_networking": _feature("private_networking", computed=True, unset=False),
-        "resize_disk": optional("bool", default=True, api="", read=""),
+        "resize_disk": kept("bool", default=True),
         "ssh_keys": optional(
             STRINGS, force_new=True, unset=[], read="", to_api=lambda keys: [*map(_number, keys)]
         ),
-        "user_data": optional(
-            force_new=True,
-            refuse=not_empty,
-            state=_hash,
-            same=lambda old, new: old in (new, _hash(new)),
-            api="",
-            read="",
+        "user_data": kept(
+            force_new=True, state=_hash, same=lambda old, new: old in (new, _hash(new))
         ),
-        "volume_ids": optional(
-            STRINGS,
-            computed=True,
-            api="volumes",
-            read="volume_ids",
-            to_api=lambda keys: [{"id": key} for key in keys],
-        ),
-        "droplet_agent": optional("bool", force_new=True, api="with_droplet_agent", read=""),
         "tags": optional(STRINGS, unset=[]),
-        "vpc_uuid": optional(computed=True, force_new=True, refuse=not_empty),
+        "vpc_uuid": optional(computed=True, force_new=True),
         "backup_policy": block(
-            {
-                "plan": optional(),
-                "weekday": optional(),
-                "hour": optional("number", unset=0),
-            },
+            {"plan": optional(), "weekday": optional(), "hour": optional("number", unset=0)},
             ordered=True,
             single=True,
             read="",
         ),
         "ipv4_address": computed(read=""),
         "ipv4_address_private": computed(read=""),
-        "ipv6_address": optional(computed=True, api="", read=""),
-        "price_hourly": computed("number", read="size.price_hourly"),
         "price_monthly": computed("number", read="size.price_monthly"),
         "urn": computed(read=""),
-        "created_at": computed(),
-        "disk": computed("number"),
-        "vcpus": computed("number"),
-        "memory": computed("number"),
-        "status": computed(),
-        "locked": computed("bool"),
     }
 
     def body(self, state: State) -> State:
@@ -105,17 +72,12 @@ class Droplet(Resource):
         return super().body(state) | user_data
 
     def found(self, state: State, answer: State) -> State:
-        networks = answer["networks"]
-
-        def address(family: str, kind: str) -> str:
-            # The first one: a reserved IP is one more, after the droplet's own.
-            of_kind = (one["ip_address"] for one in networks[family] if one["type"] == kind)
-            return str(next(of_kind, "")).lower()
-
+        # The first of a kind: a reserved IP is one more, after the droplet's own.
+        networks = reversed(answer["networks"]["v4"])
+        addresses = {one["type"]: one["ip_address"] for one in networks}
         return super().found(state, answer) | {
-            "ipv4_address": address("v4", "public"),
-            "ipv4_address_private": address("v4", "private"),
-            "ipv6_address": address("v6", "public"),
+            "ipv4_address": addresses.get("public", ""),
+            "ipv4_address_private": addresses.get("private", ""),
         }
 
     def import_(self, state: State) -> State:
@@ -137,8 +99,6 @@ class Droplet(Resource):
             self._act(planned, "disable_backups")
         if "backup_policy" in changed and policy:
             self._act(planned, "change_backup_policy", **_with_a_day(policy))
-        if "ipv6" in changed and planned["ipv6"]:
-            self._act(planned, "enable_ipv6")
         if "tags" in changed:
             old, new = current["tags"] or [], planned["tags"] or []
             set_tags(self.client, "droplet", planned["id"], old, new)
@@ -146,9 +106,6 @@ class Droplet(Resource):
 
     def delete(self, state: State) -> None:
         self.wait(state, _UNLOCKED)
-        if state["graceful_shutdown"]:
-            self._act(state, "shutdown")
-            self.wait(state, _OFF)
         super().delete(state)
         while True:
             self.get(state)  # 404 at last
@@ -168,15 +125,7 @@ class Droplet(Resource):
             self.wait(planned, _ACTIVE)
 
     def _act(self, state: State, kind: str, **more: Any) -> None:
-        """Ask for an action and wait until it is done."""
-        path = f"droplets/{state['id']}/actions"
-        action = self.client.request("POST", path, {"type": kind, **more})["action"]
-        done = Wait(pending=("in-progress",), target="completed", seconds=3600)
-        until(
-            lambda: dict(self.client.get(f"actions/{action['id']}")["action"]),
-            done,
-            f"{kind} of droplet {state['id']}",
-        )
+        self.act(f"droplets/{state['id']}/actions", {"type": kind, **more}, notes="actions")
 
 
 def _with_a_day(policy: State) -> State:

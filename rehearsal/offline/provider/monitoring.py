@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from .resource import Resource
-from .schema import LIST, STRINGS, block, computed, not_empty, one_of, optional, required
+from .schema import LIST, STRINGS, block, computed, optional, required
 
 
 def _float32(value: float) -> float:
@@ -23,11 +23,11 @@ class MonitorAlert(Resource):
     path, one = "monitoring/alerts", "policy"
     key = "uuid"
     fields = {
-        "type": required(refuse=not_empty),
-        "description": required(refuse=not_empty),
-        "compare": required(refuse=one_of("greaterthan", "lessthan")),
+        "type": required(),
+        "description": required(),
+        "compare": required(),
         "value": required("number", from_api=_float32),
-        "window": required(refuse=one_of("5m", "10m", "30m", "1h")),
+        "window": required(),
         "enabled": optional("bool", default=True, unset=False),
         "entities": optional(STRINGS, unset=[]),
         "tags": optional(STRINGS, unset=[]),
@@ -41,9 +41,9 @@ class UptimeCheck(Resource):
     name, title = "uptime_check", "Check"
     path, one = "uptime/checks", "check"
     fields = {
-        "name": required(refuse=not_empty),
-        "target": required(refuse=not_empty),
-        "type": optional(default="https", refuse=one_of("ping", "http", "https")),
+        "name": required(),
+        "target": required(),
+        "type": optional(default="https"),
         "regions": optional(STRINGS, unset=None),
         "enabled": optional("bool", default=True, unset=False),
     }
@@ -54,12 +54,12 @@ class UptimeAlert(Resource):
     path, one = "uptime/checks/{check_id}/alerts", "alert"
     imported = ("check_id",)
     fields = {
-        "check_id": required(refuse=not_empty, api="", read=""),
-        "name": required(refuse=not_empty),
-        "type": required(refuse=one_of("latency", "down", "down_global", "ssl_expiry")),
+        "check_id": required(api="", read=""),
+        "name": required(),
+        "type": required(),
         # What is not set is sent, too.
         "threshold": optional("number", unset=0),
-        "comparison": optional(unset="", refuse=one_of("greater_than", "less_than")),
-        "period": optional(unset="", refuse=one_of("2m", "3m", "5m", "10m", "15m", "30m", "1h")),
+        "comparison": optional(unset=""),
+        "period": optional(unset=""),
         "notifications": block(_RECEIVERS, ordered=True, single=True),
     }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
-from typing import Any
 
 from .client import SECONDS_BETWEEN_LOOKS, ApiError, Client
-from .resource import Resource, Wait, until
+from .resource import Resource, Wait
 from .schema import (
     NUMBERS,
     STRINGS,
@@ -15,8 +13,7 @@ from .schema import (
     State,
     block,
     computed,
-    not_empty,
-    one_of,
+    kept,
     optional,
     required,
 )
@@ -28,8 +25,8 @@ def _rules(name: str, peers: str, prefix: str) -> Field:
     """The rules of a firewall in one direction; in the API, peers are in an object of their own."""
     return block(
         {
-            "protocol": required(refuse=one_of("tcp", "udp", "icmp")),
-            "port_range": optional(api="ports", refuse=not_empty, from_api=_ports),
+            "protocol": required(),
+            "port_range": optional(api="ports", from_api=_ports),
             **{
                 f"{prefix}_{kind}": optional(
                     of, api=f"{peers}.{kind}", from_api=lambda got: got or []
@@ -38,7 +35,6 @@ def _rules(name: str, peers: str, prefix: str) -> Field:
                     ("addresses", STRINGS),
                     ("droplet_ids", NUMBERS),
                     ("load_balancer_uids", STRINGS),
-                    ("kubernetes_ids", STRINGS),
                     ("tags", STRINGS),
                 )
             },
@@ -56,26 +52,12 @@ class Firewall(Resource):
     name, title = "firewall", "firewall"
     path, one = "firewalls", "firewall"
     fields = {
-        "name": required(refuse=not_empty),
+        "name": required(),
         "droplet_ids": optional(NUMBERS, unset=[]),
         "tags": optional(STRINGS, unset=[]),
         "inbound_rule": _rules("inbound_rules", "sources", "source"),
         "outbound_rule": _rules("outbound_rules", "destinations", "destination"),
-        "status": computed(),
-        "created_at": computed(),
-        "pending_changes": computed(
-            ["list", ["object", {"droplet_id": "number", "removing": "bool", "status": "string"}]]
-        ),
     }
-
-    def check(self, planned: State) -> str | None:
-        if planned["inbound_rule"] == [] and planned["outbound_rule"] == []:
-            return "At least one rule must be specified"
-        for kind in ("inbound_rule", "outbound_rule"):
-            for rule in planned[kind] if isinstance(planned[kind], list) else []:
-                if rule["protocol"] in ("tcp", "udp") and rule["port_range"] in (None, ""):
-                    return f"`port_range` of {kind}s is required if protocol is `tcp` or `udp`"
-        return None
 
     def found(self, state: State, answer: State) -> State:
         found = super().found(state, answer)
@@ -93,30 +75,24 @@ class LoadBalancer(Resource):
     # The real provider looks every 15 s.
     made = Wait(pending=("new",), target="active")
     fields = {
-        "name": required(refuse=not_empty),
+        "name": required(),
         "region": optional(force_new=True, state=str.lower, read="region.slug"),
         "size_unit": optional("number", computed=True),
         "algorithm": optional(default="round_robin"),
         "droplet_ids": optional(NUMBERS, computed=True),
         "droplet_tag": optional(api="tag"),
         "redirect_http_to_https": optional("bool", default=False),
-        "enable_proxy_protocol": optional("bool", default=False),
-        "enable_backend_keepalive": optional("bool", default=False),
         "disable_lets_encrypt_dns_records": optional("bool", default=False, unset=False),
         "http_idle_timeout_seconds": optional("number", computed=True),
-        "vpc_uuid": optional(computed=True, force_new=True, refuse=not_empty),
-        "project_id": optional(computed=True),
-        "type": optional(computed=True, force_new=True),
-        "network": optional(computed=True, force_new=True),
+        "vpc_uuid": optional(computed=True, force_new=True),
         "ip": computed(force_new=True),
         "subnet_uuid": computed(force_new=True),
-        "status": computed(),
         "urn": computed(read=""),
         "forwarding_rule": block(
             {
-                "entry_protocol": required(refuse=one_of("http", "https", "tcp", "udp")),
+                "entry_protocol": required(),
                 "entry_port": required("number"),
-                "target_protocol": required(refuse=one_of("http", "https", "tcp", "udp")),
+                "target_protocol": required(),
                 "target_port": required("number"),
                 "certificate_name": optional(api="certificate_id"),
                 "tls_passthrough": optional("bool"),
@@ -125,7 +101,7 @@ class LoadBalancer(Resource):
         ),
         "sticky_sessions": block(
             {
-                "type": optional(refuse=one_of("cookies", "none")),
+                "type": optional(),
                 "cookie_name": optional(),
                 "cookie_ttl_seconds": optional("number"),
             },
@@ -134,7 +110,7 @@ class LoadBalancer(Resource):
         ),
         "healthcheck": block(
             {
-                "protocol": required(refuse=one_of("http", "https", "tcp")),
+                "protocol": required(),
                 "port": required("number"),
                 "path": optional(),
                 "check_interval_seconds": optional("number"),
@@ -147,14 +123,6 @@ class LoadBalancer(Resource):
             single=True,
         ),
     }
-
-    def check(self, planned: State) -> str | None:
-        for session in planned["sticky_sessions"] or []:
-            if session["type"] == "cookies" and not (
-                session["cookie_name"] and session["cookie_ttl_seconds"]
-            ):
-                return "Attributes required for cookies: cookie_name and cookie_ttl_seconds"
-        return None
 
     def body(self, state: State) -> State:
         # One or the other: with a tag, the numbers are the service's business.
@@ -176,15 +144,6 @@ class LoadBalancer(Resource):
         return found
 
 
-def _ipv4(value: Any) -> str | None:
-    """What is wrong with an address."""
-    try:
-        ipaddress.IPv4Address(value)
-    except ValueError:
-        return f"expected a valid IPv4 address, got: {value}"
-    return None
-
-
 class ReservedIp(Resource):
     name, title = "reserved_ip", "reserved IP"
     path, one = "reserved_ips", "reserved_ip"
@@ -192,8 +151,8 @@ class ReservedIp(Resource):
     urn = "reservedip"
     fields = {
         "region": required(force_new=True, state=str.lower, read="region.slug"),
-        "droplet_id": optional("number", api="", read=""),
-        "ip_address": optional(computed=True, api="", read="ip", refuse=_ipv4),
+        "droplet_id": kept("number"),
+        "ip_address": optional(computed=True, api="", read="ip"),
         "urn": computed(read=""),
     }
 
@@ -238,15 +197,8 @@ class ReservedIp(Resource):
             time.sleep(SECONDS_BETWEEN_LOOKS)
         self._act(planned, {"type": "assign", "droplet_id": droplet})
 
-    def _act(self, state: State, what: State) -> None:
-        """Ask for an action and wait until it is done."""
-        path = f"reserved_ips/{state['id']}/actions"
-        action = self.client.request("POST", path, what)["action"]
-        until(
-            lambda: dict(self.client.get(f"{path}/{action['id']}")["action"]),
-            Wait(pending=("new", "in-progress"), target="completed", seconds=3600),
-            f"{what['type']} of reserved IP ({state['id']})",
-        )
+    def _act(self, state: State, values: State) -> None:
+        self.act(f"reserved_ips/{state['id']}/actions", values)
 
 
 class Certificate(Resource):
@@ -258,8 +210,8 @@ class Certificate(Resource):
     version = 1
     made = Wait(pending=("pending",), target="verified", field="state")
     fields = {
-        "name": required(force_new=True, refuse=not_empty),
-        "type": optional(default="custom", force_new=True, refuse=one_of("lets_encrypt")),
+        "name": required(force_new=True),
+        "type": optional(default="custom", force_new=True),
         "domains": optional(STRINGS, computed=True, force_new=True, api="dns_names"),
         "uuid": computed(read="id"),
         "state": computed(),
@@ -287,9 +239,9 @@ class Record(Resource):
     path, one = "domains/{domain}/records", "domain_record"
     imported = ("domain",)
     fields = {
-        "domain": required(force_new=True, refuse=not_empty, api="", read=""),
-        "type": required(force_new=True, refuse=one_of("a", "aaaa", "cname", "txt")),
-        "name": required(refuse=not_empty),
+        "domain": required(force_new=True, api="", read=""),
+        "type": required(force_new=True),
+        "name": required(),
         "value": required(api="data"),
         "ttl": optional("number", computed=True),
         "fqdn": computed(read=""),

@@ -6,7 +6,7 @@ import time
 
 from .client import SECONDS_BETWEEN_LOOKS, ApiError
 from .resource import Resource
-from .schema import STRINGS, State, computed, not_empty, one_of, optional, required
+from .schema import STRINGS, State, optional, required
 
 _SECONDS_TO_BECOME_EMPTY = 180.0
 _NOT_EMPTY = 412
@@ -45,21 +45,15 @@ class Project(_Holder):
     path, one = "projects", "project"
     update_method = "PATCH"
     fields = {
-        "name": required(refuse=not_empty),
+        "name": required(),
         "description": optional(default=""),
         "purpose": optional(
             default="Web Application", from_api=lambda purpose: purpose.removeprefix("Other: ")
         ),
         "environment": optional(
-            refuse=one_of("development", "staging", "production"),
             same=lambda old, new: old.lower() == new.lower(),
         ),
-        "is_default": optional("bool", default=False),
         "resources": optional(STRINGS, computed=True, api="", read=""),
-        "owner_uuid": computed(),
-        "owner_id": computed("number"),
-        "created_at": computed(),
-        "updated_at": computed(),
     }
 
     def create(self, planned: State) -> State:
@@ -92,7 +86,7 @@ class Project(_Holder):
 class ProjectResources(_Holder):
     name, title = "project_resources", "project resources"
     fields = {
-        "project": required(force_new=True, refuse=not_empty),
+        "project": required(force_new=True),
         "resources": required(STRINGS),
     }
 

@@ -24,6 +24,9 @@ class Wait:
     seconds: float = 600.0
 
 
+_DONE = Wait(pending=("new", "in-progress"), target="completed", seconds=3600)
+
+
 class Resource:
     """A kind of resource. A subclass is its table, and what it does differently."""
 
@@ -56,9 +59,6 @@ class Resource:
         return {"id": optional(computed=True), **cls.fields}
 
     # What a kind may do differently
-
-    def check(self, planned: State) -> str | None:
-        """What is wrong with the plan as a whole."""
 
     def body(self, state: State) -> State:
         """What a request says of it."""
@@ -115,6 +115,12 @@ class Resource:
     def wait(self, state: State, wait: Wait) -> None:
         """Look at it until it is as it should be. Raises ApiError."""
         until(lambda: self.get(state), wait, f"{self.title} ({state['id']})")
+
+    def act(self, path: str, values: State, notes: str = "") -> None:
+        """Ask for an action, and wait until the API notes that it is done."""
+        action = self.client.request("POST", path, values)["action"]
+        note = f"{notes or path}/{action['id']}"
+        until(lambda: dict(self.client.get(note)["action"]), _DONE, f"{values['type']} at {path}")
 
 
 def until(look: Callable[[], State], wait: Wait, title: str) -> None:

@@ -8,7 +8,7 @@ default, or keeps what the API chose.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +40,6 @@ class Field:
     state: Callable[[Any], Any] | None = None
     #: Whether an old and a new value mean the same.
     same: Callable[[Any, Any], bool] | None = None
-    #: What is wrong with a configured value.
-    refuse: Callable[[Any], str | None] | None = None
     #: The fields of a nested block; whether the blocks have an order; whether there is one at most.
     fields: Mapping[str, Field] | None = None
     ordered: bool = False
@@ -72,24 +70,14 @@ def computed(type: Any = "string", **more: Any) -> Field:  # noqa: A002
     return Field(type=type, computed=True, api="", **{"read": None, **more})
 
 
+def kept(type: Any = "string", **more: Any) -> Field:  # noqa: A002
+    """What the API neither gets nor answers: Terraform keeps it in its state."""
+    return Field(type=type, optional=True, api="", read="", **more)
+
+
 def block(fields: Fields, **more: Any) -> Field:
     """A nested block that forms a set, or, with `ordered`, a list."""
     return Field(fields=fields, **more)
-
-
-def not_empty(value: Any) -> str | None:
-    """Refuses what the older SDK calls a zero value."""
-    return "must not be empty" if value in ("", 0) else None
-
-
-def one_of(*allowed: str) -> Callable[[Any], str | None]:
-    """Accepts only these words, however they are capitalised."""
-
-    def check(value: Any) -> str | None:
-        good = str(value).lower() in allowed
-        return None if good else f"must be one of {', '.join(allowed)}, not {value!r}"
-
-    return check
 
 
 def is_set(value: Any) -> bool:
@@ -131,20 +119,6 @@ def _block(fields: Fields) -> pb.Schema.Block:
             if field.fields is not None
         ],
     )
-
-
-def problems(fields: Fields, values: State) -> Iterator[tuple[str, str]]:
-    """The fields that are wrong in a configuration, and what is wrong with them."""
-    for name, field in fields.items():
-        value = values.get(name)
-        if field.fields is not None:
-            # How many there are may not be known yet.
-            for one in value if isinstance(value, list) else []:
-                yield from problems(field.fields, one) if isinstance(one, dict) else ()
-            continue
-        known = value is not None and value is not Unknown
-        if field.refuse and known and (problem := field.refuse(value)):
-            yield name, f'"{name}" {problem}'
 
 
 def same(field: Field, old: Any, new: Any) -> bool:

@@ -13,7 +13,7 @@ from tf.utils import read_dynamic_value, to_dynamic_value
 from . import account, databases, droplets, monitoring, network, projects, spaces
 from .client import ApiError, Client
 from .resource import Resource, settled
-from .schema import Fields, State, optional, planned, problems, same, schema
+from .schema import Fields, State, optional, planned, same, schema
 
 RESOURCES: tuple[type[Resource], ...] = (
     account.SshKey,
@@ -59,11 +59,8 @@ class Provider:
         return "registry.terraform.io/digitalocean/digitalocean"
 
 
-def _wrong(summary: str, path: str = "") -> pb.Diagnostic:
-    steps = [pb.AttributePath.Step(attribute_name=path)] if path else []
-    return pb.Diagnostic(
-        severity=pb.Diagnostic.ERROR, summary=summary, attribute=pb.AttributePath(steps=steps)
-    )
+def _wrong(summary: str) -> pb.Diagnostic:
+    return pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=summary)
 
 
 def _error(doing: str, kind: type[Resource], error: ApiError) -> pb.Diagnostic:
@@ -93,10 +90,8 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
     def ValidateDataResourceConfig(self, _request: Any, _context: Any) -> Any:
         return pb.ValidateDataResourceConfig.Response()
 
-    def ValidateResourceConfig(self, request: Any, _context: Any) -> Any:
-        found = problems(_RESOURCES[request.type_name].fields, read_dynamic_value(request.config))
-        diagnostics = [_wrong(problem, name) for name, problem in found]
-        return pb.ValidateResourceConfig.Response(diagnostics=diagnostics)
+    def ValidateResourceConfig(self, _request: Any, _context: Any) -> Any:
+        return pb.ValidateResourceConfig.Response()
 
     def ConfigureProvider(self, request: Any, _context: Any) -> Any:
         config = read_dynamic_value(request.config)
@@ -164,7 +159,6 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
         }
         if prior is None:
             plan["id"] = Unknown
-        problem = kind(self.provider).check(plan)
         replaced = [
             pb.AttributePath(steps=[pb.AttributePath.Step(attribute_name=name)])
             for name, field in kind.fields.items()
@@ -173,7 +167,6 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
         return answer(
             planned_state=to_dynamic_value(plan),
             requires_replace=replaced,
-            diagnostics=[_wrong(problem)] if problem else [],
             legacy_type_system=True,
         )
 

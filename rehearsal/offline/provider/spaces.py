@@ -10,7 +10,7 @@ from typing import Any
 
 from .client import ApiError
 from .resource import Resource
-from .schema import State, block, computed, not_empty, optional, required, whole
+from .schema import State, block, computed, optional, required, whole
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,9 @@ class SpacesKey(Resource):
     path, one = "spaces/keys", "key"
     key = "access_key"
     fields = {
-        "name": required(refuse=not_empty),
+        "name": required(),
         "access_key": computed(),
         "secret_key": computed(sensitive=True, read=""),
-        "created_at": computed(),
         "grant": block(
             {"bucket": required(unset=""), "permission": required()},
             ordered=True,
@@ -94,13 +93,10 @@ class SpacesKey(Resource):
 class SpacesBucket(Resource):
     name, title = "spaces_bucket", "bucket"
     fields = {
-        "name": required(refuse=not_empty),
+        "name": required(),
         "region": optional(default="nyc3", force_new=True, state=str.lower),
         "acl": optional(default="private"),
         "force_destroy": optional("bool", default=False),
-        "urn": computed(),
-        "bucket_domain_name": computed(),
-        "endpoint": computed(),
         "versioning": block({"enabled": optional("bool")}, ordered=True, single=True),
         "lifecycle_rule": block(
             {
@@ -127,14 +123,8 @@ class SpacesBucket(Resource):
             s3.head_bucket(Bucket=state["id"])
             versioning = s3.get_bucket_versioning(Bucket=state["id"]).get("Status")
             rules = _rules(s3, state["id"])
-        name, region = state["name"], state["region"]
-        return state | {
-            "versioning": [{"enabled": versioning == "Enabled"}],
-            "lifecycle_rule": rules,
-            "urn": f"do:space:{name}",
-            "bucket_domain_name": f"{name}.{region}.digitaloceanspaces.com",
-            "endpoint": f"{region}.digitaloceanspaces.com",
-        }
+        versions = [{"enabled": versioning == "Enabled"}]
+        return state | {"versioning": versions, "lifecycle_rule": rules}
 
     def import_(self, state: State) -> State:
         region, _, name = state["id"].partition(",")
