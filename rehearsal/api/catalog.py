@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from .clock import now
-from .errors import not_found, refused
+from .errors import refused
 from .fields import Item
-from .resource import Answer, Call, Resource, page
+from .resource import Resource
 from .store import State
 
 _REGIONS = {
@@ -90,33 +91,30 @@ IMAGES: dict[str, Item] = {
 class Regions(Resource):
     path, one, many = "regions", "region", "regions"
     verbs = ("list",)
-
-    def items(self, state: State, parent: str = "") -> dict[str, Item]:
-        return REGIONS
+    offered = REGIONS
 
 
 class Sizes(Resource):
     path, one, many = "sizes", "size", "sizes"
     verbs = ("list",)
-
-    def items(self, state: State, parent: str = "") -> dict[str, Item]:
-        return SIZES
+    offered = SIZES
 
 
 class Images(Resource):
+    """Named by slug or by number."""
+
     path, one, many = "images", "image", "images"
     verbs = ("list", "get")
+    offered = IMAGES
 
-    def list(self, call: Call, parent: str = "") -> Answer:
-        own = call.query.get("private") == "true" or call.query.get("tag_name")
-        other = call.query.get("type", "") not in ("", "distribution")
-        return page(call, "images", [] if own or other else IMAGES.values())
+    def chosen(self, item: Item, query: Mapping[str, str]) -> bool:
+        # None is the account's own, and none is of an application.
+        own = query.get("private") == "true" or query.get("tag_name")
+        return not own and query.get("type", "") in ("", "distribution")
 
     def find(self, state: State, key: object, parent: str = "") -> Item:
-        for slug, image in IMAGES.items():
-            if str(key) in (slug, str(image["id"])):
-                return image
-        raise not_found()
+        slugs = {str(image["id"]): slug for slug, image in IMAGES.items()}
+        return super().find(state, slugs.get(str(key), key), parent)
 
 
 class Volumes(Resource):

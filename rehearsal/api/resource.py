@@ -62,6 +62,8 @@ class Resource:
     #: Where the state, or the parent, holds them; as `many` if empty.
     kind = ""
     parent: Resource | None = None
+    #: Those that DigitalOcean offers everybody, which are in no state.
+    offered: dict[str, Item] | None = None
     #: The field that the path names one by, and whether it is a number of ours.
     key = "id"
     numbered = False
@@ -108,6 +110,8 @@ class Resource:
 
     def items(self, state: State, parent: str = "") -> dict[str, Item]:
         """All there are, by their keys."""
+        if self.offered is not None:
+            return self.offered
         holder = self.parent.find(state, parent) if self.parent else state
         found: dict[str, Item] = holder[self.kind or self.many]
         return found

@@ -190,14 +190,14 @@ def test_a_database_and_who_reaches_it(place: Place) -> None:
     assert place.sql("droplet", "SELECT 1").returncode != 0
     assert place.sql("droplet", "SHOW max_connections", password="b").stdout.strip() == "47"
     before = place.containers.address(place.containers.name("database", NUMBER))
-    assert place.engines.databases.fail_over(other) != before
+    assert place.engines.fail_over(other) != before
     wait_until(
         lambda: place.sql("droplet", "SELECT a FROM kept", **admin).stdout == "7\n", 30, "it"
     )
     assert place.sql("stranger", "SELECT 1", password="b").returncode != 0
 
     # Another authority: whoever trusts the old one alone is not let talk to it.
-    place.engines.databases.rotate_authority(other)
+    place.engines.rotate_authority(other)
     assert "certificate verify failed" in place.sql("droplet", "SELECT 1", password="b").stderr
     place.trust("droplet", place.engines.serve(other))
     assert place.sql("droplet", "SELECT 1", password="b").returncode == 0
