@@ -17,7 +17,7 @@ from ops import say
 from ops.errors import Failed
 from ops.settings import ROOT, Settings
 from rehearsal import places
-from rehearsal.droplet.network import Network
+from rehearsal.droplet.network import HOST_ADDRESS, Network
 
 _SECONDS_TO_START = 60
 _SECONDS_TO_STOP = 20
@@ -115,7 +115,7 @@ def start_spaces_if_wanted() -> None:
                 "Fix it, then run the same command again.",
             )
         # Where the droplets reach this machine: the first address of their network.
-        address = Network(places.PROJECT, places.LABEL).host_address()
+        address = Network(places.PROJECT, places.LABEL).address(HOST_ADDRESS)
         python = str(ROOT / ".venv/spaces/bin/python")
         url = SPACES.start(python, address, str(places.API_STATE / "state.json"))
     say.line(f"Rehearsal: moto at {url} stands in for DigitalOcean's Spaces.")

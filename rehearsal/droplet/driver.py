@@ -12,7 +12,7 @@ from rehearsal.offline import docker_hub
 
 from . import firewall
 from .docker import DropletError, docker, put, run
-from .network import Network
+from .network import HUB_ADDRESS, Network
 
 IMAGES = {"debian-13-x64": "digits-rehearsal-droplet:debian-13-x64"}
 
@@ -211,6 +211,8 @@ class DockerDriver:
             return None
         name = f"{self.project}-docker-hub"
         try:
-            return docker_hub.start(name, self.label, self.project, self._network.hub_address())
+            return docker_hub.start(
+                name, self.label, self.project, self._network.address(HUB_ADDRESS)
+            )
         except Failed as error:
             raise DropletError("\n".join(error.lines())) from error

@@ -106,7 +106,7 @@ def place() -> Iterator[Place]:
     need_docker()
     BaseImages().provide(ENGINES)
     made = Place()
-    made.containers.network.host_address()
+    made.containers.network.address(1)
     yield made
     its = volumes_of(made.containers.label)
     made.engines.unbalance(NUMBER)
