@@ -32,7 +32,7 @@ def up() -> None:
         _make_keys()
         url = services.start_api()
     terraform_root.make(places.TERRAFORM)
-    # The answer to "what am I talking to?" belongs in every log.
+    # The answer to "what am I talking to?" is in every log.
     log = os.path.relpath(services.API.log, ROOT)
     say.line(f"Rehearsal: the local DigitalOcean at {url} stands in for the real one; log: {log}")
     say.line(f"Rehearsal: pebble at {pebble.start()} stands in for Let's Encrypt.")
@@ -60,7 +60,7 @@ def _check() -> None:
 
 
 def _check_for_another() -> None:
-    """What Docker still has of a rehearsal that this clone knows nothing of is in the way."""
+    """Raises Failed where Docker has the rehearsal of another clone."""
     show = f'{{{{.Names}}}}\t{{{{.Label "{places.CLONE}"}}}}'
     ours = ("--filter", f"label={places.LABEL}", "--format", show)
     found = [line.partition("\t") for line in output("docker", "ps", "--all", *ours).splitlines()]

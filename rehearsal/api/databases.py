@@ -38,8 +38,8 @@ _RULE = Field(
         "value": Field(required=True),
     },
 )
-# What the cluster behind it is told.
-_TOLD = ("version", "region", *_LAYOUT, "users", "dbs", "removed")
+# What the cluster behind it needs to know.
+_SETTINGS = ("version", "region", *_LAYOUT, "users", "dbs", "removed")
 
 
 class Databases(Resource):
@@ -150,7 +150,7 @@ class Databases(Resource):
 
     def wanted(self, state: State, item: Item) -> Any:
         """All that what runs behind it has to know."""
-        return {name: item[name] for name in _TOLD}, _trusted(state, item)
+        return {name: item[name] for name in _SETTINGS}, _trusted(state, item)
 
     def run(self, engines: Engines, item: Item, wanted: Any, before: Any) -> Item:
         """Make it so; what changes in the object."""

@@ -180,9 +180,9 @@ class Action:
     #: The status that the droplet has to have, and what is answered otherwise.
     needs: str = ""
     refusal: str = ""
-    #: The driver's method, and what of the droplet it is told; without one, it is done at once.
+    #: The driver's method, and its arguments, by their names in the droplet; "": done at once.
     work: str = ""
-    told: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
     #: What changes in the droplet, given the droplet and what the request says.
     after: Callable[[Item, Item], Item] = lambda _droplet, given: given
 
@@ -211,7 +211,7 @@ ACTIONS = {
         needs="off",
         refusal="Droplet must be powered off before it is resized.",
         work="resize",
-        told=("vcpus", "memory"),
+        arguments=("vcpus", "memory"),
         after=_resized,
     ),
     "rename": Action(fields={"name": _HOSTNAME}),
@@ -255,8 +255,8 @@ class DropletActions(Actions):
         note = new_action(call.state, "droplet", droplet["id"], droplet["region"], kind)
         if action.work:
             droplet["locked"] = True
-            told = [after[name] for name in action.told]
-            work = partial(getattr(call.cloud.driver, action.work), droplet["id"], *told)
+            values = [after[name] for name in action.arguments]
+            work = partial(getattr(call.cloud.driver, action.work), droplet["id"], *values)
             call.later.append(partial(call.cloud.act, droplet["id"], note["id"], work, after))
         else:
             droplet |= after

@@ -1,4 +1,4 @@
-"""Cloud firewalls: rules, the droplets that they guard, and what these are told to let in."""
+"""Cloud firewalls: rules, the droplets that they guard, and what these let in."""
 
 from __future__ import annotations
 

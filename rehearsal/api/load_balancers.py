@@ -43,8 +43,8 @@ _STICKY_SESSIONS: Fields = {
     "cookie_name": Field(pattern=r"[\w-]{2,40}"),
     "cookie_ttl_seconds": Field(type="integer", limits=(1, 34650)),
 }
-# What the balancer behind it is told.
-_TOLD = (
+# What the balancer behind it needs to know.
+_SETTINGS = (
     *("name", "forwarding_rules", "health_check", "sticky_sessions"),
     *("http_idle_timeout_seconds", "redirect_http_to_https"),
 )
@@ -102,7 +102,7 @@ class LoadBalancers(Resource):
             if time.time() - before["resized_at"] < SECONDS_BETWEEN_SIZES:
                 raise refused("size_unit can be changed once an hour")
             item["resized_at"] = time.time()
-        item["busy"] = any(item[name] != before[name] for name in _TOLD)
+        item["busy"] = any(item[name] != before[name] for name in _SETTINGS)
 
     def view(self, state: State, item: Item) -> Item:
         return super().view(state, item) | {
@@ -118,7 +118,7 @@ class LoadBalancers(Resource):
     def wanted(self, state: State, item: Item) -> Any:
         """All that what runs behind it has to know."""
         members = {droplet["name"]: address for droplet, address in _members(state, item)}
-        return {name: item[name] for name in _TOLD}, members
+        return {name: item[name] for name in _SETTINGS}, members
 
     def run(self, engines: Engines, item: Item, wanted: Any, _before: Any) -> Item:
         """Make it so; what changes in the object."""

@@ -53,7 +53,7 @@ def route(method: str, rule: str) -> Callable[[Handler], Handler]:
 class Resource:
     """A kind of resource."""
 
-    #: Under /v2. What belongs to another resource has its key as <parent>.
+    #: Under /v2. The path of what is in another resource has that one's key as <parent>.
     path: str
     #: The keys of one and of a list in an answer.
     one: str

@@ -192,7 +192,7 @@ class DockerDriver:
 
     @staticmethod
     def _seed(container: str, droplet: dict[str, Any]) -> None:
-        """Leave what DigitalOcean's metadata service would have told cloud-init."""
+        """Leave what DigitalOcean's metadata service would have given cloud-init."""
         metadata = {
             "instance-id": str(droplet["id"]),
             "local-hostname": droplet["name"],

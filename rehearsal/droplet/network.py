@@ -67,7 +67,7 @@ class Network:
         """The addresses that containers of the project have."""
         listed = docker("ps", "--all", "--quiet", "--filter", f"label={self.label}").split()
         taken = set()
-        # One may be gone since it was listed; the others are told all the same.
+        # One may be gone since it was listed; the others are printed all the same.
         for container in json.loads(run("inspect", *listed).stdout) if listed else ():
             here = container["NetworkSettings"]["Networks"].get(self.project) or {}
             taken.add((here.get("IPAMConfig") or {}).get("IPv4Address", ""))

@@ -111,8 +111,8 @@ class Databases:
         deadline = time.monotonic() + _SECONDS_TO_START
         while run("exec", "--user", "postgres", name, "pg_isready", "-q", "-p", _PORT).returncode:
             if time.monotonic() > deadline:
-                said = run("logs", "--tail", "20", name).stderr.decode(errors="replace")
-                raise DropletError(f"the database {name} does not start. It said:\n{said}")
+                printed = run("logs", "--tail", "20", name).stderr.decode(errors="replace")
+                raise DropletError(f"the database {name} does not start. It printed:\n{printed}")
             time.sleep(0.3)
 
     def _known(self, name: str, table: str, column: str) -> set[str]:
@@ -134,21 +134,21 @@ def statements(
     Each with the database to say it in. doadmin makes databases and users and is no superuser.
     Every database is doadmin's, and a user may not make tables in it (PostgreSQL 15 and later).
     """
-    said = []
+    made = []
     for user in cluster["users"]:
         verb = "ALTER" if user["name"] in roles else "CREATE"
         more = " CREATEDB CREATEROLE" if user["name"] == ADMIN else ""
-        said.append(f"{verb} ROLE \"{user['name']}\" LOGIN{more} PASSWORD '{user['password']}'")
-    said += [
+        made.append(f"{verb} ROLE \"{user['name']}\" LOGIN{more} PASSWORD '{user['password']}'")
+    made += [
         f'CREATE DATABASE "{name}" OWNER {ADMIN}'
         for name in cluster["dbs"]
         if name not in databases
     ]
     # What was made by SQL, and never by the API, stays.
     gone = cluster["removed"]
-    said += [f'DROP DATABASE "{name}" WITH (FORCE)' for name in gone["dbs"] if name in databases]
+    made += [f'DROP DATABASE "{name}" WITH (FORCE)' for name in gone["dbs"] if name in databases]
     kept = [name for name in cluster["dbs"] if name in databases]
-    found = [("postgres", statement) for statement in said]
+    found = [("postgres", statement) for statement in made]
     for name in gone["users"]:
         if name in roles:
             found += [
