@@ -43,10 +43,11 @@ class Projects(Resource):
         return default_project(state) if key == "default" else super().find(state, key, parent)
 
     def changed(self, call: Call, before: Item, item: Item) -> None:
-        item["updated_at"] = now()
-        for other in call.state["projects"].values() if item["is_default"] else ():
+        item |= {"updated_at": now(), "is_default": item["is_default"] or before["is_default"]}
+
+    def check(self, state: State, item: Item) -> None:
+        for other in state["projects"].values() if item["is_default"] else ():
             other["is_default"] = other is item
-        item["is_default"] = before["is_default"] or item["is_default"]
 
     def removed(self, call: Call, item: Item) -> None:
         if item["resources"]:

@@ -77,7 +77,6 @@ def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
     # python-digitalocean asks for droplets/, Terraform for droplets.
     app.url_map.strict_slashes = False
     journal, faults = Journal(journal_file), Faults()
-    app.before_request(journal.begin)
 
     @app.before_request
     def authenticate() -> None:
