@@ -108,9 +108,15 @@ EXCEPTIONS = [
         ("PUT",),
         "/v2/databases/",
         "request",
-        "rules/",
-        "Terraform's provider sends each rule's uuid and cluster_uuid, which are empty, and the "
-        "year 1 as the time of its creation.",
+        "cluster_uuid: Tried to write read-only property",
+        "Terraform's provider sends it in each rule of a database's firewall, empty.",
+    ),
+    KnownException(
+        ("PUT",),
+        "/v2/databases/",
+        "request",
+        "created_at: Tried to write read-only property with 0001-01-01T00:00:00Z",
+        "As above: a time that is not set.",
     ),
     KnownException(
         ("PUT",),

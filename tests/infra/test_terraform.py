@@ -70,9 +70,7 @@ def test_life_of_a_deployment(terraform: Terraform, api: Api) -> None:
     assert (reserved["ip"], reserved["droplet"]["id"]) == (values["ip"], droplet["id"])
     assert values["ip"] != values["droplet_ip"]
     assert values["url"] == f"http://{values['ip']}"
-    assert "monthly_price" not in values, (
-        "the state may hold an old price; the API has the right one"
-    )
+    assert "monthly_price" not in values, "the API has it"
     assert values["droplet_id"] == str(droplet["id"])
     assert droplet["image"]["slug"] == "debian-13-x64"
     assert "monitoring" in droplet["features"]

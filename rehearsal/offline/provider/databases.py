@@ -159,7 +159,7 @@ class DatabaseFirewall(Resource):
 
     def _put(self, state: State, rules: list[State]) -> None:
         # As the real one, which sends fields that it has not set.
-        unset = {"uuid": "", "cluster_uuid": "", "created_at": "0001-01-01T00:00:00Z"}
+        unset = {"cluster_uuid": "", "created_at": "0001-01-01T00:00:00Z"}
         self.client.request("PUT", self.at(state), {"rules": [unset | rule for rule in rules]})
 
 
