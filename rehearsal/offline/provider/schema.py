@@ -121,6 +121,16 @@ def _block(fields: Fields) -> pb.Schema.Block:
     )
 
 
+def filled(fields: Fields, values: Mapping[str, Any]) -> State:
+    """A state with all its fields; what an older version did not have is not set."""
+    return {
+        name: values.get(name)
+        if field.fields is None
+        else [filled(field.fields, one) for one in values.get(name) or []]
+        for name, field in fields.items()
+    }
+
+
 def same(field: Field, old: Any, new: Any) -> bool:
     """Whether going from one value to the other is no change."""
     if old is Unknown or new is Unknown:

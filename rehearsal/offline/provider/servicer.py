@@ -13,7 +13,7 @@ from tf.utils import read_dynamic_value, to_dynamic_value
 from . import account, databases, droplets, monitoring, network, projects, spaces
 from .client import ApiError, Client
 from .resource import Resource, settled
-from .schema import Fields, State, optional, planned, same, schema
+from .schema import Fields, State, filled, optional, planned, same, schema
 
 RESOURCES: tuple[type[Resource], ...] = (
     account.SshKey,
@@ -107,11 +107,7 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
 
     def UpgradeResourceState(self, request: Any, _context: Any) -> Any:
         kept = json.loads(request.raw_state.json)
-        fields = _RESOURCES[request.type_name].attributes()
-        state = {
-            name: kept.get(name, None if field.fields is None else [])
-            for name, field in fields.items()
-        }
+        state = filled(_RESOURCES[request.type_name].attributes(), kept)
         return pb.UpgradeResourceState.Response(upgraded_state=to_dynamic_value(state))
 
     def ReadDataSource(self, request: Any, _context: Any) -> Any:
@@ -137,10 +133,8 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
 
     def ImportResourceState(self, request: Any, _context: Any) -> Any:
         kind, answer = _RESOURCES[request.type_name], pb.ImportResourceState
-        fields = kind.attributes().items()
-        empty: State = {name: None if field.fields is None else [] for name, field in fields}
         try:
-            found = kind(self.provider).import_(empty | {"id": request.id})
+            found = kind(self.provider).import_(filled(kind.attributes(), {"id": request.id}))
         except ApiError as error:
             return answer.Response(diagnostics=[_error("retrieving", kind, error)])
         made = answer.ImportedResource(type_name=request.type_name, state=to_dynamic_value(found))
