@@ -32,6 +32,30 @@ def test_valid(prepared: Terraform) -> None:
     assert "The configuration is valid" in prepared.good("validate")
 
 
+def test_the_schema_is_that_of_the_real_provider(prepared: Terraform) -> None:
+    """As measured with 2.99.1: what is a list, and which version a resource has."""
+    printed = json.loads(prepared.good("providers", "schema", "-json"))
+    [provider] = printed["provider_schemas"].values()
+    kinds = provider["resource_schemas"]
+    for kind, block in (
+        ("droplet", "backup_policy"),
+        ("loadbalancer", "healthcheck"),
+        ("loadbalancer", "sticky_sessions"),
+        ("monitor_alert", "alerts"),
+        ("uptime_alert", "notifications"),
+        ("spaces_key", "grant"),
+    ):
+        nested = kinds[f"digitalocean_{kind}"]["block"]["block_types"][block]
+        assert nested["nesting_mode"] == "list", block
+        if email := nested["block"].get("attributes", {}).get("email"):
+            assert email["type"] == ["list", "string"]
+    assert kinds["digitalocean_database_cluster"]["version"] == 0
+    assert kinds["digitalocean_loadbalancer"]["version"] == 1
+    balancer = kinds["digitalocean_loadbalancer"]["block"]["attributes"]
+    assert balancer["ip"]["computed"]
+    assert balancer["subnet_uuid"]["computed"]
+
+
 # Every setting of README's, as somebody may have exported it: no test of Terraform's may read it.
 EXPORTED = {
     "TF_VAR_name": "numbers",
