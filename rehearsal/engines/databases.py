@@ -7,10 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rehearsal.api.databases import ADMIN
-from rehearsal.droplet import firewall
-from rehearsal.droplet.docker import DropletError, docker, put, run
-
-from .containers import Containers
+from rehearsal.droplet.containers import Containers
+from rehearsal.droplet.docker import DropletError, docker, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,14 +57,12 @@ class Databases:
         rules = None
         if addresses is not None:
             rules = [{"protocol": "tcp", "ports": _PORT, "sources": {"addresses": addresses}}]
-        table = firewall.ruleset(rules)
-        put(name, {firewall.PATH: table})  # for when it starts again
-        docker("exec", "--interactive", name, "nft", "-f", "-", stdin=table.encode())
+        self._containers.guard(name, rules)
 
     def remove(self, cluster_id: str) -> None:
         """Remove it with all that is in it; nothing happens if there is none."""
         name = self._containers.name("database", cluster_id)
-        run("rm", "--force", "--volumes", name)
+        self._containers.remove(name)
         run("volume", "rm", "--force", name)
 
     def fail_over(self, cluster: Mapping[str, Any]) -> str:
@@ -87,7 +83,7 @@ class Databases:
     def _create(self, name: str, cluster: Mapping[str, Any], allowed: str) -> None:
         host = cluster["host"]
         docker("volume", "create", "--label", self._containers.label, name)
-        self._containers.create(
+        self._containers.create_engine(
             name,
             *("--cap-add", "NET_ADMIN", "--label", f"digits.rehearsal.connections={allowed}"),
             *("--network-alias", host, "--network-alias", f"private-{host}"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rehearsal.droplet.containers import Containers
+
 from .balancers import Balancers
-from .containers import Containers
 from .databases import Databases
 
 

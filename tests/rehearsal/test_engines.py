@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import pytest
 
+from rehearsal.droplet.containers import Containers
 from rehearsal.droplet.driver import DockerDriver
-from rehearsal.engines.containers import Containers
 from rehearsal.engines.driver import DockerEngines
 from rehearsal.offline.base_images import ENGINES, BaseImages
 from tests.needs import need_docker
@@ -72,7 +72,7 @@ class Place:
     def stand(self, name: str, *command: str) -> str:
         """A container on the network; its address."""
         name = f"{self.project}-{name}"
-        self.containers.create(name, command=command)
+        self.containers.create_engine(name, command=command)
         subprocess.run(["docker", "start", name], check=True, capture_output=True)
         return self.containers.address(name)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from rehearsal.engines.containers import Containers
+from rehearsal.droplet.containers import Containers
 from rehearsal.engines.databases import Databases
 from rehearsal.places import PROJECT
 from rehearsal.services import API
