@@ -9,16 +9,13 @@ import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from .clock import now
 from .errors import ApiError, not_found
 from .fields import Fields, Item, read
 from .store import State, next_id
-
-if TYPE_CHECKING:
-    from .cloud import Cloud
 
 #: What an endpoint returns: a JSON body and a status.
 Answer = tuple[dict[str, Any] | str, int]
@@ -30,7 +27,8 @@ Handler = TypeVar("Handler", bound=Callable[..., Answer])
 class Call:
     """One request: what it says, the state, which all but a GET may change, and what follows."""
 
-    cloud: Cloud
+    #: The Cloud, which knows the kinds of resources, and so is not imported here.
+    cloud: Any
     method: str
     url: str
     query: Mapping[str, str]
