@@ -11,7 +11,8 @@ import tf.runner
 import tf.utils
 from tf.types import Unknown
 
-from .servicer import Provider, Servicer
+from .resource import Provider
+from .servicer import Servicer
 
 
 def main() -> None:

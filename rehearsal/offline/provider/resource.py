@@ -5,13 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .client import SECONDS_BETWEEN_LOOKS, ApiError
+from .client import SECONDS_BETWEEN_LOOKS, ApiError, Client
 from .schema import Fields, State, body, optional, same, state_of
-
-if TYPE_CHECKING:
-    from .servicer import Provider
 
 
 @dataclass(frozen=True)
@@ -22,6 +19,17 @@ class Wait:
     target: Any
     field: str = "status"
     seconds: float = 600.0
+
+
+class Provider:
+    """What the library starts, and what the resources ask."""
+
+    client: Client
+    #: The Spaces of spaces.py.
+    spaces: Any
+
+    def full_name(self) -> str:
+        return "registry.terraform.io/digitalocean/digitalocean"
 
 
 _DONE = Wait(pending=("new", "in-progress"), target="completed", seconds=3600)

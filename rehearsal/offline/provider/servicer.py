@@ -12,7 +12,7 @@ from tf.utils import read_dynamic_value, to_dynamic_value
 
 from . import account, databases, droplets, monitoring, network, projects, spaces
 from .client import ApiError, Client
-from .resource import Resource, settled
+from .resource import Provider, Resource, settled
 from .schema import Fields, State, filled, optional, planned, same, schema
 
 RESOURCES: tuple[type[Resource], ...] = (
@@ -47,16 +47,6 @@ _CONFIGURATION: Fields = {
     "spaces_access_id": _SECRET,
     "spaces_secret_key": _SECRET,
 }
-
-
-class Provider:
-    """What the library starts, and what the resources ask."""
-
-    client: Client
-    spaces: spaces.Spaces
-
-    def full_name(self) -> str:
-        return "registry.terraform.io/digitalocean/digitalocean"
 
 
 def _wrong(summary: str) -> pb.Diagnostic:
