@@ -7,7 +7,7 @@ import json
 import pytest
 
 from droplet import __main__ as command
-from droplet import database, history, lock, release, site, status, watchdog
+from droplet import database, history, images, lock, release, site, status, watchdog
 from droplet.disk import Disk
 from droplet.nginx import Route
 from droplet.processes import ports_after
@@ -85,6 +85,34 @@ def test_an_image_that_does_not_work(droplet: Droplet, kind: str, says: str) -> 
     droplet.is_recovered()
     above = {"untried": "  the network recognises nothing"}
     assert above.get(kind, "  | a line of the log") in done.printed
+
+
+def test_an_image_for_another_processor(droplet: Droplet) -> None:
+    droplet.release()
+    name = droplet.publish("good")
+    droplet.world.registry[name].platform = "linux/arm64"
+    done = droplet.run(droplet.releasing(name))
+    assert f"{name} is made for linux/arm64, and the droplet is linux/amd64" in done.text
+    assert f"Nothing has changed: {droplet.live()} is still live." in done.printed
+
+
+def test_how_long_a_new_container_may_take_is_a_setting(droplet: Droplet) -> None:
+    name = droplet.publish("slow")  # it takes 4 s
+    order = release.Order(images.Source(name), name, "abc1234", "me@here", healthy_within=2)
+    done = droplet.run(lambda host: release.run(host, order))
+    assert "up but not healthy after 2 s" in done.text
+    assert droplet.run(droplet.releasing(name)).how == "done"
+
+
+def test_the_image_of_a_failed_release_stays_for_the_next_try_and_no_longer(
+    droplet: Droplet,
+) -> None:
+    droplet.release()
+    droplet.release("bad")
+    (failed,) = (one.id for one in droplet.world.images.values() if one.kind == "bad")
+    assert failed in droplet.world.images
+    droplet.release()
+    assert failed not in droplet.world.images
 
 
 def test_a_first_release_that_does_not_work_leaves_room_for_the_next(droplet: Droplet) -> None:

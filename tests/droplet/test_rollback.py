@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from droplet import status
+from droplet import history, status
 from tests.droplet.model import Droplet
+from tests.droplet.world import FakeImage
 
 
 def test_a_rollback_goes_to_what_was_live_before_and_never_to_what_is_live(
@@ -26,6 +29,37 @@ def test_a_rollback_goes_to_what_was_live_before_and_never_to_what_is_live(
     assert "make rollback RELEASE=ID" in done.text
     assert droplet.run(droplet.rolling_back(third)).how == "done"
     assert droplet.way == [first, third]
+
+
+def test_a_name_that_meant_two_images(droplet: Droplet) -> None:
+    droplet.release()
+    name = droplet.live()
+    second = FakeImage(droplet.world.new_id("a"), "good")
+    droplet.world.registry[name] = second
+    assert droplet.run(droplet.releasing(name)).how == "done"
+    first = droplet.way[0]
+    assert droplet.way == [first, second.id]
+    done = droplet.rollback()
+    assert any(f"Going back to {name} ({first[7:19]})" in line for line in done.printed)
+    assert droplet.way == [first]
+
+
+def test_a_list_of_a_thousand_releases(droplet: Droplet) -> None:
+    droplet.release()
+    droplet.release()
+    first, _ = droplet.way
+    *_, live = droplet.world.files[history.FILE].splitlines()
+    others = [
+        json.dumps(json.loads(live) | {"number": 0, "name": f"old:{n}", "id": f"sha256:{n:064}"})
+        for n in range(1000)
+    ]
+    whole = "\n".join(others).encode() + b"\n" + droplet.world.files[history.FILE]
+    droplet.world.files[history.FILE] = whole
+    found = droplet.run(lambda host: status.releases(host, quiet=True)).value
+    assert isinstance(found, dict)
+    assert len(found["releases"]) == 1002
+    assert droplet.rollback().how == "done"
+    assert droplet.way == [first]
 
 
 def test_before_the_first_release(droplet: Droplet) -> None:

@@ -9,6 +9,7 @@ empty_repository/ is what `restic init` makes, except that its password takes no
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shlex
@@ -530,9 +531,11 @@ def run_and_kill(copies: Copies, words: list[str], after: float) -> bool:
 @pytest.mark.long
 @pytest.mark.parametrize("words", [["now"], ["test"], ["restore"]])
 def test_killed_at_ten_instants(copies: Copies, words: list[str]) -> None:
-    began = time.monotonic()
-    copies.good(*words)
-    takes = time.monotonic() - began
+    takes = math.inf
+    for _ in range(2):  # the shorter time, since other programs run beside these tests
+        began = time.monotonic()
+        copies.good(*words)
+        takes = min(takes, time.monotonic() - began)
     hits = 0
     for instant in range(10):
         kept = copies.ids()
@@ -562,13 +565,14 @@ def test_restic_killed_at_ten_instants(copies: Copies, words: list[str]) -> None
         copies.restic("backup", "--host", "another", str(more))
     environment = os.environ | {"RESTIC_PASSWORD": PASSWORD}
     command = [str(restic_program()), "-r", str(copies.place), "--no-cache", *words]
-    trial = copies.data.root / "trial"
-    shutil.copytree(copies.place, trial)
-    began = time.monotonic()
-    subprocess.run(
-        [*command[:2], str(trial), *command[3:]], env=environment, capture_output=True, check=False
-    )
-    takes = time.monotonic() - began
+    takes = math.inf
+    for name in ("one", "two"):
+        trial = copies.data.root / name
+        shutil.copytree(copies.place, trial)
+        began = time.monotonic()
+        on_trial = [*command[:2], str(trial), *command[3:]]
+        subprocess.run(on_trial, env=environment, capture_output=True, check=False)
+        takes = min(takes, time.monotonic() - began)
     hits = 0
     for instant in range(10):
         kept = copies.ids()

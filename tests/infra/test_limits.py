@@ -196,6 +196,10 @@ def nginx(tmp_path: Path) -> Iterator[int]:
     text = text.replace("real_ip_header ", "set_real_ip_from 127.0.0.1;\n    real_ip_header ")
     text = re.sub(r"^(user|include .*modules-enabled).*", "", text, flags=re.MULTILINE)
     text = text.replace("syslog:server=unix:/dev/log,nohostname", f"{tmp_path}/log")
+    # Debian's own folders for these belong to root, and are made when nginx first starts.
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    folders = "".join(f"    {kind}_temp_path {tmp_path}/{kind};\n" for kind in kinds)
+    text = text.replace("http {\n", f"http {{\n{folders}")
     (tmp_path / "nginx.conf").write_text(text)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), App) as app:
         (tmp_path / "digits-upstream.conf").write_text(f"server 127.0.0.1:{app.server_port};")

@@ -147,12 +147,57 @@ def test_what_is_no_time(data: DropletData, proof: Path, row: str) -> None:
     )
 
 
+LOG = (
+    "CREATE TABLE predictions (predicted_at timestamptz NOT NULL,"
+    " predicted_digit smallint NOT NULL, true_label smallint NOT NULL);"
+)
+NO_ANSWER = "INSERT INTO predictions VALUES (now(), 12, 1)"
+
+
+@pytest.mark.parametrize(
+    ("made_by", "reason"),
+    [
+        ("", "it was made before the first answer, or without the data"),
+        (
+            "CREATE TABLE customers (name text); INSERT INTO customers VALUES ('x')",
+            "it also holds TABLE DATA public customers, TABLE public customers.",
+        ),
+        (LOG + "CREATE TABLE customers (name text)", "TABLE public customers"),
+        (
+            LOG + "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "FUNCTION public f()",
+        ),
+        (LOG + "CREATE VIEW v AS SELECT 1", "VIEW public v"),
+        (LOG.removesuffix(");") + ", name text)", "its columns are others"),
+        (LOG + NO_ANSWER, "Its row 1 is not an answer"),
+    ],
+)
+def test_a_dump_of_another_database(
+    data: DropletData, proof: Path, made_by: str, reason: str
+) -> None:
+    dump = other_dump(data, made_by)
+    data.sql("DROP TABLE IF EXISTS customers; DROP FUNCTION IF EXISTS f; DROP VIEW IF EXISTS v",
+             "other")  # fmt: skip
+    assert reason in refused(data, dump, proof)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"SELECT 1;\n", b"\x1f\x8b\x08\x00", b"PGDMP", bytes(10_000)]
+)
+def test_what_is_no_dump(data: DropletData, proof: Path, content: bytes) -> None:
+    refused(data, content, proof)
+
+
+@pytest.mark.parametrize("kept", [10, 500, -20])
+def test_a_truncated_dump(data: DropletData, proof: Path, kept: int) -> None:
+    refused(data, data.dump()[:kept], proof)
+
+
 def test_inserts_and_other_columns(data: DropletData, proof: Path) -> None:
     said = refused(data, data.dump("digits", "--inserts"), proof)
     assert "its columns are others" in said
     columns = "CREATE TABLE predictions (predicted_digit int, name text)"
     assert "its columns are others" in refused(data, other_dump(data, columns), proof)
-    refused(data, data.dump()[:-20], proof)
 
 
 @pytest.mark.parametrize("options", [("-Z0",), ("-Z9",)])

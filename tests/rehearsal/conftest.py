@@ -2,6 +2,9 @@
 
 Deploying takes minutes, so what a test changes it puts back, or a fixture does, and the next one
 finds the deployment as a `make deploy` leaves it. Any file runs alone, and again.
+
+Tests run in this order: those without a deployment, while it is made; those with it; those with a
+larger one; those that destroy it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Page
 
 from rehearsal.offline.base_images import BaseImages
@@ -26,15 +30,16 @@ from tests.rehearsal.deployment import (
     url_in,
     volumes,
 )
-from tests.rehearsal.log import record
+from tests.rehearsal.log import add, record
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs no deployment comes first, while it is made; what needs it gone comes last."""
+    """Sort the tests by what they need."""
+    fixtures = ("deployment", "larger", "destroyed")
 
     def turn(item: pytest.Item) -> int:
         needs = getattr(item, "fixturenames", ())
-        return 2 if "destroyed" in needs else int("deployment" in needs)
+        return max((number for number, name in enumerate(fixtures, 1) if name in needs), default=0)
 
     items.sort(key=turn)
 
@@ -104,6 +109,33 @@ def deployment(
     made = Deployment(printed, url_in(printed) if "| " in printed else printed.split()[-1])
     record(made)
     return made
+
+
+# A droplet with two processors, and so two processes; a Space for offsite backups; and a domain,
+# to see what a deploy prints about one that does not lead here yet.
+LARGER = {
+    "TF_VAR_size": "s-2vcpu-4gb",
+    "TF_VAR_backup_bucket": "rehearsed-copies",
+    "TF_VAR_domain": "digits.example.org",
+}
+
+
+@pytest.fixture(scope="session")
+def larger(deployment: Deployment) -> Iterator[str]:
+    """What `make deploy` printed that made the deployment larger.
+
+    Where it has not been destroyed, it gets its first size again.
+    """
+    add(deployment)
+    done = run("make", "deploy", "TARGET=rehearsal", **LARGER)
+    assert done.returncode == 0, done.stdout[-3000:]
+    yield done.stdout
+    if os.environ.get("STANDING_REHEARSAL") and STATE.exists():
+        back = {"COPIES_REPOSITORY": "none", "DROP_COPIES": "yes"}
+        done = run("make", "deploy", "TARGET=rehearsal", **back)
+        assert done.returncode == 0, done.stdout[-3000:]
+        assert deployment.ssh("ls -d /etc/digits/copies 2>/dev/null || true") == ""
+        assert "Set-Cookie" not in requests.get(deployment.url, timeout=30).headers
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
-"""A larger droplet is used: two processes of the app, released, killed, and put back to one."""
+"""A larger droplet is used: two processes of the app, released and killed."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import time
-from collections.abc import Iterator
 
 import pytest
 import requests
@@ -18,30 +17,10 @@ from tests.rehearsal.deployment import Deployment, run
 from tests.rehearsal.load import under_load
 from tests.rehearsal.releases import app_containers, back, put
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("larger")]
 
 SETS = (["8501", "8503"], ["8502", "8504"])
 ONE_BY_ONE = {"PROCESS_MB": "99999999"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _two_processors(deployment: Deployment) -> Iterator[None]:
-    """A larger size, and no number of processes is set; at the end the droplet is as it was.
-
-    A domain is set, too, to see what a deploy says of one that does not lead here yet.
-    """
-    settings = {"TF_VAR_size": "s-2vcpu-4gb", "TF_VAR_domain": "digits.example.org"}
-    done = run("make", "deploy", "TARGET=rehearsal", **settings)
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert "digits.example.org leads to no address" in done.stdout
-    assert deployment.url in done.stdout
-    assert "$24 a month; the app gets 2 processes" in done.stdout
-    assert "Starting 2 of 2 processes beside the live one, on ports 8" in done.stdout
-    yield
-    done = run("make", "deploy", "TARGET=rehearsal")
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert len(app_containers(deployment)) == 1
-    assert "Set-Cookie" not in requests.get(deployment.url, timeout=30).headers
 
 
 def ports(deployment: Deployment) -> list[str]:
@@ -63,6 +42,15 @@ def two_serve(deployment: Deployment, image: str) -> None:
     assert len(re.findall(r"^app [12] of 2 +Up ", status, re.MULTILINE)) == 2
     assert deployment.live()["ports"] == [int(port) for port in serving]
     assert deployment.ssh("ls /opt/digits/*.new /run/lock/digits.holder 2>/dev/null || true") == ""
+
+
+def test_a_larger_droplet_gets_a_process_for_each_processor(
+    deployment: Deployment, larger: str
+) -> None:
+    assert "digits.example.org leads to no address" in larger
+    assert deployment.url in larger
+    assert "$24 a month; the app gets 2 processes" in larger
+    assert "Starting 2 of 2 processes beside the live one, on ports 8" in larger
 
 
 def test_a_visitor_stays_with_one_of_two(deployment: Deployment) -> None:
