@@ -89,7 +89,7 @@ bench: ## how fast it is: measure, and write docs/benchmarks.md
 pictures: ## take README's screenshots and draw its diagram anew
 	@scripts/in test -m tests.browser.screenshots && scripts/in test -m tests.browser.diagram
 lock: ## pin every package that every requirements.in needs
-	@scripts/in lint -m ops.lock
+	@scripts/in lint -m ops.environments.lock
 test: lint ## the linters, and every test without a droplet
 	@scripts/test
 test-rehearsal: ## the tests on rehearsed droplets

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks import report
 from benchmarks.processes import BUSY, PACE, PAGES
-from ops import prices
+from ops.cloud import prices
 
 PAGE = report.FILE.with_name("growing.md")
 TABLE = re.compile(r"(?<=\| --- \| --- \| --- \| --- \|\n)(\|.*\n)*")

@@ -8,8 +8,9 @@ import signal
 import sys
 from types import FrameType
 
-from ops import say, verbs
-from ops.settings import Settings
+from ops import verbs
+from ops.console import terminal
+from ops.console.settings import Settings
 
 
 def names() -> list[str]:
@@ -25,12 +26,12 @@ def _end(number: int, _frame: FrameType | None) -> None:
 def main(words: list[str]) -> int:
     """Run the verb that the words begin with; the exit status."""
     if not words or words[0] not in names():
-        say.note(f"usage: python -m ops VERB, one of: {' '.join(names())}")
+        terminal.note(f"usage: python -m ops VERB, one of: {' '.join(names())}")
         return 2
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     module = importlib.import_module(f"ops.verbs.{words[0].replace('-', '_')}")
-    return say.status_of(lambda: module.run(Settings.read(), words[1:]))
+    return terminal.status_of(lambda: module.run(Settings.read(), words[1:]))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import shlex
 import signal
 import sys
 
-from ops import say
-from ops.errors import Failed
+from ops.console import terminal
+from ops.console.errors import Failed
 
 from .down import down
 from .settings import NOT_FOR_A_REHEARSAL, refuse_what_leads_outside, settings
@@ -46,10 +46,10 @@ def main(arguments: list[str]) -> int:
                 print(__doc__, file=sys.stderr)
                 return 2
     except Failed as error:
-        say.failure(error)
+        terminal.failure(error)
         return 1
     except KeyboardInterrupt:
-        say.note("Interrupted. The same command goes on where this one stopped.")
+        terminal.note("Interrupted. The same command goes on where this one stopped.")
         return 128 + signal.SIGINT
     return 0
 

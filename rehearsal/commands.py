@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ops import say
-from ops.errors import Failed
+from ops.console import terminal
+from ops.console.errors import Failed
 
 
 def output(
@@ -51,7 +51,7 @@ def need_packages(packages: Mapping[str, str]) -> None:
             f"Not installed, and this needs it: {names}.",
             f"Install it: sudo apt-get install {names}",
         )
-    say.line(f"Installing Debian packages: {names} ...")
+    terminal.line(f"Installing Debian packages: {names} ...")
     output("apt-get", "update", "-qq")
     install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
     output(*install, env={"DEBIAN_FRONTEND": "noninteractive"})

@@ -8,9 +8,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from ops import registry, say
-from ops.docker import need_engine
-from ops.programs import output_of
+from ops.console import terminal
+from ops.console.programs import output_of
+from ops.release import registry
+from ops.release.docker import need_engine
 from rehearsal import places, services
 from rehearsal.commands import output
 
@@ -24,7 +25,7 @@ def down() -> None:
     registry.forget_volume()
     _remove_from_docker()
     shutil.rmtree(places.STATE, ignore_errors=True)
-    say.done("The rehearsal is over: no container, network, volume or process of it is left.")
+    terminal.done("The rehearsal is over: no container, network, volume or process of it is left.")
 
 
 def _close_ssh() -> None:

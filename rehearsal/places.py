@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.settings import ROOT
+from ops.console.settings import ROOT
 from rehearsal.offline import build
 
 STATE = ROOT / ".rehearsal"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ops import say
-from ops.errors import Failed
-from ops.settings import ROOT, Settings
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.settings import ROOT, Settings
 from rehearsal import places
 from rehearsal.droplet.network import HOST_ADDRESS, Network
 
@@ -105,7 +105,7 @@ def start_api() -> str:
 
 def start_spaces_if_wanted() -> None:
     """Start Spaces if a bucket is asked for, or was before. Raises Failed."""
-    if not (Settings.read().backup_bucket or SPACES.was_started()):
+    if not (Settings.read().offsite.bucket or SPACES.was_started()):
         return
     url = SPACES.url()
     if url is None:
@@ -118,4 +118,4 @@ def start_spaces_if_wanted() -> None:
         address = Network(places.PROJECT, places.LABEL).address(HOST_ADDRESS)
         python = str(ROOT / ".venv/spaces/bin/python")
         url = SPACES.start(python, address, str(places.API_STATE / "state.json"))
-    say.line(f"Rehearsal: moto at {url} stands in for DigitalOcean's Spaces.")
+    terminal.line(f"Rehearsal: moto at {url} stands in for DigitalOcean's Spaces.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 
-from ops.errors import Failed
-from ops.settings import ROOT
+from ops.console.errors import Failed
+from ops.console.settings import ROOT
 from rehearsal import places
 from rehearsal.offline import provider_package
 

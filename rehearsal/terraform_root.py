@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ops.settings import ROOT
+from ops.console.settings import ROOT
 
 REAL = ROOT / "infra/terraform"
 # What Terraform writes, and so is each root's own: provider and lock, state, plans.

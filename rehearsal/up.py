@@ -7,11 +7,11 @@ import platform
 import secrets
 from pathlib import Path
 
-from ops import prices, say
-from ops.docker import need_compose, need_engine
-from ops.errors import Failed
-from ops.programs import need
-from ops.settings import ROOT, Settings
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import need
+from ops.console.settings import ROOT, Settings
+from ops.release.docker import need_compose, need_engine
 from rehearsal import places, services, terraform_root
 from rehearsal.authority import pebble
 from rehearsal.commands import need_packages, output
@@ -24,7 +24,7 @@ def up() -> None:
     _check()
     url = services.API.url()
     if url is None:
-        say.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
+        terminal.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
         places.STATE.mkdir(mode=0o700, exist_ok=True)
         BaseImages().provide_all()
         provider_package.install(places.PROVIDER)
@@ -34,8 +34,10 @@ def up() -> None:
     terraform_root.make(places.TERRAFORM)
     # The answer to "what am I talking to?" is in every log.
     log = os.path.relpath(services.API.log, ROOT)
-    say.line(f"Rehearsal: the local DigitalOcean at {url} stands in for the real one; log: {log}")
-    say.line(f"Rehearsal: pebble at {pebble.start()} stands in for Let's Encrypt.")
+    terminal.line(
+        f"Rehearsal: the local DigitalOcean at {url} stands in for the real one; log: {log}"
+    )
+    terminal.line(f"Rehearsal: pebble at {pebble.start()} stands in for Let's Encrypt.")
     services.start_spaces_if_wanted()
     _provide_engines_if_wanted()
 
@@ -78,9 +80,9 @@ def _check_for_another() -> None:
 
 def _provide_engines_if_wanted() -> None:
     settings = Settings.read()
-    if prices.number(settings.droplets) > 1 or prices.is_managed(settings):
+    if settings.scale.several or settings.scale.is_managed:
         BaseImages().provide(ENGINES)
-        say.line(
+        terminal.line(
             "Rehearsal: haproxy and PostgreSQL in containers stand in for DigitalOcean's load "
             "balancer and managed database."
         )

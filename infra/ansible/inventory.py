@@ -6,6 +6,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ops.ansible import print_inventory
+from ops.provision.ansible import print_inventory
 
 sys.exit(print_inventory())

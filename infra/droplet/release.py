@@ -31,7 +31,7 @@ PROCESS_MB = 450  # of memory that one process may need
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be released, and how: see `digits release --help` and ops/settings.py."""
+    """What is to be released, and how: see `digits release --help` and ops/console/settings.py."""
 
     source: images.Source
     name: str  # what the list of releases calls the image

@@ -12,7 +12,7 @@ variable "balancer_nodes" {
   }
 }
 
-# While one droplet becomes several, its visitors come by the address that they know (ops/verbs/deploy.py).
+# While one droplet becomes several, its visitors come by the address that they know (ops/provision/growing.py).
 variable "old_address_open" {
   description = "Whether the droplets take visitors at their own addresses, too, beside the load balancer's. Deploy sets it while one droplet becomes several."
   type        = bool

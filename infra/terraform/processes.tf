@@ -1,5 +1,5 @@
-# Terraform makes nothing of it; Ansible and the droplet do (ops/processes.py). It is here to be
-# checked with the other settings, before anything is made.
+# Terraform does not use it; Ansible does (ops/deployment/processes.py). It is a variable so that
+# Terraform checks it together with the others, before anything is made.
 variable "app_processes" {
   description = "How many processes the app has, one for each processor at best. Without it, as many as the droplet's size has processors, and memory for."
   type        = number

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
-from ops import adoption, deployment, processes
-from ops.belongings import Belonging
-from ops.cloud import CONTROL_PANEL, CloudError, Size
+from ops.adoption import conflicts
+from ops.cloud import prices
+from ops.cloud.api import CONTROL_PANEL, CloudError, Size
+from ops.console.errors import Failed
+from ops.console.make import make
+from ops.deployment import processes
+from ops.deployment.account import AccountResource
+from ops.deployment.lookup import about_untracked
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.state import deployed_name, resources
+from ops.terraform.state import deployed_name
 
 Answer = TypeVar("Answer")
 LISTS = {
@@ -48,7 +50,7 @@ def token(patient: Patient) -> str:
 def scopes(patient: Patient) -> str:
     """What the token may read; what it may write shows only in writing."""
     patient.need_account()
-    lists = LISTS | ({"spaces/keys": "spaces_key"} if patient.settings.backup_bucket else {})
+    lists = LISTS | ({"spaces/keys": "spaces_key"} if patient.settings.offsite.bucket else {})
     missing = [scope for path, scope in lists.items() if not patient.cloud.may_read(path)]
     if missing:
         raise Failed(
@@ -76,17 +78,16 @@ def key_is_new(patient: Patient) -> str:
     """DigitalOcean takes each SSH key once; Terraform gives it this one."""
     patient.need_account()
     settings = patient.settings
-    named = Path(settings.terraform_variable("ssh_public_key_path")).expanduser()
-    try:
-        key = (settings.terraform_dir / named).read_text().split()[1]
-    except (OSError, UnicodeDecodeError, LookupError):
-        raise Skipped("needs the SSH key") from None
+    words = settings.terraform.public_key.split()
+    if len(words) < 2:
+        raise Skipped("needs the SSH key")
+    key = words[1]
     name = _catalogue(patient.cloud.keys).get(key)
     if name is None:
         return "your account does not have it yet; Terraform adds it"
-    if any(made.kind == "digitalocean_ssh_key" for made in resources(settings)):
+    if any(made.kind == "digitalocean_ssh_key" for made in patient.deployment.state):
         return f"your account has it as {name}"
-    if name == settings.name:
+    if name == settings.selected.name:
         raise Skipped(f"your account has it as {name}: an earlier deployment's")
     raise Failed(
         f"Your account has this SSH key already, as {name}, and takes each key only once.",
@@ -100,26 +101,26 @@ def nothing_else(patient: Patient) -> str:
     """The account has nothing of this name that Terraform, here, does not know."""
     patient.need_account()
     settings = patient.settings
-    name, state = settings.name, resources(settings)
-    in_the_way = adoption.in_the_way(settings, name, state)
+    name, state = settings.selected.name, patient.deployment.state
+    in_the_way = conflicts.find(patient.cloud, name, state, settings.terraform.public_key)
     if not in_the_way:
-        if others := deployment.strangers(settings):
-            raise Warned(*deployment.about(settings, others))
+        if others := patient.deployment.untracked:
+            raise Warned(*about_untracked(patient.deployment, others))
         return f"all there is of {name} in the account was made from here"
     raise Failed(
         f"Your account has this of {name} already, and Terraform here does not know it: "
-        f"{adoption.described(in_the_way)}. It would make another, or fail on the name.",
-        *_way_on(settings, in_the_way, deployed_name(state)),
+        f"{conflicts.described(in_the_way)}. It would make another, or fail on the name.",
+        *_next_steps(name, in_the_way, deployed_name(state)),
     )
 
 
-def _way_on(settings: Settings, in_the_way: list[Belonging], made: str) -> list[str]:
-    another = f"For another deployment beside it: export TF_VAR_name={settings.name}-2"
-    if made not in ("", settings.name):
+def _next_steps(name: str, in_the_way: list[AccountResource], made: str) -> list[str]:
+    another = f"For another deployment beside it: export TF_VAR_name={name}-2"
+    if made not in ("", name):
         # One state holds one deployment.
         return [f"go on with the one that was made from here: export TF_VAR_name={made}", another]
-    adopt = f"go on with it from here: {settings.verb('adopt')}"
-    if any(thing.billed for thing in in_the_way):
+    adopt = f"go on with it from here: {make('adopt')}"
+    if any(one.billed for one in in_the_way):
         return [adopt, another]
     return [adopt, f"If it is not needed, remove it: {CONTROL_PANEL}", another]
 
@@ -127,11 +128,13 @@ def _way_on(settings: Settings, in_the_way: list[Belonging], made: str) -> list[
 def region(patient: Patient) -> str:
     """The region exists and takes new droplets."""
     patient.need_account()
-    wanted = patient.settings.terraform_variable("region")
+    wanted = patient.settings.terraform.variable("region")
     there = _catalogue(patient.cloud.regions)
     if wanted in there:
         return wanted
-    if any(made.region == wanted for made in patient.cloud.droplets(patient.settings.name)):
+    if any(
+        made.region == wanted for made in patient.cloud.droplets(patient.settings.selected.name)
+    ):
         return f"{wanted}: it takes no new droplets now; yours is there already"
     raise Failed(
         f"DigitalOcean has no region {wanted} that takes new droplets.",
@@ -143,7 +146,7 @@ def size(patient: Patient) -> str:
     """The size exists, is to be had in the region, and costs this much."""
     patient.need_account()
     settings = patient.settings
-    slug, where = settings.terraform_variable("size"), settings.terraform_variable("region")
+    slug, where = settings.terraform.variable("size"), settings.terraform.variable("region")
     there = _catalogue(patient.cloud.sizes)
     others = f"(or one of: {' '.join(_sizes_that_do(there, where)[:6])} ...)"
     if slug not in there:
@@ -157,7 +160,7 @@ def size(patient: Patient) -> str:
             f"{SMALLEST_MB}.",
             f"export TF_VAR_size=s-1vcpu-1gb   {others}",
         )
-    made = [(one.region, one.size) for one in patient.cloud.droplets(settings.name)]
+    made = [(one.region, one.size) for one in patient.cloud.droplets(settings.selected.name)]
     if where not in found.regions and (where, slug) not in made:
         elsewhere = sorted(found.regions)
         raise Failed(
@@ -166,11 +169,30 @@ def size(patient: Patient) -> str:
             if elsewhere
             else "export TF_VAR_size=s-1vcpu-1gb",
         )
-    app = processes.in_words(settings, found.processors, found.memory_mb)
+    app = processes.description(settings.scale, found.processors, found.memory_mb)
     return (
         f"{slug}: {found.processors} vCPU, {found.memory_mb} MB of memory, "
         f"{found.disk_gb} GB disk, ${found.dollars_a_month:g} a month{'; ' if app else ''}{app}"
     )
+
+
+def droplet_backups(patient: Patient) -> str:
+    """DigitalOcean's own backups, and what they cost."""
+    often = patient.settings.scale.droplet_backups
+    if often not in prices.BACKUPS:
+        raise Failed(
+            f"TF_VAR_backups={often} is neither off, weekly nor daily.",
+            "export TF_VAR_backups=weekly",
+        )
+    if often == "off":
+        return "DigitalOcean's own are off"
+    share = prices.BACKUPS[often]
+    try:
+        size = patient.cloud.sizes()[patient.settings.terraform.variable("size")]
+    except (CloudError, LookupError):
+        return f"DigitalOcean makes them {often}, for {share:.0%} of the droplet's price"
+    price = f"${size.dollars_a_month * share:.2f} a month"
+    return f"DigitalOcean makes them {often}: {share:.0%} of the droplet's price, {price} more"
 
 
 def _sizes_that_do(there: dict[str, Size], region: str) -> list[str]:

@@ -1,11 +1,11 @@
-"""The account's limit on reserved IPs: said before a deployment, in place of Terraform's error."""
+"""The account's limit on reserved IPs: checked beforehand, in place of Terraform's error."""
 
 from __future__ import annotations
 
-from ops.cloud import CONTROL_PANEL, CloudError, ReservedIp
+from ops.cloud.api import CONTROL_PANEL, CloudError, ReservedIp
+from ops.console.errors import Failed
 from ops.doctor.findings import Patient
-from ops.errors import Failed
-from ops.state import RESERVED_IP, resources
+from ops.terraform.state import RESERVED_IP
 
 
 def are_too_few(patient: Patient) -> bool:
@@ -13,7 +13,7 @@ def are_too_few(patient: Patient) -> bool:
     if not patient.account:
         return False
     limit, there = _limit_and_there(patient)
-    ours = {one.key for one in resources(patient.settings) if one.kind == RESERVED_IP}
+    ours = {one.key for one in patient.deployment.state if one.kind == RESERVED_IP}
     return bool(limit) and len(there) >= limit and not ours & {one.ip for one in there}
 
 
@@ -30,7 +30,7 @@ def refuse(patient: Patient) -> str:
 
 
 def _limit_and_there(patient: Patient) -> tuple[int, list[ReservedIp]]:
-    """How many the account may have, 0 if that is not told; and those that it has."""
+    """How many the account may have, 0 if that is unknown; and those that it has."""
     try:
         account = patient.cloud.get("account/").get("account", {})
         return int(account.get("reserved_ip_limit") or 0), patient.cloud.reserved_ips()

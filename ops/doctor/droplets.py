@@ -1,17 +1,19 @@
-"""The droplets of several: each lets us in, has room, gets visitors, and serves what all do."""
+"""The droplets of a fleet: each is reachable, has room and visitors, and the same version."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
 
-from ops import commands, deployment, fleet, power, ssh
-from ops.cloud import CONTROL_PANEL, Droplet
+from ops.cloud.api import CONTROL_PANEL, ON, Droplet
+from ops.console.errors import Failed
+from ops.console.make import make
+from ops.deployment import fleet
 from ops.doctor import processes, server
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
+from ops.ssh import digits_command
 
-# What the balancer asks, as it asks it, and whether somebody took the droplet out.
+# The balancer's health check, and why the droplet fails it on purpose.
 _IS_ASKED = (
     "curl --silent --max-time 5 --output /dev/null --write-out '%{http_code}' "
     "http://127.0.0.1/ready || true; "
@@ -20,8 +22,8 @@ _IS_ASKED = (
 
 
 def others(patient: Patient) -> list[Droplet]:
-    """Those that stand beside the first."""
-    return deployment.members(patient.settings, patient.droplet)[1:] if patient.droplet else []
+    """All but the first."""
+    return patient.deployment.droplets[1:] if patient.droplet else []
 
 
 def check(patient: Patient) -> None:
@@ -36,45 +38,45 @@ def check(patient: Patient) -> None:
 
 
 def _one(patient: Patient, droplet: Droplet) -> str:
-    """One beside the first: it is on, lets us in, and has room."""
-    if droplet.status == power.OFF:
+    """One of the others: it is on, accepts the login, and has room."""
+    if droplet.is_off:
         raise Failed(
-            f"{droplet.name} is turned off: it serves nobody, and costs what it did.",
-            f"Turn it on: {patient.settings.verb('deploy')}",
+            f"{droplet.name} is turned off: it has no visitors, and costs the same.",
+            f"Turn it on: {make('deploy')}",
         )
-    if droplet.status != power.ON or not droplet.ip:
+    if droplet.status != ON or not droplet.ip:
         raise Failed(
             f"The droplet {droplet.name} is {droplet.status}.",
             f"See what it does: {CONTROL_PANEL}/droplets/{droplet.key}",
         )
-    ssh.Droplet(patient.settings, droplet.ip).ask("true")
-    found = [f"root@{droplet.ip} lets you in", server.room_on(patient, droplet.ip)]
+    host = patient.deployment.host(droplet)
+    host.ask("true")
+    found = [f"root@{droplet.ip} accepts your login", server.room_on(host)]
     itself = replace(patient, droplet=droplet, reached=True)
     if processes.are_several(itself):
         found.append(processes.serving(itself))
-    found.append(server.patched_on(patient, droplet.ip))
+    found.append(server.patched_on(host))
     return "; ".join(found)
 
 
 def _asked(patient: Patient, there: list[Droplet], what: str) -> dict[str, str]:
     """What each droplet says that answers, by its name."""
-    said = {}
+    answers = {}
     for one in there:
-        if one.ip and one.status != power.OFF:
+        if one.ip and not one.is_off:
             try:
-                said[one.name] = ssh.Droplet(patient.settings, one.ip).ask(what).strip()
+                answers[one.name] = patient.deployment.host(one).ask(what).strip()
             except Failed:
                 continue  # its own line says why
-    return said
+    return answers
 
 
 def _get_visitors(patient: Patient, there: list[Droplet]) -> str:
     """The balancer knows each droplet, and each answers as it has to."""
-    cloud, settings = patient.cloud, patient.settings
-    name = deployment.name(settings)
+    cloud, name = patient.cloud, patient.deployment.name
     before = [one for one in cloud.listed("load_balancers", "load_balancers") if one["tag"] == name]
     if not before:
-        raise Failed("No load balancer stands before the droplets.", settings.verb("deploy"))
+        raise Failed("No load balancer stands before the droplets.", make("deploy"))
     if before[0]["status"] != "active":
         raise Warned(
             f"The load balancer is {before[0]['status']}.",
@@ -84,37 +86,37 @@ def _get_visitors(patient: Patient, there: list[Droplet]) -> str:
     if lost := [one.name for one in there if one.key not in known]:
         raise Failed(
             f"The load balancer does not know {', '.join(lost)}: the tag {name} is missing there.",
-            f"Put it back: {settings.verb('deploy')}",
+            f"Put it back: {make('deploy')}",
         )
-    said = _asked(patient, there, _IS_ASKED)
-    out = {one: _why_not(words) for one, words in said.items() if words != "200"}
+    answers = _asked(patient, there, _IS_ASKED)
+    out = {one: _why_not(words) for one, words in answers.items() if words != "200"}
     if out:
         raise Failed(
             "No visitors from the load balancer for "
             f"{'; '.join(f'{one}: {why}' for one, why in out.items())}.",
-            f"If nobody works on it now: {settings.verb('release')}",
+            f"If nobody is working on it now: {make('release')}",
         )
-    return f"{' and '.join(said) or 'nobody'} would take what the load balancer sends"
+    return f"{' and '.join(answers) or 'none'} would take what the load balancer sends"
 
 
 def _why_not(words: str) -> str:
     if "drained" in words:
-        return "it is worked on (/run/digits-drained)"
+        return "it is drained (/run/digits-drained)"
     if "booted" in words:
-        return "since its boot it waits until it serves what the others do"
+        return "since its boot it waits until it has the others' version in service"
     return f"/ready answers {words or 'nothing'}"
 
 
 def _serve_the_same(patient: Patient, there: list[Droplet]) -> str:
     """All serve the same version."""
-    printed = _asked(patient, there, commands.line("releases", "--json"))
-    found = {name: commands.live_of(text) for name, text in printed.items()}
+    printed = _asked(patient, there, digits_command.line("releases", "--json"))
+    found = {name: digits_command.live_of(text) for name, text in printed.items()}
     serve = {name: str(live["id"]) for name, live in found.items() if live}
     if different := fleet.different_versions(serve):
         raise Failed(
-            f"The droplets serve different versions: {different}.",
-            f"Release one to all: {patient.settings.verb('release')}",
+            f"The droplets have different versions in service: {different}.",
+            f"Release one to all: {make('release')}",
         )
     if not serve:
-        raise Skipped("nothing serves yet")
-    return f"{' and '.join(serve)} serve the same version"
+        raise Skipped("nothing is in service yet")
+    return f"{' and '.join(serve)} have the same version in service"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ops import say
-from ops.cloud import Cloud, Droplet
-from ops.errors import Failed
-from ops.settings import Settings
+from ops.cloud.api import Cloud, Droplet
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.settings import Settings
+from ops.deployment import lookup
+from ops.deployment.lookup import Deployment
+from ops.ssh.connection import Host
 
 
 class Warned(Failed):
@@ -28,24 +31,39 @@ class Patient:
     account: bool = False  # whether the API can be asked
     droplet: Droplet | None = None
     reached: bool = False  # whether ssh gets in
+    found: Deployment | None = None
+
+    @property
+    def deployment(self) -> Deployment:
+        """The deployment."""
+        self.found = self.found or lookup.find(self.settings)
+        return self.found
 
     @property
     def cloud(self) -> Cloud:
         """The account."""
-        return Cloud(self.settings)
+        return self.deployment.cloud
+
+    @property
+    def host(self) -> Host:
+        """The droplet, by ssh. Raises Skipped without a running droplet."""
+        _ = self.need_droplet()
+        return self.deployment.host(self.droplet or Droplet("", None))
 
     def check(self, name: str, check: Callable[[Patient], str]) -> None:
         """Make one check and print what came of it."""
         try:
-            say.finding("ok", name, check(self))
+            terminal.finding("ok", name, check(self))
         except Skipped as reason:
-            say.finding("skip", name, str(reason))
+            terminal.finding("skip", name, str(reason))
         except Failed as failed:
             warned = isinstance(failed, Warned)
             self.failures += not warned
-            say.finding("warn" if warned else "FAIL", name, failed.what)
+            terminal.finding("warn" if warned else "FAIL", name, failed.what)
             first, *others = "\n".join(failed.then).splitlines() or [""]
-            say.line("\n".join([f"      Fix: {first}", *(f"           {text}" for text in others)]))
+            terminal.line(
+                "\n".join([f"      Fix: {first}", *(f"           {text}" for text in others)])
+            )
 
     def need_account(self) -> None:
         """Raises Skipped without a valid token."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from ops import dns, moving, prices, processes
-from ops.cloud import CONTROL_PANEL, CloudError
+from ops.cloud import prices
+from ops.cloud.api import CONTROL_PANEL, CloudError
+from ops.console.errors import Failed
+from ops.console.make import make
+from ops.console.settings import ScaleSettings, number
+from ops.database import migration
+from ops.deployment import domain, processes
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
-from ops.prices import number
 
 # What the token has to read, beside what one droplet needs.
 SCOPES = {"load_balancers": "load_balancer", "databases": "database"}
@@ -14,7 +17,7 @@ SCOPES = {"load_balancers": "load_balancer", "databases": "database"}
 
 def is_asked_for(patient: Patient) -> bool:
     """Whether there is to be anything but one droplet."""
-    return number(patient.settings.droplets) > 1 or prices.is_managed(patient.settings)
+    return patient.settings.scale.several or patient.settings.scale.is_managed
 
 
 def price(patient: Patient) -> str:
@@ -32,33 +35,34 @@ def price(patient: Patient) -> str:
             f"database:view_credentials: {CONTROL_PANEL}/account/api/tokens",
         )
     _database_can_be_had(patient)
-    size = cloud.sizes().get(settings.terraform_variable("size"))
+    size = cloud.sizes().get(settings.terraform.variable("size"))
     if size is None:
         raise Skipped("needs a size that there is")
-    moving.connections(settings, processes.wanted(settings, size.processors, size.memory_mb))
-    return _in_words(patient, size.dollars_a_month)
+    count = processes.wanted(settings.scale, size.processors, size.memory_mb)
+    migration.connections(settings.scale, count)
+    has_space = bool(settings.offsite.bucket)
+    return _price_text(settings.scale, size.dollars_a_month, has_space=has_space)
 
 
-def _in_words(patient: Patient, droplet: float) -> str:
-    settings = patient.settings
-    count, nodes = number(settings.droplets), number(settings.balancer_nodes)
+def _price_text(scale: ScaleSettings, droplet: float, *, has_space: bool) -> str:
+    count, nodes = scale.count, number(scale.balancer_nodes)
     parts = [f"{count} droplets at ${droplet:g}" if count > 1 else f"the droplet ${droplet:g}"]
     if count > 1:
         plural = "s" if nodes > 1 else ""
-        parts.append(f"load balancer of {nodes} node{plural} ${prices.balancer(settings):g}")
-    dear = prices.database(settings)
-    if prices.is_managed(settings):
-        what = f"PostgreSQL {settings.database_size}, {number(settings.database_nodes)} node(s)"
+        parts.append(f"load balancer of {nodes} node{plural} ${prices.balancer(scale):g}")
+    dear = prices.database(scale)
+    if scale.is_managed:
+        what = f"PostgreSQL {scale.database_size}, {number(scale.database_nodes)} node(s)"
         parts.append(f"{what} {'at its own price' if dear is None else f'about ${dear:g}'}")
     least = "at least " if dear is None else ""
-    total = prices.in_all(settings, droplet)
+    total = prices.in_all(scale, droplet, has_space=has_space)
     return f"{', '.join(parts)}: {least}${total:g} a month in all ({prices.LIST})"
 
 
 def _database_can_be_had(patient: Patient) -> None:
     """Raises Failed if DigitalOcean has no such database."""
-    settings = patient.settings
-    if not prices.is_managed(settings):
+    scale = patient.settings.scale
+    if not scale.is_managed:
         return
     try:
         offered = patient.cloud.get("databases/options").get("options", {}).get("pg", {})
@@ -66,21 +70,21 @@ def _database_can_be_had(patient: Patient) -> None:
         if error.status == 403:
             return
         raise
-    nodes = number(settings.database_nodes)
+    nodes = number(scale.database_nodes)
     sizes = [
         size
         for layout in offered.get("layouts") or []
         if layout["num_nodes"] == nodes
         for size in layout["sizes"]
     ]
-    if settings.database_size not in sizes:
+    if scale.database_size not in sizes:
         raise Failed(
-            f"DigitalOcean has no PostgreSQL of the size {settings.database_size} with {nodes} "
+            f"DigitalOcean has no PostgreSQL of the size {scale.database_size} with {nodes} "
             "node(s).",
             f"export TF_VAR_database_size={(sizes or ['db-s-1vcpu-2gb'])[0]}   (or one of: "
             f"{' '.join(sizes[:6])})",
         )
-    region = settings.terraform_variable("region")
+    region = patient.settings.terraform.variable("region")
     if region not in (offered.get("regions") or [region]):
         raise Failed(
             f"DigitalOcean has no managed PostgreSQL in {region}.",
@@ -90,23 +94,23 @@ def _database_can_be_had(patient: Patient) -> None:
 
 def https(patient: Patient) -> str:
     """Whether a balancer can have a certificate, and what is missing. Raises Warned if it is."""
-    settings = patient.settings
-    if number(settings.droplets) < 2:
+    settings, name = patient.settings, patient.settings.site.domain
+    if not settings.scale.several:
         raise Skipped("one droplet gets its own certificate")
     patient.need_account()
-    if not settings.domain:
+    if not name:
         raise Warned(
             "The balancer speaks HTTP: DigitalOcean certifies names on its DNS, and no address.",
             "With a domain of yours there: export TF_VAR_domain=digits.example.org",
         )
-    zone = dns.zone_of(patient.cloud, settings.domain)
+    zone = domain.zone_of(patient.cloud, name)
     if zone is None:
-        parent = settings.domain.partition(".")[2]
+        parent = name.partition(".")[2]
         raise Warned(
-            f"The balancer speaks HTTP: {settings.domain} is not on DigitalOcean's DNS.",
-            f"Add {parent} or {settings.domain} at {CONTROL_PANEL}/networking/domains, and name "
+            f"The balancer speaks HTTP: {name} is not on DigitalOcean's DNS.",
+            f"Add {parent} or {name} at {CONTROL_PANEL}/networking/domains, and name "
             "ns1.digitalocean.com, ns2 and ns3 as its name servers where you bought it; then "
-            f"{settings.verb('deploy')}",
+            f"{make('deploy')}",
         )
-    dns.refuse_others(settings)
-    return f"{settings.domain} is on DigitalOcean's DNS, in {zone.name}"
+    domain.refuse_others(patient.deployment, name)
+    return f"{name} is on DigitalOcean's DNS, in {zone.name}"

@@ -8,12 +8,13 @@ import re
 import shutil
 from pathlib import Path
 
-from ops import ansible, docker
-from ops.distribution import how_to_get
+from ops.console.distribution import how_to_get
+from ops.console.errors import Failed
+from ops.console.programs import need, output_of
 from ops.doctor.findings import Patient, Skipped
-from ops.errors import Failed
-from ops.programs import need, output_of
-from ops.terraform import refused_variables
+from ops.provision import ansible
+from ops.release import docker
+from ops.terraform.run import refused_variables
 
 _OPENING = re.compile(r"(ssh-|ecdsa-|sk-)\S+ +[A-Za-z0-9+/=]+")  # of a public key
 _NAME_IT = "export ANSIBLE_PRIVATE_KEY_FILE=..."
@@ -33,7 +34,7 @@ def terraform(patient: Patient) -> str:
         version = str(json.loads(printed)["terraform_version"])
     except (ValueError, LookupError):
         raise Failed("terraform does not say its version", get_it) from None
-    text = (patient.settings.terraform_dir / "versions.tf").read_text()
+    text = (patient.settings.terraform.path / "versions.tf").read_text()
     needed = re.search(r'required_version = ">= ([0-9.]+)"', text)
     if needed and _numbers(version) < _numbers(needed[1]):
         raise Failed(f"terraform is {version}; {needed[1]} or newer is needed", get_it)
@@ -78,24 +79,23 @@ def settings(patient: Patient) -> str:
     """What is set will do, for Terraform, for Ansible and for the build."""
     if not shutil.which("terraform"):
         raise Skipped("needs terraform")
-    if refused := refused_variables(patient.settings):
+    if refused := refused_variables(patient.settings.terraform):
         raise Failed(
             f"Terraform refuses {', '.join(f'TF_VAR_{name}' for name in refused)}.",
             *(f"TF_VAR_{name}: {why}" for name, why in refused.items()),
         )
-    ansible.site(patient.settings)
-    docker.need_recipe(patient.settings)
+    ansible.site(patient.settings.site)
+    docker.need_recipe(patient.settings.build, patient.settings.release.image)
     return "every one that is set will do"
 
 
 def ssh_key(patient: Patient) -> str:
     """The key pair that opens the droplet: both halves, and that ssh will try it."""
     settings = patient.settings
-    public = Path(settings.terraform_variable("ssh_public_key_path")).expanduser()
-    # Terraform, too, reads it from where its own files are.
-    where = settings.terraform_dir / public
+    public = Path(settings.terraform.variable("ssh_public_key_path")).expanduser()
+    where = settings.terraform.public_key_file
     key = _public_key(public, where)
-    private = settings.key or where.with_suffix("")
+    private = settings.ssh.key or where.with_suffix("")
     if not private.exists():
         if key in (output_of("ssh-add", "-L") or ""):
             return f"{public}; ssh-agent has its private half"
@@ -104,7 +104,7 @@ def ssh_key(patient: Patient) -> str:
             f"Name the private key that belongs to it: {_NAME_IT}",
         )
     _readable_by_you_alone(private)
-    return f"{public}; {_fits(private, key, named=settings.key is not None)}"
+    return f"{public}; {_fits(private, key, named=settings.ssh.key is not None)}"
 
 
 def _public_key(public: Path, where: Path) -> str:

@@ -1,4 +1,4 @@
-"""The pipeline: what GitHub knows, as far as gh may tell."""
+"""The pipeline: its secrets and variables on GitHub, as far as gh may read them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import re
 import tempfile
 from pathlib import Path
 
-from ops import github
+from ops.console.errors import Failed
+from ops.console.make import make
+from ops.console.settings import ROOT
 from ops.doctor.findings import Patient, Skipped
-from ops.errors import Failed
-from ops.settings import ROOT, Settings
-from ops.ssh import Droplet, pinned_keys
+from ops.github import repositories
+from ops.ssh.connection import pinned_keys
 
 WORKFLOWS = ROOT / ".github/workflows"
 
 
-def _need_github(settings: Settings) -> github.Repository:
-    if reason := github.why_not_asked():
+def _need_github(patient: Patient) -> repositories.Repository:
+    if reason := repositories.why_not_asked():
         raise Skipped(reason)
     try:
-        return github.repository(settings.repository)
+        return repositories.repository(patient.settings.pipeline.repository)
     except Failed as failed:
         raise Skipped(failed.what) from failed
 
@@ -33,7 +34,7 @@ def secrets(patient: Patient) -> str:
     needed -= {"GITHUB_TOKEN", "REGISTRY_PASSWORD"}
     if not needed:
         raise Skipped("no file in .github/workflows needs one")
-    repository = _need_github(patient.settings)
+    repository = _need_github(patient)
     set_there = repository.secrets()
     if set_there is None:
         raise Skipped(f"GitHub does not list the secrets of {repository} to you")
@@ -43,7 +44,7 @@ def secrets(patient: Patient) -> str:
     if missing := sorted(needed - there):
         raise Failed(
             f"set: {', '.join(sorted(there))}; missing: {', '.join(missing)}",
-            patient.settings.verb("pipeline"),
+            make("pipeline"),
         )
     return f"set: {', '.join(sorted(there))}"
 
@@ -53,29 +54,27 @@ def knows_the_droplet(patient: Patient) -> str:
     settings, ip = patient.settings, patient.need_droplet()
     if not patient.reached:
         raise Skipped("needs ssh")
-    repository = _need_github(patient.settings)
-    told = repository.variable("DROPLET_HOST_KEY")
-    if told is None:
+    repository = _need_github(patient)
+    known = repository.variable("DROPLET_HOST_KEY")
+    if known is None:
         raise Skipped(f"GitHub does not list the variables of {repository} to you")
-    if not told:
+    if not known:
         raise Skipped("DROPLET_HOST_KEY is not set, so no pipeline deploys this")
     with tempfile.TemporaryDirectory() as folder:
         pins = Path(folder) / "known_hosts"
-        pins.write_text(told + "\n")
-        theirs, ours = pinned_keys(ip, pins), pinned_keys(ip, settings.pins)
+        pins.write_text(known + "\n")
+        theirs, ours = pinned_keys(ip, pins), pinned_keys(ip, settings.ssh.pinned)
     if not ours:
-        raise Skipped(f"the droplet's host key is not pinned here yet: {settings.verb('status')}")
+        raise Skipped(f"the droplet's host key is not pinned here yet: {make('status')}")
     if not theirs & ours:
         raise Failed(
             "GitHub's variable DROPLET_HOST_KEY is another droplet's: the pipeline will not "
             "talk to this one.",
-            settings.verb("pipeline"),
+            make("pipeline"),
         )
-    public = settings.pipeline_key.with_name(f"{settings.pipeline_key.name}.pub")
+    public = settings.pipeline.public_key
     if public.exists():
-        let_in = Droplet(settings, ip).ask("cat /root/.ssh/authorized_keys")
+        let_in = patient.host.ask("cat /root/.ssh/authorized_keys")
         if public.read_text().split()[1] not in let_in:
-            raise Failed(
-                "The droplet does not let the pipeline's key in.", settings.verb("pipeline")
-            )
+            raise Failed("The droplet does not accept the pipeline's key.", make("pipeline"))
     return "GitHub knows this droplet's host key"

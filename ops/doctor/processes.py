@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ops import processes, ssh
+from ops.console.errors import Failed
+from ops.console.make import make
+from ops.deployment import processes
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
 
 _ASK = """
 sed -n 's/^APP_PROCESSES=//p' /etc/digits/site.env | grep . || echo 1
@@ -16,30 +17,30 @@ docker ps --quiet --filter label=com.docker.compose.service=app --filter health=
 def are_several(patient: Patient) -> bool:
     """Whether the droplet has, or could have, more than one process."""
     droplet = patient.droplet
-    return bool(droplet and (droplet.processors > 1 or patient.settings.app_processes))
+    return bool(droplet and (droplet.processors > 1 or patient.settings.scale.app_processes))
 
 
 def serving(patient: Patient) -> str:
     """The droplet serves with as many as its size and the settings say."""
-    ip = patient.need_droplet()
+    _ = patient.need_droplet()
     if not patient.reached or patient.droplet is None:
         raise Skipped("needs ssh")
-    droplet, deploy = patient.droplet, patient.settings.verb("deploy")
-    wanted = processes.wanted(patient.settings, droplet.processors, droplet.memory_mb)
-    said = ssh.Droplet(patient.settings, ip).ask(_ASK).split()
-    if len(said) != 3 or not all(map(str.isdecimal, said)):
+    droplet, deploy = patient.droplet, make("deploy")
+    wanted = processes.wanted(patient.settings.scale, droplet.processors, droplet.memory_mb)
+    words = patient.host.ask(_ASK).split()
+    if len(words) != 3 or not all(map(str.isdecimal, words)):
         raise Skipped("the droplet does not say")
-    is_set, serve, ill = map(int, said)
+    is_set, serve, ill = map(int, words)
     if is_set != wanted:
         raise Failed(
             f"The droplet is set up for {is_set}, and its size and the settings say {wanted}.",
             deploy,
         )
     if serve < wanted:
-        raise Failed(f"Only {serve} of {wanted} processes of the app serve.", deploy)
+        raise Failed(f"Only {serve} of {wanted} processes of the app are in service.", deploy)
     if ill:
         raise Warned(
-            f"{ill} of {wanted} does not answer; the others serve its visitors meanwhile.",
-            f"It is started anew by itself. If it stays: {patient.settings.verb('logs')}",
+            f"{ill} of {wanted} does not answer; the others take its visitors meanwhile.",
+            f"It is restarted automatically. If it stays so: {make('logs')}",
         )
-    return f"{serve} of {wanted} serve"
+    return f"{serve} of {wanted} are in service"

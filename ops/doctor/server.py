@@ -1,16 +1,18 @@
-"""The deployment: Terraform's state, the droplet, the way in, its room, the page."""
+"""The deployment: Terraform's state, the droplet, SSH, its room, the page."""
 
 from __future__ import annotations
 
 import re
-import urllib.request
 from datetime import UTC, datetime, timedelta
 
-from ops import commands, deployment, site, ssh
-from ops.cloud import CONTROL_PANEL
+from ops.cloud.api import CONTROL_PANEL
+from ops.console.errors import Failed
+from ops.console.make import make
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.errors import Failed
-from ops.state import DROPLET, RESERVED_IP, resources
+from ops.page import site
+from ops.ssh import authorized_keys, digits_command
+from ops.ssh.connection import Host
+from ops.terraform.state import DROPLET, RESERVED_IP
 
 DISK_MB, MEMORY_MB = 1024, 50  # less free than this is trouble soon
 OLD_IMAGE = timedelta(days=30)  # Docker Hub's base images get Debian's fixes about once a month
@@ -25,7 +27,7 @@ docker image inspect --format 'built {{{{.Created}}}}' "$({_LIVE})" 2>/dev/null
 
 def terraforms_state(patient: Patient) -> str:
     """Terraform's state can be read, and names this droplet."""
-    found = resources(patient.settings)
+    found = patient.deployment.state
     droplets = [resource for resource in found if resource.kind == DROPLET]
     if not found:
         raise Skipped("Terraform has made nothing from here yet")
@@ -37,18 +39,17 @@ def terraforms_state(patient: Patient) -> str:
 def droplet(patient: Patient) -> str:
     """The droplet, as every verb finds it, and no second one."""
     patient.need_account()
-    settings = patient.settings
-    name = deployment.name(settings)
-    found, tagged = deployment.find(settings), patient.cloud.droplets(name)
+    name = patient.deployment.name
+    found, tagged = patient.deployment.first, patient.cloud.droplets(name)
     if found is None:
-        raise Skipped(f"none with the tag {name} yet: {settings.verb('deploy')}")
+        raise Skipped(f"none with the tag {name} yet: {make('deploy')}")
     if found.status != "active" or not found.ip:
         raise Failed(
             f"The droplet {found.name} is {found.status}.",
             f"If it is not just starting, turn it on: {CONTROL_PANEL}/droplets",
         )
     patient.droplet = found
-    mine = {one.key for one in deployment.members(settings, found)}
+    mine = {one.key for one in patient.deployment.droplets}
     if others := [other for other in tagged if other.key not in mine]:
         raise Failed(
             f"Yours is {found}, and the tag {name} is on another, too, which costs money "
@@ -58,7 +59,7 @@ def droplet(patient: Patient) -> str:
     if not tagged:
         raise Failed(
             f"Yours, {found}, does not carry the tag {name}, by which the pipeline finds it.",
-            f"Put it back: {settings.verb('deploy')}",
+            f"Put it back: {make('deploy')}",
         )
     return f"{found.name} ({found.ip}) is {found.status}"
 
@@ -66,9 +67,9 @@ def droplet(patient: Patient) -> str:
 def address(patient: Patient) -> str:
     """The site's reserved IP is on the droplet."""
     patient.need_droplet()
-    settings, there = patient.settings, patient.cloud.reserved_ips()
+    there = patient.cloud.reserved_ips()
     on_it = [one.ip for one in there if patient.droplet and one.droplet == patient.droplet.key]
-    made = [one.key for one in resources(settings) if one.kind == RESERVED_IP]
+    made = [one.key for one in patient.deployment.state if one.kind == RESERVED_IP]
     if lost := [ip for ip in made if ip not in on_it]:
         if lost[0] in [one.ip for one in there]:
             raise Failed(
@@ -79,12 +80,12 @@ def address(patient: Patient) -> str:
         raise Failed(
             f"The site's address, the reserved IP {lost[0]}, was given back and is not yours "
             "any more.",
-            f"Take another one: {settings.verb('deploy')}",
+            f"Take another one: {make('deploy')}",
         )
     if not on_it:
         raise Skipped(
             "the droplet has no reserved IP, so the URL would change with the droplet: "
-            f"{settings.verb('deploy')}"
+            f"{make('deploy')}"
         )
     idle = ", ".join(one.ip for one in there if one.droplet is None)
     also = f"; on no droplet, and so paid for: {idle}" if idle else ""
@@ -92,35 +93,34 @@ def address(patient: Patient) -> str:
 
 
 def login(patient: Patient) -> str:
-    """The droplet lets us in, and is the one that it was."""
+    """The droplet accepts the login, and has the pinned host key."""
     ip = patient.need_droplet()
-    ssh.Droplet(patient.settings, ip).ask("true")
+    patient.host.ask("true")
     patient.reached = True
-    return f"root@{ip} lets you in, and its host key is no other than before"
+    return f"root@{ip} accepts your login, and its host key is the pinned one"
 
 
 def access(patient: Patient) -> str:
-    """Whose keys open root's account, by the names that stand behind them."""
-    ip = patient.need_droplet()
+    """The SSH keys that root accepts, by their comments."""
+    _ = patient.need_droplet()
     if not patient.reached:
         raise Skipped("needs ssh")
-    lines = ssh.Droplet(patient.settings, ip).ask("cat /root/.ssh/authorized_keys").splitlines()
-    keys = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    keys = authorized_keys.read(patient.host)
     names = [" ".join(words[2:]) or f"one without a name ({words[-1][-12:]})" for words in keys]
     return f"{len(names)} keys are root there: {', '.join(names)} (docs/access.md)"
 
 
 def room(patient: Patient) -> str:
     """Free disk and memory on the droplet."""
-    ip = patient.need_droplet()
+    _ = patient.need_droplet()
     if not patient.reached:
         raise Skipped("needs ssh")
-    return room_on(patient, ip)
+    return room_on(patient.host)
 
 
-def room_on(patient: Patient, ip: str) -> str:
-    """The same of the droplet at this address. Raises Failed."""
-    printed = ssh.Droplet(patient.settings, ip).ask("df -Pk / && cat /proc/meminfo")
+def room_on(host: Host) -> str:
+    """The same of this droplet. Raises Failed."""
+    printed = host.ask("df -Pk / && cat /proc/meminfo")
     disk = re.search(r"^\S+ +\d+ +\d+ +(\d+) +\d+% +/$", printed, re.MULTILINE)
     memory = re.search(r"^MemAvailable: +(\d+) kB", printed, re.MULTILINE)
     if not (disk and memory):
@@ -129,27 +129,28 @@ def room_on(patient: Patient, ip: str) -> str:
     if disk_mb < DISK_MB:
         raise Failed(
             f"Only {disk_mb} MB of the droplet's disk are free.",
-            f"See what fills it: ssh root@{ip} 'du -xh --max-depth=3 / | sort -h | tail -n 20'",
+            f"See what fills it: ssh root@{host.ip} "
+            "'du -xh --max-depth=3 / | sort -h | tail -n 20'",
         )
     if memory_mb < MEMORY_MB:
         raise Failed(
             f"Only {memory_mb} MB of the droplet's memory are free.",
-            f"Give it more: export TF_VAR_size=s-1vcpu-2gb, then {patient.settings.verb('deploy')}",
+            f"Give it more: export TF_VAR_size=s-1vcpu-2gb, then {make('deploy')}",
         )
     return f"{disk_mb} MB of disk and {memory_mb} MB of memory are free"
 
 
 def patched(patient: Patient) -> str:
     """What runs on the droplet is what its packages and base images have fixed by now."""
-    ip = patient.need_droplet()
+    _ = patient.need_droplet()
     if not patient.reached:
         raise Skipped("needs ssh")
-    return patched_on(patient, ip)
+    return patched_on(patient.host)
 
 
-def patched_on(patient: Patient, ip: str) -> str:
-    """The same of the droplet at this address. Raises Warned."""
-    printed = ssh.Droplet(patient.settings, ip).ask(_PATCHED)
+def patched_on(host: Host) -> str:
+    """The same of this droplet. Raises Warned."""
+    printed = host.ask(_PATCHED)
     built = re.search(r"^built (\S{19})", printed, re.MULTILINE)
     old = re.findall(r"^NEEDRESTART-SVC: (\S+)$", printed, re.MULTILINE)
     if old or "reboot" in printed.split():
@@ -157,7 +158,7 @@ def patched_on(patient: Patient, ip: str) -> str:
             f"Packages were upgraded, and services still run an old version: {', '.join(old)}."
             if old
             else "Packages were upgraded, and a reboot waits.",
-            f"Restart what needs it: {patient.settings.verb('patch')}",
+            f"Restart what needs it: {make('patch')}",
         )
     if not built:
         return "every service runs the newest version that is installed"
@@ -166,7 +167,7 @@ def patched_on(patient: Patient, ip: str) -> str:
         raise Warned(
             f"The image in service is {age.days} days old: what its base image has fixed since is "
             "not in it.",
-            f"Build it again: {patient.settings.verb('release')}, or a push to main",
+            f"Build it again: {make('release')}, or a push to main",
         )
     return (
         "every service runs the newest version that is installed; the image in service is "
@@ -177,42 +178,35 @@ def patched_on(patient: Patient, ip: str) -> str:
 def page(patient: Patient) -> str:
     """The app answers from outside."""
     patient.need_droplet()
-    trust = site.trust(patient.settings)
-    address = (
-        f"{site.url(patient.settings, deployment.site_address(patient.settings))}/_stcore/health"
-    )
+    address = f"{patient.deployment.url}/_stcore/health"
     try:
-        with urllib.request.urlopen(address, timeout=5, context=trust) as answer:  # noqa: S310
-            said = answer.read(100).decode(errors="replace").strip()
+        answer = site.answer(address, site.trust(patient.settings.site)).strip()
     except OSError as error:
-        said = str(getattr(error, "reason", error))
-    if said != "ok":
-        raise Failed(
-            f"{address} does not answer as the app does: {said}", patient.settings.verb("deploy")
-        )
+        answer = str(getattr(error, "reason", error))
+    if answer != "ok":
+        raise Failed(f"{address} does not answer as the app does: {answer}", make("deploy"))
     return f"{address} says ok"
 
 
 def certificate(patient: Patient) -> str:
     """The certificate is one that a browser takes, and is renewed in time."""
     patient.need_droplet()
-    where = site.url(patient.settings, deployment.site_address(patient.settings))
-    see = f"See why: {patient.settings.verb('status')}"
+    where = patient.deployment.url
+    see = f"See why: {make('status')}"
     try:
-        found = site.certificate(patient.settings, where)
+        found = site.certificate(patient.settings.site, where)
     except OSError as error:
         raise Failed(f"A browser refuses the certificate of {where}: {error}", see) from error
     if found and found.is_low:
         raise Failed(f"It should have been renewed: {found}", see)
     if found:
         return str(found)
-    if patient.droplet and deployment.balancer(patient.settings, patient.droplet):
+    if patient.deployment.balancer:
         raise Skipped("the load balancer speaks HTTP")
     if not patient.reached:
         raise Skipped("needs ssh")
-    there = ssh.Droplet(patient.settings, patient.need_droplet())
-    printed = there.ask(commands.line("certificate", "status", "--json"))
-    told = commands.values_of(printed) or {}
-    if not told.get("wanted", True):
-        raise Skipped(told["text"])
-    raise Failed(told.get("text", "the droplet does not tell"), *(told.get("problem") or [see]))
+    printed = patient.host.ask(digits_command.line("certificate", "status", "--json"))
+    status = digits_command.values_of(printed) or {}
+    if not status.get("wanted", True):
+        raise Skipped(status["text"])
+    raise Failed(status.get("text", "the droplet does not tell"), *(status.get("problem") or [see]))

@@ -1,4 +1,4 @@
-"""make adopt: look after a deployment from here that was made from elsewhere.
+"""make adopt: manage a deployment from here that was made from elsewhere.
 
 What the account has of it is noted in Terraform's state here; nothing in the account or on the
 droplet changes but this: your own SSH key is added, and keys of your own to the Space of copies, if
@@ -8,181 +8,186 @@ thing that it cannot import.
 
 from __future__ import annotations
 
-from ops import adoption, adoption_fleet, belongings, copies, deployment, differences, power, say
-from ops.adoption import Adoption
-from ops.cloud import CONTROL_PANEL, Cloud
-from ops.doctor import before_adopt, key_can_be_added
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.ssh import Droplet
-from ops.ssh_words import Unreachable
-from ops.state import deployed_name, resources
-from ops.terraform import Terraform
-
-# The key goes over stdin; grep keeps the second run from adding it again. The empty line before it,
-# which sshd skips, is for a file whose last line has no end.
-_LET_IN = """read -r key
-grep -qF "$(echo "$key" | cut -d ' ' -f 2)" /root/.ssh/authorized_keys && exit
-printf "\\n%s\\n" "$key" >>/root/.ssh/authorized_keys && echo "It lets your own key in from now on."
-"""
+from ops.adoption import fleet_imports, imports
+from ops.adoption.imports import Adoption, Wanted
+from ops.adoption.state_only import completes_the_state
+from ops.backup import offsite
+from ops.cloud.api import CONTROL_PANEL
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.make import make
+from ops.console.settings import Settings
+from ops.deployment import account, lookup
+from ops.deployment.lookup import Deployment
+from ops.doctor.before import before_adopt, key_can_be_added
+from ops.ssh import authorized_keys
+from ops.ssh.connection import Host
+from ops.ssh.errors import Unreachable
+from ops.terraform.run import Terraform
+from ops.terraform.state import deployed_name
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
-    """Find it, take it in, compare, and try the way in. Raises Failed."""
-    say.phase("Check what is needed")
+    """Find it, import it, compare, and try ssh. Raises Failed."""
+    terminal.phase("Check what is needed")
     before_adopt(settings)
-    _refuse_a_second(settings)
+    deployment = lookup.find(settings)
+    _refuse_a_second(settings.selected.name, deployment)
 
-    say.phase(f"What the account has of {settings.name}")
-    found = _find(settings)
+    terminal.phase(f"What the account has of {settings.selected.name}")
+    found = _find(settings, deployment)
     key_can_be_added(settings)
 
-    say.phase("Terraform: take it in")
-    terraform = Terraform(settings)
+    terminal.phase("Terraform: import it")
+    terraform = Terraform(settings.terraform)
     terraform.init()
-    _take_in(settings, terraform, found)
+    _import(settings, terraform, deployment, found)
 
-    say.phase("What differs from the configuration")
+    terminal.phase("What differs from the configuration")
     differs = _compare(terraform)
 
-    say.phase("The way in")
-    _try_the_way_in(settings)
-    _say_what_next(settings, differs)
+    terminal.phase("SSH")
+    _try_ssh(settings.terraform.public_key, lookup.find(settings))
+    _print_what_next(settings.selected.name, differs=differs)
 
 
-def _refuse_a_second(settings: Settings) -> None:
+def _refuse_a_second(name: str, deployment: Deployment) -> None:
     """One state holds one deployment. Raises Failed if it holds another one."""
-    made = deployed_name(resources(settings))
-    if made not in ("", settings.name):
+    made = deployed_name(deployment.state)
+    if made not in ("", name):
         raise Failed(
-            f"Terraform here has made {made}, and can look after one deployment only. Nothing was "
+            f"Terraform here has made {made}, and can manage one deployment only. Nothing was "
             "changed.",
-            f"For {settings.name}, make another clone and adopt it there. For {made}: "
+            f"For {name}, make another clone and adopt it there. For {made}: "
             f"export TF_VAR_name={made}",
         )
 
 
-def _find(settings: Settings) -> list[Adoption]:
+def _find(settings: Settings, deployment: Deployment) -> list[Adoption]:
     """What is to be in the state, listed. Raises Failed if there is nothing."""
-    cloud = Cloud(settings)
-    state = resources(settings)
-    there = belongings.of(cloud, settings.name, state)
-    alone = adoption_fleet.first_only(there, settings.name)
-    found = adoption.wanted(settings, alone, state)
-    # A tag alone is no deployment: it stays when all else is gone.
-    if all(one.thing.kind == "tag" for one in found):
-        others = adoption.others(cloud, settings.name)
-        raise Failed(
-            f"Your account has no deployment {settings.name}, so there is nothing to adopt.",
-            f"If it has another name, give that: export TF_VAR_name={others[0]}"
-            + (f"   (or one of: {' '.join(others[1:])})" if others[1:] else "")
-            if others
-            else f"Make one: {settings.verb('deploy')}",
-        )
-    _refuse_a_space_that_is_not_named(settings, found)
-    found += adoption_fleet.fleet(settings, there)
-    found += adoption.alerts(settings, there) if settings.alert_email else []
+    cloud, state, name = deployment.cloud, deployment.state, settings.selected.name
+    there = account.of(cloud, name, state)
+    asked = Wanted(name, settings.terraform.public_key, settings.selected.droplet_id)
+    found = imports.wanted(cloud, asked, fleet_imports.first_only(there, name), state)
+    # A tag alone is no deployment: it remains after a destroy.
+    if all(one.resource.kind == "tag" for one in found):
+        raise _nothing_to_adopt(name, imports.others(cloud, name))
+    _refuse_a_space_that_is_not_named(settings.offsite.bucket, found)
+    found += fleet_imports.fleet(cloud, name, settings.scale, settings.site.domain, there)
+    found += imports.alerts(cloud, there) if settings.alerts.email else []
     for one in found:
-        say.line(f"  {one.thing}")
-    strangers = [thing for thing in there if thing not in [one.thing for one in found]]
-    if strangers:
-        say.line("Of the same name, and left alone:")
-        for thing in strangers:
-            say.line(f"  {thing}  (id {thing.key})")
-    told = [thing.note for thing in there if thing.kind == "alert"]
-    if told and not settings.alert_email:
-        say.line(
-            "TF_VAR_alert_email is not set here, so its alerts are left alone, too. To look after "
-            f"them: export TF_VAR_alert_email={told[0]}, then run this again."
+        terminal.line(f"  {one.resource}")
+    if others := [one for one in there if one not in [wanted.resource for wanted in found]]:
+        terminal.line("Of the same name, and not imported:")
+        for other in others:
+            terminal.line(f"  {other}  (id {other.key})")
+    addresses = [one.note for one in there if one.kind == "alert"]
+    if addresses and not settings.alerts.email:
+        terminal.line(
+            "TF_VAR_alert_email is not set here, so its alerts are not imported. To manage "
+            f"them: export TF_VAR_alert_email={addresses[0]}, then run this again."
         )
     return found
 
 
-def _refuse_a_space_that_is_not_named(settings: Settings, found: list[Adoption]) -> None:
+def _nothing_to_adopt(name: str, others: list[str]) -> Failed:
+    return Failed(
+        f"Your account has no deployment {name}, so there is nothing to adopt.",
+        f"If it has another name, give that: export TF_VAR_name={others[0]}"
+        + (f"   (or one of: {' '.join(others[1:])})" if others[1:] else "")
+        if others
+        else f"Make one: {make('deploy')}",
+    )
+
+
+def _refuse_a_space_that_is_not_named(bucket: str, found: list[Adoption]) -> None:
     """The next `make deploy` would take it for one to remove. Raises Failed."""
     for one in found:
-        if one.thing.kind == "space" and settings.backup_bucket != one.thing.key:
+        space = one.resource
+        if space.kind == "space" and bucket != space.key:
             raise Failed(
-                f"Its copies go to the Space {one.thing.key}, and TF_VAR_backup_bucket does not "
-                "name it, so nothing was taken in.",
-                f"export TF_VAR_backup_bucket={one.thing.key}, then run this again. If the Space "
+                f"Its offsite backups go to the Space {space.key}, and TF_VAR_backup_bucket does "
+                "not "
+                "name it, so nothing was imported.",
+                f"export TF_VAR_backup_bucket={space.key}, then run this again. If the Space "
                 "is not in the droplet's region: export TF_VAR_backup_bucket_region=..., too",
             )
 
 
-def _take_in(settings: Settings, terraform: Terraform, found: list[Adoption]) -> None:
+def _import(
+    settings: Settings, terraform: Terraform, deployment: Deployment, found: list[Adoption]
+) -> None:
     """Note each in the state, unless it is there. Raises Failed."""
-    noted = {one.address: one.key for one in resources(settings)}
+    noted = {one.address: one.key for one in deployment.state}
     new = [one for one in found if not one.is_noted(noted.get(one.address))]
     for one in new:
         if one.address in noted:
-            # Somebody else has made it anew, and what is noted here is gone.
-            terraform.forget(one.address)
-        if one.thing.kind == "space":
-            # Spaces are asked with a key of their own, and nobody is told an old one's secret.
-            terraform.make_only(copies.MAKER)
-            place = f"{copies.bucket_region(settings)},{one.thing.key}"
-            terraform.take_in(one.address, place, bucket=one.thing.key)
+            # It was recreated from elsewhere, and what is noted here is gone.
+            terraform.remove_from_state(one.address)
+        if one.resource.kind == "space":
+            # Spaces need a key of their own, and the API never shows an old key's secret.
+            terraform.make_only(offsite.MAKER)
+            region = offsite.bucket_region(settings.offsite, settings.terraform)
+            key = one.resource.key
+            terraform.import_resource(one.address, f"{region},{key}", bucket=key)
         else:
-            terraform.take_in(one.address, one.thing.key)
-        say.line(f"Took in {one.thing.kind} {one.thing.name}.")
+            terraform.import_resource(one.address, one.resource.key)
+        terminal.line(f"Imported {one.resource.kind} {one.resource.name}.")
     if not new:
-        say.line("Nothing to adopt: Terraform here knows all of it already.")
+        terminal.line("Nothing to adopt: Terraform here knows all of it already.")
 
 
 def _compare(terraform: Terraform) -> bool:
-    """Say what differs; what Terraform lacks only in its own notes is added. Raises Failed."""
-    with terraform.look() as plan:
-        if differences.changes(plan.data) and differences.change_nothing(plan.data):
+    """Print what differs; what Terraform lacks only in its own notes is added. Raises Failed."""
+    with terraform.compare() as plan:
+        if plan.differs and completes_the_state(plan):
             terraform.apply_quietly(plan)
-            say.line("Nothing: the account is as the configuration says.")
-            return False
-        lines = differences.in_words(plan.data, adopted=True)
-    for line in lines or ["Nothing: the account is as the configuration says."]:
-        say.line(line)
-    return bool(lines)
+        elif plan.differs:
+            terraform.show(plan)
+            return True
+    terminal.line("Nothing: the account is as the configuration says.")
+    return False
 
 
-def _try_the_way_in(settings: Settings) -> None:
-    """Whether each droplet lets us in; if another key opens it, yours will, too. Raises Failed."""
-    there = [one for one in deployment.members(settings) if one.ip]
+def _try_ssh(public_key: str, deployment: Deployment) -> None:
+    """Whether each droplet accepts your key; with another one, yours is added. Raises Failed."""
+    there = [one for one in deployment.droplets if one.ip]
     if not there:
-        say.line("There is no droplet that has an address, so there is no way in to try.")
+        terminal.line("There is no droplet that has an address, so SSH cannot be tried.")
     for one in there:
-        if one.status == power.OFF and len(there) > 1:
-            say.line(f"The droplet {one.name} is turned off, so there is no way in to try.")
+        if one.is_off and len(there) > 1:
+            terminal.line(f"The droplet {one.name} is turned off, so SSH cannot be tried.")
         else:
-            _try_one(settings, one.ip or "", one.key)
+            _try_one(public_key, deployment.host(one), one.key)
 
 
-def _try_one(settings: Settings, ip: str, key_of_it: str) -> None:
+def _try_one(public_key: str, host: Host, key: str) -> None:
     try:
-        Droplet(settings, ip).ask("true")
+        host.ask("true")
     except Unreachable as error:
         if "does not accept your SSH key" not in error.what:
             raise
         raise Failed(
-            f"All is taken in, but the droplet does not let you in: {error.what}.",
+            f"Everything is imported, but the droplet does not accept your login: {error.what}.",
             "If you have the key that it was made with, name it, and run this again: "
             "export ANSIBLE_PRIVATE_KEY_FILE=...",
-            f"If not: on {CONTROL_PANEL}/droplets/{key_of_it}/access press Launch Droplet "
+            f"If not: on {CONTROL_PANEL}/droplets/{key}/access press Launch Droplet "
             "Console, and type there, in one line:",
-            f"  echo '{adoption.public_key(settings)}' >>/root/.ssh/authorized_keys",
+            f"  echo '{public_key}' >>/root/.ssh/authorized_keys",
         ) from error
-    say.line(f"The droplet at {ip} lets you in.")
-    key = adoption.public_key(settings)
-    Droplet(settings, ip).show(_LET_IN, stdin=f"{key}\n".encode())
+    terminal.line(f"The droplet at {host.ip} accepts your login.")
+    if authorized_keys.add(host, public_key):
+        terminal.line("It accepts your own key from now on.")
 
 
-def _say_what_next(settings: Settings, differs: bool) -> None:
-    say.line()
+def _print_what_next(name: str, *, differs: bool) -> None:
+    terminal.line()
     if differs:
-        say.done(
-            f"{settings.name} is looked after from here now. What differs is above: "
-            f"{settings.verb('deploy')} brings it in line."
+        terminal.done(
+            f"{name} is managed from here now. What differs is above: "
+            f"{make('deploy')} brings it in line. Or, to keep what is there: export TF_VAR_..."
         )
     else:
-        say.done(
-            f"{settings.name} is looked after from here now. Your next change into service: "
-            f"{settings.verb('release')}"
+        terminal.done(
+            f"{name} is managed from here now. Your next change into service: {make('release')}"
         )

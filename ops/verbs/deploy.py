@@ -2,222 +2,216 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from ops import (
-    ansible,
-    apply,
-    backups,
-    balancer_first,
-    comeback,
-    commands,
-    copies,
-    deployment,
-    dns,
-    fleet,
-    kept_certificate,
-    lockout,
-    moving,
-    page,
-    pipeline_access,
-    plan_guard,
-    prices,
-    say,
-    site,
-)
-from ops.cloud import Cloud, CloudError
-from ops.doctor import before_deploy
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.ssh import Droplet, forget_host
-from ops.terraform import Plan, Terraform
+from ops.backup import dumps, replaced_droplet, restore_on_create
+from ops.backup.replaced_droplet import Kept
+from ops.backup.restore_on_create import Start
+from ops.cloud import prices
+from ops.cloud.api import CloudError
+from ops.console import terminal
+from ops.console.make import make
+from ops.console.settings import Settings
+from ops.deployment import fleet, lookup
+from ops.deployment.lookup import Deployment
+from ops.doctor.before import before_deploy
+from ops.page import site, smoke_test
+from ops.provision import ansible
+from ops.release import image
+from ops.ssh import digits_command
+from ops.ssh.connection import forget_host
+from ops.terraform import apply, plan_guard
+from ops.terraform.plan import Plan
+from ops.terraform.run import Terraform
+from ops.terraform.state import BUCKET
 from ops.verbs import release
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Check, plan and guard, apply, set up, release, look. Raises Failed."""
-    say.phase("Check what is needed")
+    terminal.phase("Check what is needed")
     before_deploy(settings)
-    goes_to = copies.check(settings)
-    copies.say_where(settings, goes_to)
+    backups_go_to = _offsite(settings)
 
-    terraform = Terraform(settings)
+    terraform = Terraform(settings.terraform)
     made = _make(settings, terraform)
-    if made.dump:
-        settings = settings.but(restore=settings.restore or str(made.dump))
-    if made.closes_later:
-        settings = settings.but(old_address_open="true")
+    deployment = lookup.find(settings)
 
-    say.phase("Ansible: the server")
-    fleet.turn_on(settings)
-    key = terraform.secrets("backup_key")
-    ansible.play(
-        settings,
-        "The server is not set up yet; what Ansible could not do is above.",
-        "Mend it, then run the same command again: it goes on where it stopped.",
-        certificate=made.certificate,
-        copies=copies.told(settings, None if made.is_new else made.ip, key),
-        database=moving.told(terraform.secrets("database")),
-    )
-    droplet = Droplet(settings, made.ip)
-    release.run(comeback.bring_back(settings, droplet), [])
-    if goes_to not in ("", copies.NONE):
-        say.phase("A first offsite backup")
-        commands.show(droplet, "offsite", "hourly")
+    terminal.phase("Ansible: the server")
+    if fleet.turn_on(deployment):
+        deployment = lookup.find(settings)
+    _set_up(settings, terraform, deployment, made, backups_go_to)
+    _release(settings, deployment, made.kept)
+    if backups_go_to not in ("", "none"):
+        terminal.phase("A first offsite backup")
+        digits_command.show(deployment.host(deployment.reachable[0]), "offsite", "hourly")
 
-    say.phase("Look at it from outside")
-    url = site.url(settings, deployment.site_address(settings))
-    page.look(settings, url)
+    terminal.phase("Smoke test")
+    smoke_test.look(settings.site, deployment.url)
     if made.closes_later:
-        _close_the_old_address(settings.but(old_address_open="false"), terraform)
-    _say_what_there_is(settings, url, made.ip)
-    pipeline_access.renew(settings, [one.droplet for one in fleet.members(settings)])
+        from ops.provision import growing
+
+        growing.close_the_old_address(settings, deployment, terraform)
+    _print_what_there_is(settings, deployment)
+    if settings.pipeline.public_key.exists():
+        from ops.github import access
+
+        access.renew(settings.pipeline, [deployment.host(one) for one in deployment.reachable])
+
+
+def _offsite(settings: Settings) -> str:
+    """Where offsite backups will go; "" where none are set. Raises Failed."""
+    if not (settings.offsite.bucket or settings.offsite.repository):
+        return ""
+    from ops.backup import offsite
+
+    place = offsite.repository(settings.offsite, settings.terraform)
+    offsite.print_where(settings.offsite, place)
+    return place
 
 
 @dataclass(frozen=True)
 class Made:
-    """The droplet there is now, and what is kept of one that went: certificate, last dump.
+    """What Terraform made, and what is kept of a droplet that was deleted.
 
     closes_later: its own address stays open until the page answers through the balancer.
     """
 
-    ip: str = ""
-    is_new: bool = False
-    closes_later: bool = False
-    certificate: str = ""
-    dump: Path | None = None
+    is_new: bool
+    closes_later: bool
+    kept: Kept
 
 
 def _make(settings: Settings, terraform: Terraform) -> Made:
     """Plan, guard what must not be lost, apply. Raises Failed."""
-    say.phase("Terraform: the droplet and what guards it")
+    terminal.phase("Terraform: the droplet and what guards it")
     terraform.init()
-    copies.guard(settings, terraform)
+    deployment = lookup.find(settings)
+    _guard_the_space(settings, deployment, terraform)
     with terraform.plan() as plan:
-        lockout.refuse(settings, plan.data)
-        plan_guard.refuse_another_region(settings, plan.data)
-        made = _guard_the_droplet(settings, plan)
-        is_new = plan_guard.makes_a_droplet(plan.data)
-        if is_new and not made.dump and not moving.stays(plan.data):
-            comeback.need_an_answer(settings)
-        if not moving.goes(plan.data):  # else they are drained by now
-            fleet.drain(settings, plan_guard.leavers(plan.data))
-        closes = balancer_first.is_needed(plan.data)
-        record = dns.to_take_in(settings)
-        if not closes and not record:
-            apply.patiently(settings, terraform, plan)
-    if closes:
-        _make_the_balancer(settings, terraform)
-    if closes or record:
-        _apply_the_rest(settings, terraform, record, old_address_open=closes)
-    ip = terraform.output("droplet_ip")
-    new = plan_guard.newcomers(plan.data)
-    for droplet in deployment.members(settings) if new else ():
-        if droplet.name in new:
-            # Its address may have been another droplet's, with another host key.
-            forget_host(settings, droplet.ip)
-    return replace(made, ip=ip, is_new=is_new, closes_later=closes)
+        plan_guard.refuse(plan, settings.ssh, settings.consent)
+        kept = _kept(settings, deployment, plan)
+        if plan.makes_first_droplet and not kept.dump and not plan.keeps_database:
+            restore_on_create.need_an_answer(_start(settings, deployment, kept))
+        if plan.is_larger:
+            from ops.provision import growing
+
+            growing.carry_out(settings, deployment, terraform, plan)
+        else:
+            apply.patiently(deployment.cloud, settings.selected.name, terraform, plan)
+    if plan.created:
+        for droplet in lookup.find(settings).droplets:
+            if droplet.name in plan.created:
+                # Its address may have been another droplet's, with another host key.
+                forget_host(settings.ssh, droplet.ip)
+    return Made(plan.makes_first_droplet, plan.closes_first_droplet, kept)
 
 
-def _make_the_balancer(settings: Settings, terraform: Terraform) -> None:
-    """From one droplet to several: its visitors come in by the balancer, too, before all else."""
-    # One that was set up by an older version of this does not answer a balancer yet.
-    release.set_up_what_changed(settings, Droplet(settings, deployment.address(settings)))
-    say.phase("Terraform: the load balancer, then all else")
-    balancer_first.make(settings, terraform)
+def _guard_the_space(settings: Settings, deployment: Deployment, terraform: Terraform) -> None:
+    """Refuse to remove the Space with the backups, if there is one. Raises Failed."""
+    if any(one.kind == BUCKET for one in deployment.state):
+        from ops.backup import offsite
+
+        offsite.guard(settings.offsite, settings.consent, deployment.state, terraform)
 
 
-def _apply_the_rest(
-    settings: Settings, terraform: Terraform, record: str, *, old_address_open: bool
+def _kept(settings: Settings, deployment: Deployment, plan: Plan) -> Kept:
+    """Refuse a plan that loses the droplet or the database, or keep what they hold."""
+    losses = plan.losses
+    if plan.removes_database:
+        from ops.provision import growing
+
+        losses = growing.losses(settings, deployment, plan)
+    return replaced_droplet.keep(settings, deployment, plan, losses) if losses else Kept()
+
+
+def _start(settings: Settings, deployment: Deployment, kept: Kept) -> Start:
+    """How a new droplet starts: with the last dump of the one before, unless RESTORE says other."""
+    folder = dumps.folder_of(settings.backups, deployment.name)
+    restore = settings.backups.restore or (str(kept.dump) if kept.dump else "")
+    return Start(restore, folder, settings.scale.is_managed)
+
+
+def _set_up(
+    settings: Settings, terraform: Terraform, deployment: Deployment, made: Made, place: str
 ) -> None:
-    """What is left of a plan when the balancer is there, and the name's record is Terraform's."""
-    if record:
-        dns.take_in(settings, terraform, record)
-    variables = {"TF_VAR_old_address_open": "true"} if old_address_open else {}
-    with terraform.plan(**variables) as plan:
-        apply.patiently(settings, terraform, plan, **variables)
+    """Let Ansible set the server up. Raises Failed."""
+    backups: dict[str, str] = {}
+    if place:
+        from ops.backup import offsite
 
+        host = None if made.is_new else deployment.host(deployment.reachable[0])
+        key = terraform.secrets("backup_key")
+        backups = offsite.for_ansible(settings.offsite, place, deployment.name, host, key)
+    if made.closes_later:
+        from ops.provision import growing
 
-def _close_the_old_address(settings: Settings, terraform: Terraform) -> None:
-    """The page is live on all droplets: none is reached but through the balancer from now on."""
-    say.phase("Terraform: close the old address")
-    with terraform.plan() as plan:
-        apply.patiently(settings, terraform, plan)
+        settings = growing.with_old_address(settings, is_open=True)
     ansible.play(
         settings,
-        "The page is live at its new address, but the first droplet still expects visitors at the "
-        "old one; what Ansible could not do is above.",
+        "The server is not set up yet; what Ansible could not do is above.",
         "Fix it, then run the same command again: it goes on where it stopped.",
+        certificate=made.kept.certificate,
+        copies=backups,
+        database=_database(terraform.secrets("database")),
     )
 
 
-def _guard_the_droplet(settings: Settings, plan: Plan) -> Made:
-    """Refuse a plan that takes the droplet away; if it is wanted, save the answers first.
+def _database(credentials: dict[str, str]) -> dict[str, str]:
+    """The variable of roles/app: the managed database's credentials, or that there is none."""
+    if not credentials:
+        return {"MANAGED_DATABASE": '{"host": ""}'}
+    from ops.database import migration
 
-    Returns what is kept of a droplet that goes.
-    """
-    losses = moving.losses(settings, plan.data)
-    if not losses:
-        return Made()
-    say.line("\n\n".join(plan_guard.explain(Cloud(settings), plan.data, loss) for loss in losses))
-    if settings.replace != "yes":
-        raise Failed(
-            f"Refused: {plan_guard.lost(losses)} would be lost. Nothing was changed.",
-            "Take back the setting that forces it. If you mean it, this makes a last backup and "
-            "goes on: the same command with REPLACE=yes",
-        )
-    # The one that goes, whatever else carries the name or the tag.
-    going = deployment.made_here(settings)
-    ip = going.ip if going else None
-    dump = None
-    if backups.can_be_made(settings, ip) and ip:
-        dump = backups.fetch_last(settings, ip)
-    else:
-        backups.refuse_to_lose(settings)
-    certificate = kept_certificate.of(settings, ip)
-    forget_host(settings, ip)
-    return Made(certificate=certificate, dump=dump)
+    return migration.for_ansible(credentials)
 
 
-def _say_what_there_is(settings: Settings, url: str, droplet_ip: str) -> None:
+def _release(settings: Settings, deployment: Deployment, kept: Kept) -> None:
+    """The first release of a new droplet, or the next one. Raises Failed."""
+    host = deployment.host(deployment.reachable[0])
+    source = restore_on_create.restore(_start(settings, deployment, kept), host)
+    wanted = image.given(settings.release)
+    if source and not wanted:
+        has_login = bool(settings.release.registry_user)
+        wanted = restore_on_create.image_in_service(source, host, has_login=has_login)
+    release.release(settings, deployment, wanted)
+
+
+def _print_what_there_is(settings: Settings, deployment: Deployment) -> None:
     try:
-        droplet = deployment.find(settings)
-        price = f"${prices.in_all(settings, droplet.dollars_a_month):g}" if droplet else "$?"
+        dollars = deployment.reachable[0].dollars_a_month
+        has_space = bool(settings.offsite.bucket)
+        price = f"${prices.in_all(settings.scale, dollars, has_space=has_space):g}"
     except CloudError:
         price = "$?"
-    verb = settings.verb
-    say.box(
-        f"The digit recogniser is on the internet, {say.seconds()} s after you asked.",
+    terminal.box(
+        f"The digit recogniser is on the internet, {terminal.seconds()} s after you asked.",
         "",
-        f"  URL      {url}",
-        *_droplets(settings, url, droplet_ip),
+        f"  URL      {deployment.url}",
+        *_droplets(settings, deployment),
         *_the_name(settings),
-        f"  Cost     {price} a month, until {verb('destroy')}",
+        f"  Cost     {price} a month, until {make('destroy')}",
         "",
         "What next:",
-        f"  {verb('status')}    what serves, and how the droplet is",
-        f"  {verb('release')}   your next change into service",
-        f"  {verb('destroy')}   remove it all, and see that nothing is left to pay for",
+        f"  {make('status')}    what serves, and how the droplet is",
+        f"  {make('release')}   your next change into service",
+        f"  {make('destroy')}   remove it all, and see that nothing is left to pay for",
     )
 
 
-def _droplets(settings: Settings, url: str, first: str) -> list[str]:
+def _droplets(settings: Settings, deployment: Deployment) -> list[str]:
     """Where they are, and whether the site is on HTTPS."""
-    try:
-        there = deployment.members(settings)
-    except CloudError:
-        there = []
-    https = site.in_words(settings, url)
+    https = site.certificate_text(settings.site, deployment.url)
+    there = deployment.droplets
     if len(there) < 2:
-        return [f"  Droplet  {first}", f"  HTTPS    {https}"]
-    if not url.startswith("https://"):
-        https = f"none: the load balancer needs a name for it ({settings.verb('doctor')})"
+        return [f"  Droplet  {there[0].ip}", f"  HTTPS    {https}"]
+    if not deployment.url.startswith("https://"):
+        https = f"none: the load balancer needs a name for it ({make('doctor')})"
     return [*(f"  Droplet  {one.ip}  {one.name}" for one in there), f"  HTTPS    {https}"]
 
 
 def _the_name(settings: Settings) -> list[str]:
-    if not settings.domain:
+    if not settings.site.domain:
         return []
-    there = f"https://{settings.domain}"
-    return [f"  Name     {there}: {site.in_words(settings, there)}"]
+    there = f"https://{settings.site.domain}"
+    return [f"  Name     {there}: {site.certificate_text(settings.site, there)}"]

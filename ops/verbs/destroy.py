@@ -5,15 +5,22 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from ops import adoption, backups, belongings, deployment, pipeline_access, registry, say
-from ops.belongings import Belonging
-from ops.cloud import CONTROL_PANEL, Cloud, Droplet
-from ops.errors import Failed
-from ops.programs import need
-from ops.settings import Settings
-from ops.ssh import forget_host
-from ops.state import BUCKET, Resource, resources
-from ops.terraform import Terraform
+from ops.adoption import conflicts
+from ops.backup import dumps, local_backup
+from ops.cloud.api import CONTROL_PANEL, Cloud
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.make import make
+from ops.console.programs import need
+from ops.console.settings import Consent, Settings
+from ops.deployment import account, lookup
+from ops.deployment.account import AccountResource
+from ops.deployment.lookup import Deployment
+from ops.github import access
+from ops.release import registry
+from ops.ssh.connection import Host, forget_host
+from ops.terraform.run import Terraform
+from ops.terraform.state import BUCKET, Resource
 
 SECONDS = 15  # for the API's lists to take note of what is gone
 # Balancers and databases go on their own time, after Terraform has asked for it.
@@ -22,102 +29,83 @@ SECONDS_OF_ENGINES = 300
 
 @dataclass(frozen=True)
 class Going:
-    """What is to go: the deployment's name, what the account has of it, its droplets, its Spaces.
-
-    Of the droplets the first one comes first.
-    """
+    """What is to be destroyed: the name, the account's resources, the droplets, the Spaces."""
 
     name: str
-    there: list[Belonging]
-    droplets: list[Droplet]
+    there: list[AccountResource]
+    hosts: list[Host]
     spaces: frozenset[str] = frozenset()
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
-    """Show what goes, ask, back up, destroy, and look what is left. Raises Failed."""
-    say.phase("Check what is needed")
+    """List what will be destroyed, ask, back up, destroy, and look what is left. Raises Failed."""
+    terminal.phase("Check what is needed")
     need("ssh")
-    terraform = Terraform(settings)
-    say.line(f"The token is valid; the account is {Cloud(settings).account_status()}.")
+    terraform = Terraform(settings.terraform)
+    deployment = lookup.find(settings)
+    cloud = deployment.cloud
+    terminal.line(f"The token is valid; the account is {cloud.account_status()}.")
     terraform.init()
 
-    say.phase("What will go")
-    going = _what_will_go(settings, terraform)
+    terminal.phase("What will be destroyed")
+    going = _what_will_go(settings.terraform.public_key, deployment, terraform)
     if going is None:
         return
-    backed_up_from = _say_whether_it_is_backed_up(settings, going)
-    _ask(settings, going.name)
-    if going.droplets and not backed_up_from and settings.confirm:
-        # Whoever typed the name has read above that there will be none.
-        backups.refuse_to_lose(settings)
-    if backed_up_from:
-        say.phase("The last backup")
-        backups.fetch_last(settings, backed_up_from)
+    _ask_and_back_up(settings, going)
 
-    pipeline_access.withdraw(settings, [one.ip for one in going.droplets if one.ip])
-    say.phase("Terraform: destroy")
-    got_to_the_end = terraform.destroy()
-    if got_to_the_end:
-        _remove_keys_to_nothing(settings, going)
+    addresses = [host.ip for host in going.hosts if host.ip]
+    access.withdraw(settings.pipeline, settings.ssh.pinned, addresses)
+    terminal.phase("Terraform: destroy")
+    complete = terraform.destroy()
+    if complete:
+        _remove_keys_to_nothing(cloud, going)
 
-    say.phase("What is left")
-    nothing_is_left = _look_what_is_left(settings, going)
-    if not (got_to_the_end and nothing_is_left):
+    terminal.phase("What is left")
+    nothing_is_left = _look_what_is_left(cloud, going)
+    if not (complete and nothing_is_left):
         raise Failed(
             "Not everything is gone; what is in the way is above.",
-            "Mend it, then run the same command again.",
+            "Fix it, then run the same command again.",
         )
-    for droplet in going.droplets:
-        forget_host(settings, droplet.ip)
+    for address in addresses:
+        forget_host(settings.ssh, address)
     registry.forget_volume()
-    say.line()
-    say.done(f"Gone: what {settings.verb('deploy')} made no longer exists.")
+    terminal.line()
+    terminal.done(f"Gone: what {make('deploy')} made no longer exists.")
 
 
-def _listed(title: str, things: list[Belonging]) -> None:
-    if things:
-        say.line("\n".join([title, *(f"  {thing}" for thing in things)]))
+def _listed(title: str, resources: list[AccountResource]) -> None:
+    if resources:
+        terminal.line("\n".join([title, *(f"  {one}" for one in resources)]))
 
 
-def _what_will_go(settings: Settings, terraform: Terraform) -> Going | None:
+def _what_will_go(public_key: str, deployment: Deployment, terraform: Terraform) -> Going | None:
     """List it; None if there is nothing at all. Raises Failed if it cannot be removed from here."""
-    state = resources(settings)
     # What Terraform will remove may have been made under another name than is set now.
-    name = deployment.name(settings)
-    there = belongings.of(Cloud(settings), name, state)
-    others = belongings.unknown_to(state, there)
-    _listed(
-        f"DigitalOcean has of {name}, and it will go:",
-        [thing for thing in there if thing not in others],
-    )
-    _listed(f"DigitalOcean has of {name}, and Terraform does not know it, so it stays:", others)
-    _refuse_what_is_elsewhere(settings, name, state, others)
-    if state:
-        say.line(f"Terraform made, and will remove, {len(state)}:")
-        terraform.show_what_there_is()
-        spaces = frozenset(one.name for one in state if one.kind == BUCKET)
-        first = deployment.made_here(settings)
-        droplets = deployment.members(settings, first) if first else []
-        return Going(name, there, droplets, spaces)
-    say.line(f"There is nothing to destroy: no droplet of {name}, and Terraform made nothing.")
-    return None
-
-
-def _refuse_what_is_elsewhere(
-    settings: Settings, name: str, state: list[Resource], others: list[Belonging]
-) -> None:
-    """Raises Failed if Terraform here lacks what costs money: destroy would not remove it."""
-    elsewhere = adoption.in_the_way(settings, name, state)
-    if any(thing.billed for thing in elsewhere):
+    state, name, cloud = deployment.state, deployment.name, deployment.cloud
+    there = account.of(cloud, name, state)
+    others = account.unknown_to(state, there)
+    _listed(f"Will be destroyed ({name}):", [one for one in there if one not in others])
+    _listed(f"Not in Terraform's state, so kept ({name}):", others)
+    if any(one.billed for one in conflicts.find(cloud, name, state, public_key)):
         raise Failed(
             "Terraform here does not know what costs money of the above, so it cannot remove it. "
             "Nothing was destroyed.",
-            f"Take it in, then run this again: {settings.verb('adopt')}",
+            f"Import it, then run this again: {make('adopt')}",
         )
     _refuse_what_would_be_forgotten(state, others)
+    if state:
+        terminal.line(f"Terraform made, and will remove, {len(state)}:")
+        terraform.show_what_there_is()
+        spaces = frozenset(one.name for one in state if one.kind == BUCKET)
+        first = deployment.made_here
+        droplets = deployment.with_others(first) if first else []
+        return Going(name, there, [deployment.host(one) for one in droplets], spaces)
+    terminal.line(f"There is nothing to destroy: no droplet of {name}, and Terraform made nothing.")
+    return None
 
 
-def _refuse_what_would_be_forgotten(state: list[Resource], others: list[Belonging]) -> None:
+def _refuse_what_would_be_forgotten(state: list[Resource], others: list[AccountResource]) -> None:
     """Raises Failed if what stays could not be found afterwards, and costs money.
 
     It is found by the deployment's tag, project or droplet, and these go. A snapshot is kept on
@@ -139,20 +127,32 @@ def _refuse_what_would_be_forgotten(state: list[Resource], others: list[Belongin
         )
 
 
-def _say_whether_it_is_backed_up(settings: Settings, going: Going) -> str | None:
-    """The address of the droplet that the last backup comes from; None if none is made."""
-    if not going.droplets:
-        say.line("No backup is made: no droplet goes.")
+def _ask_and_back_up(settings: Settings, going: Going) -> None:
+    """Print whether there can be a last backup, ask, and make it. Raises Failed."""
+    host = _host_to_back_up(settings.consent, going)
+    _ask(settings.consent, going.name)
+    if going.hosts and not host and settings.consent.confirm:
+        # CONFIRM was given before it was printed that there can be none.
+        local_backup.refuse_to_lose(settings.consent)
+    if host:
+        terminal.phase("The last backup")
+        local_backup.fetch_last(dumps.folder_of(settings.backups, going.name), host)
+
+
+def _host_to_back_up(consent: Consent, going: Going) -> Host | None:
+    """The droplet that the last backup comes from; None if none is made."""
+    if not going.hosts:
+        terminal.line("No backup is made: no droplet will be destroyed.")
         return None
-    # Several log into one database, so any of them will do; BACKUP=no is said once.
-    some = going.droplets if settings.backup != "no" else going.droplets[:1]
-    return next((one.ip for one in some if backups.can_be_made(settings, one.ip)), None)
+    # The droplets share a database, so any of them will do; BACKUP=no is printed once.
+    some = going.hosts if consent.backup != "no" else going.hosts[:1]
+    return next((host for host in some if local_backup.can_be_made(consent, host)), None)
 
 
-def _ask(settings: Settings, name: str) -> None:
+def _ask(consent: Consent, name: str) -> None:
     """Go on only for the name. Raises Failed."""
     question = f"\nThis cannot be undone. To destroy it all, type the name {name}: "
-    answer = settings.confirm or say.ask(question)
+    answer = consent.confirm or terminal.ask(question)
     if answer is None:
         raise Failed(
             "There is no terminal to ask on, so nothing was destroyed.",
@@ -165,37 +165,35 @@ def _ask(settings: Settings, name: str) -> None:
         )
 
 
-def _remove_keys_to_nothing(settings: Settings, going: Going) -> None:
+def _remove_keys_to_nothing(cloud: Cloud, going: Going) -> None:
     """Other laptops' keys to a Space that is gone: by them, it would still seem to be there."""
     if going.spaces:
-        cloud = Cloud(settings)
-        for key in belongings.keys_to_nothing(cloud, going.name, set(going.spaces)):
+        for key in account.keys_to_nothing(cloud, going.name, set(going.spaces)):
             cloud.delete(f"spaces/keys/{key}")
 
 
-def _look_what_is_left(settings: Settings, going: Going) -> bool:
+def _look_what_is_left(cloud: Cloud, going: Going) -> bool:
     """List what is left of what was there, and of the name; whether nothing of it costs money."""
-    cloud = Cloud(settings)
-    slow = any(thing.kind in ("balancer", "database") for thing in going.there)
+    slow = any(one.kind in ("balancer", "database") for one in going.there)
     deadline = time.monotonic() + (SECONDS_OF_ENGINES if slow else SECONDS)
     while True:
-        left = [*belongings.still_there(cloud, going.there), *belongings.of(cloud, going.name)]
-        # What went on existing elsewhere is the same thing under the same number.
-        once = {(thing.kind, thing.key): thing for thing in left}.values()
-        billed = [thing for thing in once if thing.billed]
+        left = [*account.still_there(cloud, going.there), *account.of(cloud, going.name)]
+        # What went on existing elsewhere is the same one under the same number.
+        once = {(one.kind, one.key): one for one in left}.values()
+        billed = [one for one in once if one.billed]
         if not billed or time.monotonic() > deadline:
             break
         time.sleep(3)
-    _listed("Left, and free of charge:", [thing for thing in once if not thing.billed])
+    _listed("Left, and free of charge:", [one for one in once if not one.billed])
     if not billed:
-        say.line(f"Nothing that costs money is left of {going.name}.")
-        if idle := belongings.idle_addresses(cloud):
-            say.line(
+        terminal.line(f"Nothing that costs money is left of {going.name}.")
+        if idle := account.idle_addresses(cloud):
+            terminal.line(
                 "Your account pays for reserved IPs that are on no droplet, whosever they were: "
-                f"{', '.join(idle)}. What nobody needs, give back: "
+                f"{', '.join(idle)}. Release those that nobody needs: "
                 f"{CONTROL_PANEL}/networking/reserved_ips"
             )
         return True
     _listed("Left, and paid for until it is removed:", billed)
-    say.line(f"Remove it by hand: {CONTROL_PANEL}/projects")
+    terminal.line(f"Remove it by hand: {CONTROL_PANEL}/projects")
     return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ops.doctor import before_deploy, everything
-from ops.settings import Settings
+from ops.console.settings import Settings
+from ops.doctor.before import before_deploy
+from ops.doctor.everything import everything
 
 
 def run(settings: Settings, arguments: list[str]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 
-from ops import docker, say
-from ops.errors import SaidAlready
-from ops.settings import Settings
+from ops.console import terminal
+from ops.console.errors import AlreadyPrinted
+from ops.console.settings import Settings
+from ops.release import docker
 
 
 def run(_settings: Settings, _arguments: list[str]) -> None:
@@ -14,8 +15,8 @@ def run(_settings: Settings, _arguments: list[str]) -> None:
     docker.need_engine()
     docker.need_compose()
     if subprocess.run([*docker.COMPOSE, "down"], check=False).returncode != 0:
-        raise SaidAlready
-    say.done(
+        raise AlreadyPrinted
+    terminal.done(
         "Stopped. The answers are kept in the volume digits_postgres; make up shows them to the "
         "app again."
     )

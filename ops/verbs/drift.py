@@ -6,93 +6,89 @@ could not be told. make itself ends with 2 for both: its last line names the num
 
 from __future__ import annotations
 
-from ops import adoption, belongings, check_mode, deployment, differences, power, say
-from ops.cloud import Cloud, Droplet
-from ops.errors import Differs, Failed
-from ops.settings import Settings
-from ops.ssh import Droplet as Machine
-from ops.state import RESERVED_IP, Resource, resources
-from ops.terraform import Terraform
+from ops.adoption import conflicts
+from ops.console import terminal
+from ops.console.errors import Differs, Failed
+from ops.console.make import make
+from ops.console.settings import Settings, TerraformSettings
+from ops.deployment import account, lookup
+from ops.deployment.lookup import Deployment
+from ops.provision import drift
+from ops.terraform.run import Terraform
+from ops.terraform.state import RESERVED_IP
 
 _SET_UP = "test ! -e /opt/digits/fingerprint || echo yes"
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Compare both. Raises Differs if something is not as it should be, and Failed."""
-    say.phase("The account, and what Terraform would change")
-    droplet, differs = _in_the_account(settings)
-    _say(differs, "Nothing: the account is as infra/terraform says.")
+    deployment = lookup.find(settings)
+    terminal.phase("The account, and what Terraform would change")
+    account_differs = _account_differs(settings.terraform, deployment)
+    terminal.phase("The droplets, and what Ansible would change")
+    droplets_differ = _droplets_differ(settings, deployment)
 
-    there = deployment.members(settings, droplet) if droplet else []
-    several = f"The {len(there)} droplets" if len(there) > 1 else "The droplet"
-    say.phase(f"{several}, and what Ansible would change")
-    if droplet is None or not droplet.ip:
-        say.line("There is no droplet to look at.")
-    else:
-        on_it = _on_the_droplets(settings, there)
-        _say(on_it, f"Nothing: {_names(there)} as infra/ansible says.")
-        differs += on_it
-
-    say.line()
-    if differs:
-        say.line(f"Something differs; nothing was changed. {settings.verb('deploy')} mends it.")
+    terminal.line()
+    terminal.line(f"The account {'differs from' if account_differs else 'is as'} infra/terraform.")
+    terminal.line(f"The droplets {'differ from' if droplets_differ else 'are as'} infra/ansible.")
+    if account_differs or droplets_differ:
+        terminal.line(f"Nothing was changed. {make('deploy')} fixes what differs.")
         raise Differs
-    say.done("Nothing differs.")
+    terminal.done("Nothing differs.")
 
 
-def _say(differs: list[str], nothing: str) -> None:
-    for line in differs or [nothing]:
-        say.line(line)
-
-
-def _in_the_account(settings: Settings) -> tuple[Droplet | None, list[str]]:
-    """The droplet, and what differs. Raises Failed if there is nothing to compare."""
-    cloud, state = Cloud(settings), resources(settings)
-    name = deployment.name(settings)
-    there = belongings.of(cloud, name, state)
-    if adoption.in_the_way(settings, name, state):
+def _account_differs(settings: TerraformSettings, deployment: Deployment) -> bool:
+    """Print what differs in the account. Raises Failed if there is nothing to compare."""
+    cloud, state, name = deployment.cloud, deployment.state, deployment.name
+    there = account.of(cloud, name, state)
+    if conflicts.find(cloud, name, state, settings.public_key):
         raise Failed(
             f"Terraform here does not know all that your account has of {name}, so it cannot "
             "compare.",
-            f"Take it in first: {settings.verb('adopt')}",
+            f"Import it first: {make('adopt')}",
         )
     if not state:
-        raise Failed("Nothing is deployed yet.", f"Make it: {settings.verb('deploy')}")
+        raise Failed("Nothing is deployed yet.", f"Make it: {make('deploy')}")
     terraform = Terraform(settings)
     terraform.init()
-    with terraform.look() as plan:
-        lines = differences.in_words(plan.data)
-    droplet = deployment.made_here(settings)
-    strangers = [thing for thing in belongings.unknown_to(state, there) if thing.kind == "droplet"]
-    lines += [f"{thing} (id {thing.key}): Terraform does not know it" for thing in strangers]
-    return droplet, [*lines, *_lost_addresses(cloud, state, droplet)]
+    with terraform.compare() as plan:
+        if plan.differs:
+            terraform.show(plan)
+    lines = [
+        f"{one} (id {one.key}): Terraform does not know it"
+        for one in account.unknown_to(state, there)
+        if one.kind == "droplet"
+    ]
+    lines += _detached_addresses(deployment)
+    for line in lines:
+        terminal.line(line)
+    return plan.differs or bool(lines)
 
 
-def _lost_addresses(cloud: Cloud, state: list[Resource], droplet: Droplet | None) -> list[str]:
-    """The site's address, if it is not on the droplet: what Terraform does not notice."""
-    made = {one.key for one in state if one.kind == RESERVED_IP}
+def _detached_addresses(deployment: Deployment) -> list[str]:
+    """The site's address, if it is not on the droplet: Terraform does not notice."""
+    made = {one.key for one in deployment.state if one.kind == RESERVED_IP}
+    droplet = deployment.made_here
     return [
         f"reserved ip {reserved.ip}: it is not on the droplet, so nobody reaches the page"
-        for reserved in cloud.reserved_ips()
+        for reserved in deployment.cloud.reserved_ips()
         if droplet and reserved.ip in made and reserved.droplet != droplet.key
     ]
 
 
-def _names(there: list[Droplet]) -> str:
-    if len(there) == 1:
-        return "the droplet is"
-    return f"{' and '.join(one.name for one in there)} are"
-
-
-def _on_the_droplets(settings: Settings, there: list[Droplet]) -> list[str]:
-    """What Ansible would change. Raises Failed."""
-    several = len(there) > 1
-    off = [f"{one.name} is turned off." for one in there if several and one.status == power.OFF]
-    bare = []
-    for one in there:
-        if not one.ip or f"{one.name} is turned off." in off:
-            continue
-        if Machine(settings, one.ip).ask(_SET_UP).strip() != "yes":
-            which = f"The droplet {one.name}" if several else "The droplet"
-            bare.append(f"{which} is not set up yet.")
-    return off + bare if bare else off + check_mode.in_words(settings)
+def _droplets_differ(settings: Settings, deployment: Deployment) -> bool:
+    """Print what differs on the droplets. Raises Failed."""
+    first = deployment.made_here
+    if first is None or not first.ip:
+        terminal.line("There is no droplet to look at.")
+        return False
+    there = deployment.with_others(first)
+    off = [one for one in there if one.is_off and len(there) > 1]
+    on = [one for one in there if one.ip and one not in off]
+    bare = [one for one in on if deployment.host(one).ask(_SET_UP).strip() != "yes"]
+    for one in off:
+        terminal.line(f"{one.name} is turned off.")
+    for one in bare:
+        terminal.line(f"The droplet {one.name} is not set up yet.")
+    # Ansible's check mode needs a droplet that is set up.
+    return bool(bare) or drift.differs(settings) or bool(off)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ops import deployment, page, site
-from ops.settings import Settings
+from ops.console.settings import Settings
+from ops.deployment import lookup
+from ops.page import smoke_test
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Look there. Raises Failed."""
-    page.look(settings, settings.url or site.url(settings, deployment.site_address(settings)))
+    smoke_test.look(settings.site, settings.view.url or lookup.find(settings).url)

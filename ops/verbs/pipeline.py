@@ -9,12 +9,16 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from ops import backups, deployment, fleet, github, pipeline_access, prices, say
-from ops.cloud import CONTROL_PANEL
-from ops.errors import Failed
-from ops.github import Repository
-from ops.programs import need
-from ops.settings import Settings
+from ops.backup import local_backup
+from ops.cloud.api import CONTROL_PANEL
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.make import make
+from ops.console.programs import need
+from ops.console.settings import PipelineSettings, Settings
+from ops.deployment import lookup
+from ops.github import access, repositories
+from ops.github.repositories import Repository
 
 TOKEN = "DIGITALOCEAN_TOKEN"
 MINE = "mine"  # in place of a token for the pipeline: the one that this laptop uses
@@ -23,27 +27,28 @@ MINE = "mine"  # in place of a token for the pipeline: the one that this laptop 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Make the key, put it on the droplet, set what GitHub needs. Raises Failed."""
     need("ssh-keygen")
-    # Before anything is made: whoever gets the key is root on the droplet.
-    why_not = github.why_not_asked()
-    repository = _by_hand_for(settings) if why_not else _agreed(settings)
+    # Before anything is made: with the key, one is root on the droplet.
+    why_not = repositories.why_not_asked()
+    repository = _by_hand_for(settings.pipeline) if why_not else _agreed(settings)
     token = "" if why_not else _token(settings, repository)
-    droplets = [one.droplet for one in fleet.members(settings)]
-    name = deployment.name(settings)
+    deployment = lookup.find(settings)
+    hosts = [deployment.host(one) for one in deployment.reachable]
+    name = deployment.name
 
-    say.phase("A key of the pipeline's own")
-    public = _key(settings.pipeline_key)
-    for droplet in droplets:
-        pipeline_access.grant(droplet, public)
-    backups.bring_newest(settings, droplets[0])
+    terminal.phase("A key of the pipeline's own")
+    public = _key(settings.pipeline.private_key)
+    for host in hosts:
+        access.grant(host, public)
+    local_backup.bring_newest(settings.backups, name, hosts[0])
 
-    say.phase("What the pipeline needs to know")
-    host_key = pipeline_access.all_pinned_lines(settings, droplets)
+    terminal.phase("What the pipeline needs to know")
+    host_key = access.pinned_lines(hosts)
     if why_not:
-        say.line(_by_hand(settings, repository, name, host_key))
+        terminal.line(_by_hand(settings.pipeline, repository, name, host_key))
         return
-    _tell_github(settings, repository, name, host_key, token)
-    say.line()
-    say.done(
+    _tell_github(settings.pipeline, repository, name, host_key, token)
+    terminal.line()
+    terminal.done(
         "A push to main is live when its tests have passed. Watch it: "
         f"gh run watch --repo {repository}"
     )
@@ -51,20 +56,20 @@ def run(settings: Settings, _arguments: list[str]) -> None:
 
 def _agreed(settings: Settings) -> Repository:
     """The repository that gets the secrets, shown and asked for. Raises Failed."""
-    repository = github.repository(settings.repository)
-    say.phase("Which repository")
-    others = [one for one in github.remotes() if str(one) != str(repository)]
-    say.line(
+    repository = repositories.repository(settings.pipeline.repository)
+    terminal.phase("Which repository")
+    others = [one for one in repositories.remotes() if str(one) != str(repository)]
+    terminal.line(
         f"{repository}{f', the remote {repository.remote},' if repository.remote else ''} will get "
         "a key that is root on the droplet, and a token to your account."
     )
     if others:
-        say.line(f"Not these: {github.described(others)}.")
-    answer = settings.confirm or say.ask(f"Type {repository} to go on: ")
+        terminal.line(f"Not these: {repositories.described(others)}.")
+    answer = settings.consent.confirm or terminal.ask(f"Type {repository} to go on: ")
     if answer is None:
         raise Failed(
             "There is no terminal to ask on, so nothing was made.",
-            f"If it is the right one: {settings.verb(f'pipeline CONFIRM={repository}')}. "
+            f"If it is the right one: {make(f'pipeline CONFIRM={repository}')}. "
             "For another: export GH_REPO=owner/name",
         )
     if answer != str(repository):
@@ -75,10 +80,10 @@ def _agreed(settings: Settings) -> Repository:
     return repository
 
 
-def _by_hand_for(settings: Settings) -> Repository:
+def _by_hand_for(settings: PipelineSettings) -> Repository:
     """The repository in the commands that are printed; where it is not known, words for it."""
     try:
-        return github.repository(settings.repository)
+        return repositories.repository(settings.repository)
     except Failed:
         return Repository("OWNER/NAME")
 
@@ -86,12 +91,14 @@ def _by_hand_for(settings: Settings) -> Repository:
 def _key(key: Path) -> Path:
     """The public half of the pipeline's key, which is made if it is not there."""
     if key.exists():
-        say.line(f"{key} is there already.")
+        terminal.line(f"{key} is there already.")
     else:
-        comment = pipeline_access.COMMENT
+        comment = access.COMMENT
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment]
         subprocess.run([*command, "-f", str(key)], check=True)
-        say.line(f"Made {key}. With it, whoever can push to main is root on the droplet.")
+        terminal.line(
+            f"Made {key}. With it, everybody who can push to main is root on the droplet."
+        )
     return key.with_name(f"{key.name}.pub")
 
 
@@ -100,40 +107,42 @@ def _token(settings: Settings, repository: Repository) -> str:
 
     It is empty if the pipeline keeps the one that it has.
     """
-    if not settings.pipeline_token and TOKEN in (repository.secrets() or ()):
-        another = settings.verb("pipeline")
-        say.line(f"It keeps the token that it has. For another: PIPELINE_TOKEN=... with {another}")
+    if not settings.pipeline.token and TOKEN in (repository.secrets() or ()):
+        another = make("pipeline")
+        terminal.line(
+            f"It keeps the token that it has. For another: PIPELINE_TOKEN=... with {another}"
+        )
         return ""
-    balancers = ", and load balancers," if prices.number(settings.droplets) > 1 else ""
+    balancers = ", and load balancers," if settings.scale.several else ""
     scopes = f"a token that may only read droplets and reserved IPs{balancers} is enough"
-    given = settings.pipeline_token or say.ask_secret(
+    given = settings.pipeline.token or terminal.ask_secret(
         f"The pipeline needs a token of its own: {scopes}.\n"
         f"Make one ({CONTROL_PANEL}/account/api/tokens) and paste it here; it is not shown.\n"
         f"To hand over your own, which may do everything, type {MINE}: "
     )
     if given == MINE:
-        say.line("The pipeline gets your own token.")
-        return settings.token
+        terminal.line("The pipeline gets your own token.")
+        return settings.account.token
     if given:
         return given
     raise Failed(
         f"The pipeline has no token, so nothing was made: {scopes}.",
         f"Make one ({CONTROL_PANEL}/account/api/tokens), export PIPELINE_TOKEN=dop_v1_..., then: "
-        f"{settings.verb('pipeline')}. To hand over your own: "
-        f"{settings.verb(f'pipeline PIPELINE_TOKEN={MINE}')}",
+        f"{make('pipeline')}. To hand over your own: "
+        f"{make(f'pipeline PIPELINE_TOKEN={MINE}')}",
     )
 
 
 def _tell_github(
-    settings: Settings, repository: Repository, name: str, host_key: str, token: str
+    settings: PipelineSettings, repository: Repository, name: str, host_key: str, token: str
 ) -> None:
     # Its secrets are for main alone, whatever the workflows of another branch say.
     if not repository.make_environment():
-        say.line(
+        terminal.line(
             "GitHub does not limit this environment to main (a private repository on a free "
-            "plan): whoever may push a branch may deploy."
+            "plan): everybody who may push a branch may deploy."
         )
-    repository.set_secret("DEPLOY_KEY", settings.pipeline_key.read_text())
+    repository.set_secret("DEPLOY_KEY", settings.private_key.read_text())
     if token:
         repository.set_secret(TOKEN, token)
     # The workflows look for this name, and for "digits" without one.
@@ -145,16 +154,16 @@ def _tell_github(
     repository.set_variable("DROPLET_HOST_KEY", host_key)
 
 
-def _by_hand(settings: Settings, repository: Repository, name: str, host_key: str) -> str:
+def _by_hand(settings: PipelineSettings, repository: Repository, name: str, host_key: str) -> str:
     to = f"--repo {repository}"
     another = (
         f"\n  gh variable set DEPLOYMENT_NAME {to} --body '{name}'" if name != "digits" else ""
     )
     return f"""GitHub's tool gh is not here, or not logged in (https://cli.github.com, gh auth login).
-With it, run {settings.verb("pipeline")} again; or run these, on any machine that has it and these files:
+With it, run {make("pipeline")} again; or run these, on any machine that has it and these files:
 
   {repository.by_hand}
-  gh secret set DEPLOY_KEY {to} --env production < {settings.pipeline_key}
+  gh secret set DEPLOY_KEY {to} --env production < {settings.private_key}
   gh secret set DIGITALOCEAN_TOKEN {to} --env production   # it asks; one that may read droplets and reserved IPs is enough{another}
   gh variable set DROPLET_HOST_KEY {to} --body '{host_key}'
 

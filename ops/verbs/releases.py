@@ -1,13 +1,16 @@
-"""make releases: the list of releases; * is the one that serves."""
+"""make releases: the list of releases; * is the one in service."""
 
 from __future__ import annotations
 
-from ops import backups, commands, fleet
-from ops.settings import Settings
+from ops.backup import local_backup
+from ops.console.settings import Settings
+from ops.deployment import fleet, lookup
+from ops.ssh import digits_command
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed."""
-    there = fleet.members(settings)
-    fleet.each(there, lambda one: commands.show(one.droplet, "releases"))
-    backups.bring_newest(settings, fleet.asked_once(there))
+    deployment = lookup.find(settings)
+    fleet.each(deployment, lambda host: digits_command.show(host, "releases"))
+    host = deployment.host(deployment.first_on)
+    local_backup.bring_newest(settings.backups, deployment.name, host)

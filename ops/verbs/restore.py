@@ -5,30 +5,34 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ops import backup_folder, backups, commands, deployment, say
-from ops.errors import Failed
-from ops.settings import Settings
-from ops.ssh import Droplet
+from ops.backup import dumps, local_backup
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.make import make
+from ops.console.settings import Settings
+from ops.deployment import lookup
+from ops.ssh import digits_command
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Show, ask, put back. Raises Failed."""
-    dump = _dump(settings)
-    droplet = Droplet(settings, deployment.address(settings))
+    deployment = lookup.find(settings)
+    dump = _dump(settings.backups.file, dumps.folder_of(settings.backups, deployment.name))
+    host = deployment.host(deployment.chosen)
     with dump.open("rb") as content:
-        commands.show(droplet, "restore", "--look", stdin=content)
-    if settings.confirm != "yes":
-        answer = say.ask("Replace them? Type yes: ")
+        digits_command.show(host, "restore", "--look", stdin=content)
+    if settings.consent.confirm != "yes":
+        answer = terminal.ask("Replace them? Type yes: ")
         if answer is None:
             raise Failed(
-                "Restoring replaces what is logged, and nobody is there to be asked.",
-                f"If you mean it: {settings.verb(f'restore FILE={settings.file} CONFIRM=yes')}",
+                "A restore replaces the predictions, and there is no terminal to ask on.",
+                f"If you mean it: {make(f'restore FILE={settings.backups.file} CONFIRM=yes')}",
             )
         if answer != "yes":
             raise Failed("Nothing was changed.")
     with dump.open("rb") as content:
-        commands.show(droplet, "restore", stdin=content)
-    backups.bring_newest(settings, droplet)
+        digits_command.show(host, "restore", stdin=content)
+    local_backup.bring_newest(settings.backups, deployment.name, host)
 
 
 def _newest(folder: Path) -> str:
@@ -37,26 +41,22 @@ def _newest(folder: Path) -> str:
     return os.path.relpath(found[-1]) if found else ""
 
 
-def _shown(settings: Settings) -> str:
-    """The folder of this deployment's dumps, as a person types it."""
-    return os.path.relpath(backup_folder.folder(settings))
-
-
-def _dump(settings: Settings) -> Path:
-    if not settings.file:
-        newest, verb = _newest(backup_folder.folder(settings)), settings.verb
+def _dump(name: str, folder: Path) -> Path:
+    """The dump that FILE names. Raises Failed."""
+    if not name:
+        newest = _newest(folder)
         raise Failed(
             "make restore needs the dump to put back.",
-            f"Name it: {verb(f'restore FILE={newest}')}"
+            f"Name it: {make(f'restore FILE={newest}')}"
             if newest
-            else f"There is none in {_shown(settings)}; this makes one: {verb('backup')}",
+            else f"There is none in {os.path.relpath(folder)}; this makes one: {make('backup')}",
         )
-    file = Path(settings.file)
+    file = Path(name)
     if file.is_dir():
         raise Failed(
             f"{file} is a folder, not a dump.",
-            f"Name a file in it: {settings.verb(f'restore FILE={newest}')}"
+            f"Name a file in it: {make(f'restore FILE={newest}')}"
             if (newest := _newest(file))
             else f"It holds no dump. See what is in it: ls {file}",
         )
-    return backup_folder.readable(settings, settings.file)
+    return dumps.readable(folder, name)

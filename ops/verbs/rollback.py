@@ -1,33 +1,39 @@
-"""make rollback: what served before the version that serves, back into service.
+"""make rollback: the release before the one in service, back into service.
 
-Once more: what served before that.
+Once more: the one before that.
 """
 
 from __future__ import annotations
 
-from ops import backups, commands, fleet, hand_on, say
-from ops.fleet import Member
-from ops.programs import who_releases
-from ops.settings import Settings
+from ops.backup import local_backup
+from ops.console import terminal
+from ops.console.programs import who_releases
+from ops.console.settings import Settings
+from ops.deployment import fleet, lookup
+from ops.release.copy_image import copy_image
+from ops.ssh import digits_command
+from ops.ssh.connection import Host
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Let the droplet do it. Raises Failed."""
-    say.phase("Roll back")
-    there = fleet.need_all(settings, fleet.members(settings))
-    who = who_releases(settings.released_by)
+    terminal.phase("Roll back")
+    deployment = lookup.find(settings)
+    there = fleet.need_all(deployment)
+    release = settings.release
+    who = who_releases(release.released_by)
     gone_to: list[str] = []  # the id of the image, once the first is there
 
-    def go_back(one: Member) -> None:
-        wanted = gone_to or ([settings.release] if settings.release else [])
+    def go_back(host: Host) -> None:
+        wanted = gone_to or ([release.release] if release.release else [])
         if gone_to:
-            hand_on.image(gone_to[0], there[0], one)
-        given = {"HEALTHY_WITHIN": settings.healthy_within, "WAIT": settings.wait}
+            copy_image(gone_to[0], there[0], host)
+        given = {"HEALTHY_WITHIN": release.healthy_within, "WAIT": release.wait}
         given["BACKED_UP"] = "yes" if gone_to else ""
-        commands.show(one.droplet, "rollback", who, *wanted, settings=given)
+        digits_command.show(host, "rollback", who, *wanted, settings=given)
         if len(there) > 1 and not gone_to:
-            # Where the first went, the others go, whatever they served before.
-            gone_to.append(fleet.live(one.droplet))
+            # The others go to the first one's version, whatever they had before.
+            gone_to.append(fleet.live(host))
 
-    fleet.one_by_one(settings, there, go_back)
-    backups.bring_newest(settings, there[0].droplet)
+    fleet.one_by_one(there, go_back, release.released_by)
+    local_backup.bring_newest(settings.backups, deployment.name, there[0])

@@ -12,13 +12,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import closing, suppress
 from types import FrameType
 
-from ops import local_database, say
-from ops.errors import Failed
-from ops.settings import ROOT, Settings
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.settings import ROOT, Settings
+from ops.console.wait import until_fine
+from ops.database import embedded
 
 READY_SECONDS = 120  # a slow machine's first start has everything to compile
 ENDS_IT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,14 +39,14 @@ def run(settings: Settings, _arguments: list[str]) -> None:
         signal.signal(number, _stop)
     page = None
     try:
-        port = _free_port(settings.port)
-        page = _start_page(port, local_database.url(settings))
+        port = _free_port(settings.local.port)
+        page = _start_page(port, embedded.url(settings.local))
         _wait_until_ready(page, port)
-        say.line(f"Draw a digit at  http://localhost:{port}   (Ctrl-C stops it)")
+        terminal.line(f"Draw a digit at  http://localhost:{port}   (Ctrl-C stops it)")
         page.wait()
         raise _why_it_ended("stopped by itself", page.returncode)
     except Stop:
-        say.line("\nStopping.")
+        terminal.line("\nStopping.")
     finally:
         # From here on nothing may interrupt; the database stops at interpreter exit.
         for number in ENDS_IT:
@@ -86,15 +87,13 @@ def _start_page(port: int, database_url: str) -> subprocess.Popen[bytes]:
 
 
 def _wait_until_ready(page: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    with say.waiting("Starting the page"):
-        while time.monotonic() < deadline:
-            if page.poll() is not None:
-                raise _why_it_ended("did not start", page.returncode)
-            if _is_healthy(port):
-                return
-            time.sleep(0.1)
-    raise Failed(f"The page did not answer within {READY_SECONDS} seconds.")
+    def is_starting() -> bool:
+        if page.poll() is not None:
+            raise _why_it_ended("did not start", page.returncode)
+        return not _is_healthy(port)
+
+    if until_fine(is_starting, READY_SECONDS, "Starting the page", 0.1):
+        raise Failed(f"The page did not answer within {READY_SECONDS} seconds.")
 
 
 def _is_healthy(port: int) -> bool:

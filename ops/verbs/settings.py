@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from ops import say
-from ops.settings import Settings
+from ops.console import terminal
+from ops.console.settings import Settings
 
 # What other modules and programs read.
 OTHERS = (
@@ -25,6 +23,7 @@ OTHERS = (
     ("CHROMIUM", "", "test: the browser, where it is not in PATH"),
     ("CI", "", "true: a test that cannot run fails, instead of being skipped"),
     ("NO_COLOR", "", "anything: no colours"),
+    ("VERB_SUFFIX", "", "what the Makefile wants behind a verb it names"),
     ("RUNNER_TEMP, XDG_RUNTIME_DIR", "", "the machine's own: folders for files that go again"),
 )
 
@@ -32,7 +31,7 @@ OTHERS = (
 def run(_settings: Settings, _arguments: list[str]) -> None:
     """Print the list."""
     rows = [
-        (field.metadata["name"], str(field.default), field.metadata["means"])
-        for field in dataclasses.fields(Settings)
+        (one.metadata["name"], str(one.default), one.metadata["means"])
+        for one, _ in Settings().every()
     ]
-    say.table(("Setting", "Without it", "What it does"), [*rows, *OTHERS])
+    terminal.table(("Setting", "Without it", "What it does"), [*rows, *OTHERS])

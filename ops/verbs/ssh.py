@@ -5,12 +5,14 @@ Of several droplets, DROPLET says which; else it is the first.
 
 from __future__ import annotations
 
-from ops import backups, fleet
-from ops.settings import Settings
+from ops.backup import local_backup
+from ops.console.settings import Settings
+from ops.deployment import fleet, lookup
 
 
 def run(settings: Settings, arguments: list[str]) -> None:
     """Let the person in. Raises Failed, also if the last command there failed."""
-    droplet = fleet.chosen(settings)
-    backups.bring_newest(settings, droplet)
-    droplet.show(" ".join(arguments))
+    deployment = lookup.find(settings)
+    host = fleet.chosen(deployment)
+    local_backup.bring_newest(settings.backups, deployment.name, host)
+    host.show(" ".join(arguments))

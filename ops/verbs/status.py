@@ -1,51 +1,56 @@
-"""make status: what serves, since when, and how the droplet is."""
+"""make status: what is in service, since when, and how the droplet is."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from ops import backups, commands, deployment, fleet, outside, say, site
-from ops.errors import Failed, SaidAlready
-from ops.fleet import Member
-from ops.settings import Settings
+from ops.backup import dumps, freshness, local_backup
+from ops.console import terminal
+from ops.console.errors import AlreadyPrinted, Failed
+from ops.console.make import make
+from ops.console.settings import Settings
+from ops.deployment import fleet, lookup
+from ops.deployment.lookup import Deployment
+from ops.ssh import digits_command
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Ask the droplet. Raises Failed, also where several serve different versions."""
-    say.line(f"{'URL':<12} {site.url(settings, deployment.site_address(settings))}")
-    there = fleet.members(settings)
-    droplet = fleet.asked_once(there)
-    backups.bring_newest(settings, droplet)
-    trouble = _each(there)
-    copy = outside.newest(settings, droplet.must)
-    say.line(f"{'copy outside':<12} {copy or 'none'}")
-    if warning := outside.warning(settings, copy):
-        say.line("\n".join(["", f"WARNING: {warning[0]}", warning[1]]))
-    if different := _different_versions(there):
+    deployment = lookup.find(settings)
+    terminal.line(f"{'URL':<12} {deployment.url}")
+    host = deployment.host(deployment.first_on)
+    local_backup.bring_newest(settings.backups, deployment.name, host)
+    trouble = _each(deployment)
+    copy = freshness.newest(dumps.folder_of(settings.backups, deployment.name), host.must)
+    terminal.line(f"{'backed up':<12} {copy or 'none'}")
+    if warning := freshness.warning(copy):
+        terminal.line("\n".join(["", f"WARNING: {warning[0]}", warning[1]]))
+    if different := _different_versions(deployment):
         raise Failed(
-            f"The droplets serve different versions: {different}. A visitor gets one or the other.",
-            f"Release one to all: {settings.verb('release')}",
+            f"The droplets have different versions in service: {different}. A visitor gets one or "
+            "the other.",
+            f"Release one to all: {make('release')}",
         )
     if trouble:
         raise trouble
 
 
-def _each(there: list[Member]) -> Failed | None:
-    """Let each say how it is. What failed is returned: it must not hide what follows."""
+def _each(deployment: Deployment) -> Failed | None:
+    """Let each print its status. What failed is returned: it must not hide what follows."""
     try:
-        fleet.each(there, lambda one: commands.show(one.droplet, "status"))
-    except SaidAlready as failed:
-        if len(there) == 1:
+        fleet.each(deployment, lambda host: digits_command.show(host, "status"))
+    except AlreadyPrinted as failed:
+        if not deployment.several:
             raise
         return failed
     return None
 
 
-def _different_versions(there: list[Member]) -> str:
-    """What fleet.different_versions says of those that answer."""
+def _different_versions(deployment: Deployment) -> str:
+    """What fleet.different_versions finds among those that answer."""
     served = {}
-    for one in there if len(there) > 1 else ():
+    for one in deployment.reachable if deployment.several else ():
         with suppress(Failed):
             if not one.is_off:
-                served[one.name] = fleet.live(one.droplet)
+                served[one.name] = fleet.live(deployment.host(one))
     return fleet.different_versions(served)

@@ -9,11 +9,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ops import docker, say
-from ops.docker import COMPOSE, Build
-from ops.errors import Failed
-from ops.programs import output_of
-from ops.settings import ROOT, Settings
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import output_of, shown
+from ops.console.settings import ROOT, Settings
+from ops.release import docker
+from ops.release.docker import COMPOSE, Build
 
 PASSWORD = Path("secrets/postgres_password")
 AGAIN = "Then run the same command again."
@@ -32,17 +33,17 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     docker.need_compose()
     made = _password()
     services = _compose_file()["services"]
-    docker.build(settings, Build((services["app"]["image"],)))
-    _start(anew=made)
+    docker.build(settings.build, Build((services["app"]["image"],)))
+    _start(recreate=made)
     _agree_on_the_password()
     port = _compose("port", "app", "8501").rpartition(":")[2]
-    say.done(f"The page is on http://localhost:{port}  (make down stops it)")
+    terminal.done(f"The page is on http://localhost:{port}  (make down stops it)")
 
 
 def _password() -> bool:
     """Make the database's password if there is none; whether it was made. Raises Failed.
 
-    That the database may have been made with another one is seen to at the end.
+    The database may have another one: see _agree_on_the_password.
     """
     file = ROOT / PASSWORD
     if file.is_dir():  # Docker may make an empty folder where a file should be and is not
@@ -62,7 +63,7 @@ def _password() -> bool:
             # The folder keeps others out; the file must be readable to the containers' users.
             file.parent.mkdir(mode=0o700, exist_ok=True)
             file.write_text(f"{secrets.token_hex(24)}\n")
-            say.line(f"Made {PASSWORD}, a new password for the database.")
+            terminal.line(f"Made {PASSWORD}, a new password for the database.")
     except OSError as error:
         raise Failed(
             f"The database's password could not be written to {PASSWORD}: {error.strerror}.",
@@ -98,21 +99,23 @@ def _compose_file() -> dict[str, Any]:
     return dict(json.loads(_compose("config", "--format", "json")))
 
 
-def _start(*, anew: bool) -> None:
+def _start(*, recreate: bool) -> None:
     command = [*COMPOSE, "up", "--detach"]
-    # What runs with another password starts anew.
-    command += ["--no-build", "--wait", *(["--force-recreate"] if anew else [])]
-    status, said = docker.shown(command)
+    # Containers that run with another password have to be recreated.
+    command += ["--no-build", "--wait", *(["--force-recreate"] if recreate else [])]
+    status, output = shown(command)
     if status == 0:
         return
-    if re.search(r"port is already allocated|address already in use|ports are not available", said):
-        ports = re.findall(r"127\.0\.0\.1:(\d+)", said)
+    if re.search(
+        r"port is already allocated|address already in use|ports are not available", output
+    ):
+        ports = re.findall(r"127\.0\.0\.1:(\d+)", output)
         raise Failed(
             f"Port {ports[-1] if ports else 'of the page'} is taken by another program "
             "(make run?).",
             "Stop that one, or choose another port:  APP_PORT=8502 make up",
         )
-    if re.search(r"failed to (do request|resolve)|pull access denied|manifest unknown", said):
+    if re.search(r"failed to (do request|resolve)|pull access denied|manifest unknown", output):
         raise Failed(
             "An image that the two containers need cannot be had; Docker's reason is above.",
             f"See that Docker Hub answers: docker compose pull db. {AGAIN}",
@@ -120,7 +123,7 @@ def _start(*, anew: bool) -> None:
     subprocess.run([*COMPOSE, "logs", "--tail", "20"], check=False)
     raise Failed(
         "The two containers did not come up; Docker's reason and their last lines are above.",
-        "Mend it, then run the same command again.",
+        "Fix it, then run the same command again.",
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ops import deployment, say, site
-from ops.settings import Settings
+from ops.console import terminal
+from ops.console.settings import Settings
+from ops.deployment import lookup
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Print it. Raises Failed."""
-    say.line(site.url(settings, deployment.site_address(settings)))
+    terminal.line(lookup.find(settings).url)

@@ -7,9 +7,9 @@ import time
 import urllib.request
 from pathlib import Path
 
-from ops.errors import Failed
-from ops.programs import output_of
-from ops.settings import ROOT
+from ops.console.errors import Failed
+from ops.console.programs import output_of
+from ops.console.settings import ROOT
 from rehearsal import places
 from rehearsal.commands import output
 from rehearsal.droplet.network import AUTHORITY_ADDRESS, Network

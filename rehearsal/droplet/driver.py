@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ops.errors import Failed
+from ops.console.errors import Failed
 from rehearsal.api.machines import Addresses
 from rehearsal.offline import docker_hub
 

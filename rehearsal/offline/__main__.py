@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops import say
-from ops.errors import SaidAlready
+from ops.console import terminal
+from ops.console.errors import AlreadyPrinted
 
 from . import build, debian_13, docker_plugins, provider_package
 from .base_images import BaseImages
@@ -34,12 +34,12 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run_with_stand_ins(command: list[str]) -> None:
-    """Run it; what was started for it ends with it. Raises SaidAlready if it fails."""
+    """Run it; what was started for it ends with it. Raises AlreadyPrinted if it fails."""
     with build.prepared() as settings:
         # Ctrl-C is for the command, too; its end is ours.
         done = subprocess.run(command, env=os.environ | settings, check=False)
     if done.returncode != 0:
-        raise SaidAlready
+        raise AlreadyPrinted
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -63,7 +63,7 @@ def _run(arguments: argparse.Namespace) -> None:
 def main() -> int:
     """Run one; the exit status."""
     arguments = _arguments()
-    return say.status_of(lambda: _run(arguments))
+    return terminal.status_of(lambda: _run(arguments))
 
 
 if __name__ == "__main__":

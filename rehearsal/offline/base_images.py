@@ -14,12 +14,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from ops import say
-from ops.docker import base_images, has_image, need_engine
-from ops.errors import Failed
-from ops.programs import output_of
-from ops.registry import IMAGE as REGISTRY
-from ops.settings import ROOT
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import output_of
+from ops.console.settings import ROOT
+from ops.release.docker import base_images, has_image, need_engine
+from ops.release.registry import IMAGE as REGISTRY
 from rehearsal.commands import output
 
 from . import debian, pip_conf
@@ -99,23 +99,23 @@ class BaseImages:
         # A real image is right whatever the recipe says.
         real = has_image(image) and not stands_in(image) and image not in _OWN
         if real or _label(image, _RECIPE) == recipe:
-            say.line(f"images: {image} is here{'' if real else ' (stand-in)'}")
+            terminal.line(f"images: {image} is here{'' if real else ' (stand-in)'}")
             return
         if not self._pulled(image):
             self._build(image, recipe)
-        say.line(f"images: {image} is ready after {time.monotonic() - began:.0f} s")
+        terminal.line(f"images: {image} is ready after {time.monotonic() - began:.0f} s")
 
     def _pulled(self, image: str) -> bool:
         """Whether Docker Hub gave it."""
         if image in _OWN or not self._hub_answers:
             return False
-        say.line(f"images: pulling {image}")
+        terminal.line(f"images: pulling {image}")
         try:
             output("docker", "pull", "--quiet", image)
         except Failed as error:
             self._hub_answers = False
             reason = error.lines()[1].rpartition(": ")[2]
-            say.line(f"images: Docker Hub does not give it: {reason}")
+            terminal.line(f"images: Docker Hub does not give it: {reason}")
             return False
         return True
 
@@ -127,7 +127,7 @@ class BaseImages:
         }
         name, _, version = image.partition(":")
         if name == "debian":
-            say.line(f"images: making a stand-in for {image} from Debian packages")
+            terminal.line(f"images: making a stand-in for {image} from Debian packages")
             debian.make(version.removesuffix("-slim"), image, labels)
             return
         folder = _folder(image)
@@ -139,7 +139,7 @@ class BaseImages:
         base = _base(image)
         self.provide(base)
         what = _MEANT.get(image, image)
-        say.line(f"images: making a stand-in for {what} from Debian packages")
+        terminal.line(f"images: making a stand-in for {what} from Debian packages")
         with tempfile.TemporaryDirectory() as scratch:
             context = shutil.copytree(folder, Path(scratch, "context"))
             (context / "certificates").mkdir()

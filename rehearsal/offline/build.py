@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import say
-from ops.docker import need_engine
-from ops.programs import output_of
-from ops.registry import IMAGE as REGISTRY
-from ops.settings import Settings
+from ops.console import terminal
+from ops.console.programs import output_of
+from ops.console.settings import Settings
+from ops.release.docker import need_engine
+from ops.release.registry import IMAGE as REGISTRY
 
 from . import base_images, pip_conf, wheel_server
 from .base_images import BaseImages
@@ -40,10 +40,12 @@ _LABEL = "digits.offline=wheels"
 def pip_settings(place: Place) -> dict[str, str]:
     """The setting that names the pip.conf; none where PyTorch's index answers. Raises Failed."""
     file = place.folder / "pip.conf"
-    if torch_index_answers(Settings.read().torch_index):
+    if torch_index_answers(Settings.read().build.torch_index):
         file.unlink(missing_ok=True)
         return {}
-    say.line("PyTorch's index does not answer; torch comes from where this machine's pip has it.")
+    terminal.line(
+        "PyTorch's index does not answer; torch comes from where this machine's pip has it."
+    )
     folders = pip_conf.wheel_folders()
     wheels = ""
     if folders:

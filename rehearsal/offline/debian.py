@@ -6,7 +6,7 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from ops.errors import Failed
+from ops.console.errors import Failed
 from rehearsal.commands import need_packages, output
 
 from .machine import apt_settings, certificates, debian_sources

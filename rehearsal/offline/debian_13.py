@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ops import say
+from ops.console import terminal
 from rehearsal.commands import output
 
 from .machine import apt_settings, debian_sources
@@ -44,7 +44,7 @@ def restic(to: Path) -> None:
             mount = f"{folder}:/to"
             output("docker", "run", "--rm", "--volume", mount, _IMAGE, "sh", "-c", install)
         shutil.copy(folder / "usr/bin/restic", to)
-    say.line(f"restic: Debian 13's, in {to}")
+    terminal.line(f"restic: Debian 13's, in {to}")
 
 
 def packages(folder: Path, names: list[str]) -> list[Path]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from ops.errors import Failed
-from ops.programs import output_of
-from ops.registry import IMAGE as REGISTRY
+from ops.console.errors import Failed
+from ops.console.programs import output_of
+from ops.release.registry import IMAGE as REGISTRY
 from rehearsal.commands import output
 
 from . import base_images

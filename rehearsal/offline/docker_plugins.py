@@ -11,9 +11,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ops import say
-from ops.errors import Failed
-from ops.programs import need, output_of
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import need, output_of
 from rehearsal.commands import output
 
 from .debian_13 import packages
@@ -24,9 +24,9 @@ def install() -> None:
     need("docker")
     missing = [name for name in ("compose", "buildx") if not _version(name)]
     if not missing:
-        say.line("images: docker compose and docker buildx are there")
+        terminal.line("images: docker compose and docker buildx are there")
         return
-    say.line(f"images: fetching Debian 13's docker plugins: {' '.join(missing)}")
+    terminal.line(f"images: fetching Debian 13's docker plugins: {' '.join(missing)}")
     with tempfile.TemporaryDirectory() as folder:
         fetched = packages(Path(folder), [f"docker-{name}" for name in missing])
         for name, package in zip(missing, fetched, strict=True):
@@ -55,4 +55,4 @@ def _install(plugin: str, package: Path, folder: Path) -> None:
             f"docker {plugin} still does not run: {place} is there, but docker does not take it.",
             f"See what it says: docker {plugin} version",
         )
-    say.line(f"images: docker {plugin}: {version} in {place.parent}")
+    terminal.line(f"images: docker {plugin}: {version} in {place.parent}")

@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-from ops.errors import Failed
+from ops.console.errors import Failed
 from rehearsal.commands import output
 
 # What another apt on this machine needs: proxies, the dates of a frozen mirror.

@@ -15,9 +15,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ops import say
-from ops.errors import Failed
-from ops.settings import ROOT
+from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.settings import ROOT
 
 from .reachable import terraform_registry_answers
 
@@ -62,10 +62,10 @@ def install(folder: Path) -> None:
         shutil.rmtree(folder / "mirror", ignore_errors=True)
         for name in ("stand-in", "terraformrc"):
             (folder / name).unlink(missing_ok=True)
-        say.line("Terraform's registry answers: the real DigitalOcean provider is used.")
+        terminal.line("Terraform's registry answers: the real DigitalOcean provider is used.")
         return
     install_stand_in(folder)
-    say.line(
+    terminal.line(
         "Terraform's registry does not answer: a STAND-IN for the DigitalOcean provider is used,\n"
         "written for this rehearsal, with the same resources and attributes. It talks to nothing\n"
         "but the rehearsal."

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from ops.errors import Failed
-from ops.programs import output_of
+from ops.console.errors import Failed
+from ops.console.programs import output_of
 from rehearsal.commands import output
 
 from .machine import docker_gateway

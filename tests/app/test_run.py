@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from ops import local_database
-from ops.settings import Settings
+from ops.console.settings import LocalSettings
+from ops.database import embedded
 from tests.needs import ROOT
 from tests.postgres import Database
 
@@ -27,7 +27,7 @@ COMMAND = [sys.executable, "-m", "ops", "run"]
 PATIENCE = 120
 FIND_RUNTIME_FOLDER = """\
 import os, platformdirs
-from ops.local_database import own_runtime_folder
+from ops.database.embedded import own_runtime_folder
 own_runtime_folder()
 print(platformdirs.user_runtime_path("x"))
 print(oct(os.stat(os.environ["XDG_RUNTIME_DIR"]).st_mode))
@@ -149,9 +149,9 @@ def test_data_on_a_windows_drive_are_kept_at_home(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     drive = tmp_path / "mnt/c"
-    assert local_database.data_folder(Settings(run_data=str(drive / "pg"))) == drive / "pg"
+    assert embedded.data_folder(LocalSettings(run_data=str(drive / "pg"))) == drive / "pg"
     without_chmod(monkeypatch, drive)
-    data = local_database.data_folder(Settings(run_data=str(drive / "pg")))
+    data = embedded.data_folder(LocalSettings(run_data=str(drive / "pg")))
     assert data == tmp_path / "home/.local/share/digits/postgres"
     assert "which a Windows drive lacks" in capsys.readouterr().out
     assert list(drive.iterdir()) == []

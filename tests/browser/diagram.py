@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from ops.programs import need
+from ops.console.programs import need
 from tests.conftest import chromium
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

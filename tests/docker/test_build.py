@@ -29,7 +29,7 @@ SSH = r"""#!/bin/bash
 command=${*: -1}
 case $command in
 *"cat /opt/digits/fingerprint"*)
-  exec .venv/ops/bin/python -c 'from ops import ansible; print(ansible.fingerprint())' ;;
+  exec .venv/ops/bin/python -c 'from ops.provision import ansible; print(ansible.fingerprint())' ;;
 *"docker version"*) echo "${PLATFORM:-linux/amd64}" && exit ;;
 *"digits releases"*) cat "$DROPLET/releases" 2>/dev/null || echo '{}' && exit ;;
 *"docker image inspect"*)

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from ops.docker import Build, build
-from ops.settings import Settings
+from ops.console.settings import BuildSettings
+from ops.release.docker import Build, build
 from tests.rehearsal.deployment import ROOT, clean_environment
 
 pytestmark = pytest.mark.timeout(600)
@@ -89,7 +89,7 @@ def test_the_same_build_is_the_same_image_with_the_name_that_the_droplet_gives_i
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY content /\n")
     (tmp_path / "content").write_text(uuid4().hex)
     here = {"DOCKER_HOST": engine}
-    settings, wanted = Settings(app_folder=str(tmp_path)), Build(("digits-test:same",))
+    settings, wanted = BuildSettings(folder=str(tmp_path)), Build(("digits-test:same",))
     ids, names = set(), set()
     for _ in range(3):
         time.sleep(1)  # a note of when it was built would have another second in it

@@ -48,7 +48,7 @@ def test_two_clones_look_after_one_deployment(deployment: Deployment, second: Pa
     adopted = in_the_second(second, "adopt")
     assert adopted.returncode == 0
     assert NOTHING in adopted.stdout
-    assert "lets you in" in adopted.stdout
+    assert "accepts your login" in adopted.stdout
     for folder in (second, STATE / "terraform"):
         plan = ("terraform", f"-chdir={folder}", "plan", "-input=false", "-detailed-exitcode")
         assert rehearsed(*plan).returncode == 0

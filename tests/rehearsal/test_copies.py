@@ -142,7 +142,7 @@ def test_an_hourly_copy_to_a_space_of_our_own(copied: Deployment) -> None:
         rf"^offsite +\S+Z, {len(copied.rows())} answers, in s3:http", said, re.MULTILINE
     )
     assert re.search(r"^restore test +\S+Z ok: the backup of \S+ restores", said, re.MULTILINE)
-    assert re.search(r"^copy outside +\d+ \w+ old: the repository", said, re.MULTILINE)
+    assert re.search(r"^backed up +\d+ \w+ old: the repository", said, re.MULTILINE)
     assert "0\n" in copied.ssh("docker exec digits-db-1 psql -U digits -Atc \"SELECT count(*)"
                                " FROM pg_database WHERE datname LIKE '%test%'\"")  # fmt: skip
 
@@ -179,7 +179,7 @@ def test_what_goes_wrong_is_said_and_changes_nothing(copied: Deployment) -> None
     rows = copied.rows()
     env = f"{PLACE}/env"
     copied.ssh(f"cp {env} /root/env")
-    # What a Space alone can say; tests/infra/test_copies_of_the_log.py has the rest.
+    # What a Space alone can say; tests/backup/test_offsite.py has the rest.
     wrong = {
         f"sed -i s/^AWS_ACCESS_KEY_ID=.*/AWS_ACCESS_KEY_ID=DO0/ {env}": "its key is wrong",
         f"sed -i s/rehearsed-copies/another-bucket/ {env}": "does not let the droplet in",
@@ -214,7 +214,7 @@ def test_the_droplet_is_gone_and_comes_back(copied: Deployment) -> None:
         minutes = (time.monotonic() - gone_at) / 60
         time.sleep(10)
     # What came since is from these visitors, who came back by themselves.
-    back = re.search(r"(\d+) answers came back\. What was logged after", said)
+    back = re.search(r"(\d+) answers restored\. Predictions after", said)
     assert back
     assert at_the_copy <= int(back[1])
     assert refused.returncode != 0

@@ -40,7 +40,7 @@ def test_deploy_shows_what_it_does_and_ends_with_the_url(
         "Ansible: the server",
         "Docker: build the image",
         "Release",
-        "Look at it from outside",
+        "Smoke test",
     ]
     assert "Apply complete! Resources: 7 added" in first_deploy
     # And ends with all that a person wants to know, and the next verbs as they must be typed.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra import conformance
+from tests.api import conformance
 from tests.rehearsal.deployment import (
     ROOT,
     STATE,
@@ -116,7 +116,7 @@ def test_a_deployment_that_was_cut_off_goes_on_and_takes_the_old_answers(
         done = run("make", "deploy", "TARGET=rehearsal", f"RESTORE={backup}")
         assert done.returncode == 0
         fresh = Deployment(done.stdout, url_in(done.stdout))
-        assert f"{len(rows)} answers came back." in done.stdout
+        assert f"{len(rows)} answers restored." in done.stdout
         assert fresh.rows() == rows
     finally:
         run("make", "destroy", "TARGET=rehearsal", "CONFIRM=digits", "BACKUP=no")

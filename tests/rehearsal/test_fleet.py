@@ -140,6 +140,6 @@ def test_what_breaks_on_the_second_serves_nowhere(
         fleet[1].ssh(mend)
     assert done.returncode != 0
     assert "nginx does not accept its own configuration" in done.stdout
-    assert "goes back, so that all serve the same" in done.stdout
+    assert "goes back, so that all have the same version" in done.stdout
     assert images(*fleet) == before
     assert load.failed == []

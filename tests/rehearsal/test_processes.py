@@ -69,7 +69,7 @@ def test_a_visitor_stays_with_one_of_two(deployment: Deployment) -> None:
     odd = requests.get(deployment.url, headers={"Cookie": "route=../etc"}, timeout=30)
     assert re.match(r"route=[0-9a-f]{2};", odd.headers["Set-Cookie"])
     done = run("make", "doctor", "TARGET=rehearsal", TF_VAR_size="s-2vcpu-4gb")
-    assert re.search(r"^ok +processes +2 of 2 serve$", done.stdout, re.MULTILINE)
+    assert re.search(r"^ok +processes +2 of 2 are in service$", done.stdout, re.MULTILINE)
     logs = run("make", "logs", "TARGET=rehearsal", FOLLOW="").stdout
     assert len(set(re.findall(r"(app-\d+) +\|", logs))) == 2
 

@@ -24,7 +24,7 @@ ELSEWHERE = {
     "make upgrade-database VERSION=18",  # test_postgresql.py
     "make drift",  # test_adopt.py
     "scripts/in ops -m ops drift",  # test_adopt.py
-    "export TF_VAR_alert_email=you@example.org",  # tests/infra/test_alerts.py
+    "export TF_VAR_alert_email=you@example.org",  # tests/alerts/test_alerts.py
     "export TF_VAR_size=s-2vcpu-4gb",  # test_processes.py
     "export TF_VAR_managed_database=true",  # test_managed_database.py
     "export TF_VAR_managed_database=false",

@@ -33,6 +33,6 @@ def test_a_droplet_that_is_replaced_leaves_the_page_its_url(
     backup = re.search(r"Backed up to (backups/\S+)", done.stdout)
     assert backup
     # It came back by itself.
-    assert f"{len(rows)} answers came back." in done.stdout
+    assert f"{len(rows)} answers restored." in done.stdout
     assert deployment.rows() == rows
     DigitsPage(page).open(deployment.url)

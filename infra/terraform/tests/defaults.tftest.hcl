@@ -1,18 +1,7 @@
 # What is made with nothing but an SSH key given. No account, no network.
 
 mock_provider "digitalocean" {
-  mock_resource "digitalocean_droplet" {
-    defaults = {
-      id           = "1001"
-      urn          = "do:droplet:1001"
-      ipv4_address = "203.0.113.10"
-    }
-  }
-  mock_resource "digitalocean_reserved_ip" {
-    defaults = {
-      ip_address = "198.51.100.1"
-    }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "digitalocean" {

@@ -1,11 +1,7 @@
 # The firewall lets in SSH, HTTP, HTTPS and ping, and nothing else.
 
 mock_provider "digitalocean" {
-  mock_resource "digitalocean_droplet" {
-    defaults = {
-      id = "1001"
-    }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "digitalocean" {

@@ -2,11 +2,7 @@
 # replaced leaves the site its address.
 
 mock_provider "digitalocean" {
-  mock_resource "digitalocean_droplet" {
-    defaults = {
-      id = "1001"
-    }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "digitalocean" {

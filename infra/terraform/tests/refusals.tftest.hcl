@@ -2,11 +2,7 @@
 # one bad value for every variable that still has one to try.
 
 mock_provider "digitalocean" {
-  mock_resource "digitalocean_droplet" {
-    defaults = {
-      id = "1001"
-    }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "digitalocean" {

@@ -1,0 +1,4 @@
+"""The account at DigitalOcean: its API, prices, power, and the load balancer.
+
+Nothing here knows what a deployment is.
+"""

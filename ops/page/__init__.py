@@ -1,0 +1,1 @@
+"""The deployed page from outside: its URL, its certificate, and the smoke test."""

@@ -1,0 +1,1 @@
+"""Terraform: how it is run, what its state holds, and which plans are refused."""

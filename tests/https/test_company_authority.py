@@ -1,0 +1,87 @@
+"""A company's certificate authority, which only the system's store knows."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project
+from tests.tls_front import Authority
+
+ACCOUNT = json.dumps({"account": {"status": "active"}}).encode()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "authority")
+
+
+@pytest.fixture
+def api_behind_it(authority: Authority) -> Iterator[str]:
+    """The API as a company's proxy shows it: with a certificate of its own; its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(ACCOUNT)))
+            self.end_headers()
+            self.wfile.write(ACCOUNT)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(authority.folder / "server.crt", authority.folder / "server.key")
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"https://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def doctor(project: Project, **settings: str | None) -> str:
+    """What the doctor finds out about the token."""
+    # What would point the library itself at another store.
+    others = dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_DIR"))
+    printed = project.verb("doctor", **(others | settings)).stdout
+    return str(printed.partition("  token ")[2].partition("scopes")[0])
+
+
+def test_what_the_system_trusts_is_trusted(
+    project: Project, api_behind_it: str, authority: Authority
+) -> None:
+    # OpenSSL's own name for the file with the system's authorities.
+    store = str(authority.folder / "ca.crt")
+    assert "valid" in doctor(project, DIGITALOCEAN_API_URL=api_behind_it, SSL_CERT_FILE=store)
+
+
+def test_a_certificate_that_is_refused_is_no_missing_network(
+    project: Project, api_behind_it: str
+) -> None:
+    told = doctor(project, DIGITALOCEAN_API_URL=api_behind_it, SSL_CERT_FILE=None)
+    assert "shows a certificate that this machine does not trust" in told
+    assert "unable to get local issuer certificate" in told
+    assert "update-ca-certificates" in told
+    assert "no network" not in told
+
+
+def test_a_proxy_that_leads_nowhere(project: Project) -> None:
+    told = doctor(
+        project,
+        DIGITALOCEAN_API_URL="https://api.example.org",
+        HTTPS_PROXY="http://127.0.0.1:1",
+        https_proxy="http://127.0.0.1:1",
+    )
+    assert "The proxy of HTTPS_PROXY does not lead to the DigitalOcean API" in told
+    assert "unset it" in told
