@@ -31,10 +31,10 @@ def output(
             f"Get it: sudo apt-get install {command[0]}",
         ) from error
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()
+        printed = (done.stderr or done.stdout).strip()
         raise Failed(
-            f"{' '.join(map(str, command[:2]))} failed. What it said:",
-            said,
+            f"{' '.join(map(str, command[:2]))} failed. What it printed:",
+            printed,
             "Fix it, then run the same command again.",
         )
     return done.stdout.strip()

@@ -12,17 +12,16 @@ from ops.console import terminal
 from ops.console.programs import output_of
 from ops.release import registry
 from ops.release.docker import need_engine
-from rehearsal import api_process, places
+from rehearsal import places, services
 from rehearsal.commands import output
-from rehearsal.spaces import process as spaces
 
 
 def down() -> None:
     """Remove every trace. Raises Failed."""
     need_engine()
     _close_ssh()
-    api_process.stop()
-    spaces.stop()
+    services.API.stop()
+    services.SPACES.stop()
     registry.forget_volume()
     _remove_from_docker()
     shutil.rmtree(places.STATE, ignore_errors=True)

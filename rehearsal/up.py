@@ -10,40 +10,36 @@ from pathlib import Path
 from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.programs import need
-from ops.console.settings import ROOT
+from ops.console.settings import ROOT, Settings
 from ops.release.docker import need_compose, need_engine
-from rehearsal import api_process, places, terraform_root
+from rehearsal import places, services, terraform_root
 from rehearsal.authority import pebble
 from rehearsal.commands import need_packages, output
-from rehearsal.engines import image
 from rehearsal.offline import build, docker_plugins, provider_package
-from rehearsal.offline.base_images import BaseImages
-from rehearsal.spaces import process as spaces
+from rehearsal.offline.base_images import ENGINES, BaseImages
 
 
 def up() -> None:
     """Start it, unless it stands. Raises Failed."""
     _check()
-    if url := api_process.url():
-        terraform_root.make(places.TERRAFORM)
-        # The answer to "what am I talking to?" belongs in every log.
-        terminal.line(f"Rehearsal: the local DigitalOcean at {url} stands in for the real one.")
-        _start_the_authority()
-        spaces.start_if_wanted()
-        image.provide_if_wanted()
-        return
-    terminal.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
-    places.STATE.mkdir(mode=0o700, exist_ok=True)
-    BaseImages().provide_all()
-    provider_package.install(places.PROVIDER)
-    build.pip_settings(places.BUILD)
+    url = services.API.url()
+    if url is None:
+        terminal.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
+        places.STATE.mkdir(mode=0o700, exist_ok=True)
+        BaseImages().provide_all()
+        provider_package.install(places.PROVIDER)
+        build.pip_settings(places.BUILD)
+        _make_keys()
+        url = services.start_api()
     terraform_root.make(places.TERRAFORM)
-    _make_keys()
-    _start_the_authority()
-    url = api_process.start()
-    spaces.start_if_wanted()
-    image.provide_if_wanted()
-    terminal.line(f"The local DigitalOcean answers at {url}; its log is {_shown(places.API_LOG)}.")
+    # The answer to "what am I talking to?" is in every log.
+    log = os.path.relpath(services.API.log, ROOT)
+    terminal.line(
+        f"Rehearsal: the local DigitalOcean at {url} stands in for the real one; log: {log}"
+    )
+    terminal.line(f"Rehearsal: pebble at {pebble.start()} stands in for Let's Encrypt.")
+    services.start_spaces_if_wanted()
+    _provide_engines_if_wanted()
 
 
 def _check() -> None:
@@ -66,7 +62,7 @@ def _check() -> None:
 
 
 def _check_for_another() -> None:
-    """What Docker still has of a rehearsal that this clone knows nothing of is in the way."""
+    """Raises Failed where Docker has the rehearsal of another clone."""
     show = f'{{{{.Names}}}}\t{{{{.Label "{places.CLONE}"}}}}'
     ours = ("--filter", f"label={places.LABEL}", "--format", show)
     found = [line.partition("\t") for line in output("docker", "ps", "--all", *ours).splitlines()]
@@ -82,8 +78,14 @@ def _check_for_another() -> None:
     )
 
 
-def _start_the_authority() -> None:
-    terminal.line(f"Rehearsal: pebble at {pebble.start()} stands in for Let's Encrypt.")
+def _provide_engines_if_wanted() -> None:
+    settings = Settings.read()
+    if settings.scale.several or settings.scale.is_managed:
+        BaseImages().provide(ENGINES)
+        terminal.line(
+            "Rehearsal: haproxy and PostgreSQL in containers stand in for DigitalOcean's load "
+            "balancer and managed database."
+        )
 
 
 def _make_keys() -> None:
@@ -94,8 +96,3 @@ def _make_keys() -> None:
     if not places.SSH_KEY.exists():
         comment = ("-C", "digits rehearsal")
         output("ssh-keygen", "-q", "-t", "ed25519", "-N", "", *comment, "-f", places.SSH_KEY)
-
-
-def _shown(file: Path) -> str:
-    """A file as a person finds it from here."""
-    return os.path.relpath(file, ROOT)

@@ -21,11 +21,10 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from rehearsal.api.clock import LOG
 from rehearsal.api.cloud import Cloud
-from rehearsal.api.fake_driver import FakeDriver
-from rehearsal.api.fake_engines import FakeEngines
 from rehearsal.api.server import make_app
 from rehearsal.api.store import Store
 from tests import in_process as verbs
+from tests.api.machines import FakeDriver, FakeEngines
 from tests.needs import need_terraform
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class Api:
 
     def start(self) -> None:
         """Answer, with the state that is in the folder."""
-        self.cloud = Cloud(Store(self.folder / "state.json"), FakeDriver(0.05), FakeEngines())
+        self.cloud = Cloud(Store(self.folder / "state.json"), FakeDriver(), FakeEngines())
         self.server.app = make_app(self.cloud, TOKEN, self.journal)
         self.server.start()
 
@@ -104,6 +103,13 @@ class Api:
     def url(self) -> str:
         """Where it answers."""
         return self.server.url
+
+    def an_hour_later(self) -> None:
+        """Let the last change of every load balancer's size be an hour ago."""
+        assert self.cloud is not None
+        with self.cloud.store.change() as state:
+            for balancer in state["load_balancers"].values():
+                balancer["resized_at"] -= 3600
 
     @property
     def journal(self) -> Path:

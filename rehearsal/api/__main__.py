@@ -1,8 +1,11 @@
-"""Runs the stand-in: see python -m rehearsal.api --help."""
+"""python -m rehearsal.api FOLDER TOKEN-FILE: serve until told to stop.
+
+The folder holds the state and the journal; the file holds the token that clients must send. It
+listens at a free port of this machine's own address: whoever reaches it can start machines here.
+"""
 
 from __future__ import annotations
 
-import argparse
 import logging
 import signal
 import sys
@@ -11,112 +14,34 @@ from typing import TYPE_CHECKING, NoReturn
 
 from waitress.server import create_server
 
+from rehearsal.droplet.driver import DockerDriver
+from rehearsal.engines.driver import DockerEngines
+
 from .clock import LOG
 from .cloud import Cloud
-from .fake_driver import FakeDriver
-from .fake_engines import FakeEngines
 from .server import make_app
 from .store import Store
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from .driver import Driver
-    from .engine import Engines
 
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m rehearsal.api",
-        description="A local stand-in for the DigitalOcean API. It costs nothing, needs no "
-        "account, and reaches nothing outside this machine.",
-    )
-    parser.add_argument(
-        "--state-dir", type=Path, required=True, help="where it keeps its state and its journal"
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen at")
-    parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
-    parser.add_argument(
-        "--token-file", type=Path, required=True, help="file with the token that clients must send"
-    )
-    parser.add_argument(
-        "--driver",
-        choices=("docker", "fake"),
-        default="docker",
-        help="what a droplet is: a container, or nothing at all (for tests)",
-    )
-    return parser.parse_args()
-
-
-def _driver(name: str) -> Driver:
-    if name == "fake":
-        return FakeDriver()
-    from rehearsal.droplet.driver import DockerDriver  # needs a Docker engine
-
-    driver: Driver = DockerDriver(hub=True)
-    return driver
-
-
-def _engines(name: str) -> Engines:
-    if name == "fake":
-        return FakeEngines()
-    from rehearsal.engines.driver import DockerEngines  # needs a Docker engine
-
-    engines: Engines = DockerEngines()
-    return engines
-
-
-def _fail(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise SystemExit(1)
-
-
-def _token(file: Path) -> str:
-    try:
-        token = file.read_text().strip()
-    except OSError as error:
-        _fail(f"The token cannot be read: {error}. Give a file that holds one, as --token-file.")
-    if not token:
-        _fail(f"{file} is empty, so no client could log in. Put any word into it.")
-    return token
-
-
-def main() -> None:
+def main(folder: Path, token_file: Path) -> None:
     """Serve until told to stop."""
-    arguments = _arguments()
-    if not (arguments.host == "localhost" or arguments.host.startswith("127.")):
-        _fail(
-            f"{arguments.host} is not a loopback address. Whoever reaches this server can start "
-            "machines here, so it listens only to this one: leave --host out."
-        )
-    token = _token(arguments.token_file)
-    arguments.state_dir.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     LOG.setLevel(logging.INFO)
-
-    store = Store(arguments.state_dir / "state.json")
-    cloud = Cloud(store, _driver(arguments.driver), _engines(arguments.driver))
-    app = make_app(cloud, token, arguments.state_dir / "requests.jsonl")
-    try:
-        server = create_server(
-            app, host=arguments.host, port=arguments.port, threads=8, ident="rehearsal"
-        )
-    except OSError as error:
-        _fail(
-            f"Port {arguments.port} cannot be used: {error.strerror}. Something else listens "
-            "there; give another --port, or 0 for any free one."
-        )
 
     def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    cloud = Cloud(Store(folder / "state.json"), DockerDriver(hub=True), DockerEngines())
+    app = make_app(cloud, token_file.read_text().strip(), folder / "requests.jsonl")
+    server = create_server(app, host="127.0.0.1", port=0, threads=8, ident="rehearsal")
     port: int = server.effective_port  # type: ignore[union-attr]
-    print(
-        f"Local stand-in for DigitalOcean, ready: http://{arguments.host}:{port}",
-        flush=True,
-    )
+    print(f"Local stand-in for DigitalOcean, ready: http://127.0.0.1:{port}", flush=True)
     try:
         server.run()  # returns on SystemExit
     finally:
@@ -126,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:]))

@@ -1,121 +1,116 @@
-"""The account, its balance and its SSH keys."""
+"""The account, its balance, its SSH keys and its keys to Spaces."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-from typing import Any
-
-from flask import Blueprint
+import secrets
 
 from .clock import now
-from .endpoint import NO_CONTENT, Answer, body, cloud, page_of, text
-from .errors import not_found, unprocessable
-from .store import State, next_id
+from .errors import refused
+from .fields import Field, Item
+from .resource import Answer, Call, Resource, route
+from .store import State
 
-routes = Blueprint("account", __name__)
 
+class Account(Resource):
+    path, one, many = "account", "account", ""
+    verbs = ()
 
-@routes.get("/v2/account")
-def get_account() -> Answer:
-    with cloud().store.read() as state:
-        account_uuid = state["account_uuid"]
-    return {
-        "account": {
+    @route("GET", "")
+    def show(self, call: Call) -> Answer:
+        number = call.state["account_uuid"]
+        shown = {
             "droplet_limit": 10,
             "floating_ip_limit": 3,
             "reserved_ip_limit": 3,
             "volume_limit": 10,
             "email": "rehearsal@example.com",
             "name": "Rehearsal",
-            "uuid": account_uuid,
+            "uuid": number,
             "email_verified": True,
             "status": "active",
             "status_message": "",
-            "team": {"uuid": account_uuid, "name": "Rehearsal"},
+            "team": {"uuid": number, "name": "Rehearsal"},
         }
-    }, 200
+        return {"account": shown}, 200
 
 
-@routes.get("/v2/customers/my/balance")
-def get_balance() -> Answer:
-    return {
-        "month_to_date_balance": "0.00",
-        "account_balance": "0.00",
-        "month_to_date_usage": "0.00",
-        "generated_at": now(),
-    }, 200
+class Balance(Resource):
+    path, one, many = "customers/my/balance", "", ""
+    verbs = ()
+
+    @route("GET", "")
+    def show(self, _call: Call) -> Answer:
+        amounts = ("month_to_date_balance", "account_balance", "month_to_date_usage")
+        return {**dict.fromkeys(amounts, "0.00"), "generated_at": now()}, 200
 
 
-def fingerprint(public_key: str) -> str:
+class SshKeys(Resource):
+    """Their keys in the API are their numbers, and their fingerprints too."""
+
+    path, one, many, kind = "account/keys", "ssh_key", "ssh_keys", "keys"
+    numbered = True
+    fields = {"name": Field(required=True), "public_key": Field(required=True, fixed=True)}
+
+    def complete(self, call: Call, item: Item) -> None:
+        item["fingerprint"] = _fingerprint(item["public_key"])
+        if key_of(call.state, item["fingerprint"]):
+            raise refused("SSH Key is already in use on your account")
+
+    def find(self, state: State, key: object, parent: str = "") -> Item:
+        found = key_of(state, key)
+        return super().find(state, found["id"] if found else key, parent)
+
+
+def key_of(state: State, key: object) -> Item | None:
+    """The SSH key with this number or fingerprint."""
+    for found in state["keys"].values():
+        if str(key) in (str(found["id"]), found["fingerprint"]):
+            item: Item = found
+            return item
+    return None
+
+
+def _fingerprint(public_key: str) -> str:
     """The MD5 fingerprint of a public key, which is how DigitalOcean names it."""
-    parts = public_key.split()
     try:
-        blob = base64.b64decode(parts[1], validate=True)
+        blob = base64.b64decode(public_key.split()[1], validate=True)
     except (IndexError, binascii.Error):
-        raise unprocessable("Key invalid, please check the contents of your public key") from None
+        raise refused("Key invalid, please check the contents of your public key") from None
     digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
     return ":".join(digest[i : i + 2] for i in range(0, 32, 2))
 
 
-def find_key(state: State, key: object) -> dict[str, Any] | None:
-    """The key with this id or fingerprint."""
-    for found in state["keys"].values():
-        if str(key) in (str(found["id"]), found["fingerprint"]):
-            return dict(found)
-    return None
+class SpacesKeys(Resource):
+    """Each opens some buckets, or all. The Spaces themselves are in rehearsal/spaces."""
 
+    path, one, many, kind = "spaces/keys", "key", "keys", "spaces_keys"
+    key = "access_key"
+    hidden = ("secret_key",)
+    fields = {
+        "name": Field(required=True),
+        "grants": Field(
+            type="object",
+            many=True,
+            fields={
+                "bucket": Field(default=""),
+                "permission": Field(required=True, one_of=("read", "readwrite", "fullaccess")),
+            },
+        ),
+    }
 
-def _known(state: State, key: str) -> dict[str, Any]:
-    found = find_key(state, key)
-    if found is None:
-        raise not_found()
-    return found
+    def complete(self, call: Call, item: Item) -> None:
+        item["access_key"] = f"DO{secrets.token_hex(9).upper()}"
+        item["secret_key"] = secrets.token_urlsafe(32)
+        item["created_at"] = now()
 
+    def check(self, state: State, item: Item) -> None:
+        for grant in item["grants"]:
+            if (grant["permission"] == "fullaccess") == bool(grant["bucket"]):
+                raise refused("A grant names a bucket, or, with fullaccess, none.")
 
-@routes.get("/v2/account/keys")
-def list_keys() -> Answer:
-    with cloud().store.read() as state:
-        return page_of("ssh_keys", list(state["keys"].values()))
-
-
-@routes.post("/v2/account/keys")
-def create_key() -> Answer:
-    values = body()
-    name, public_key = text(values, "name"), text(values, "public_key")
-    mark = fingerprint(public_key)
-    with cloud().store.change() as state:
-        if find_key(state, mark):
-            raise unprocessable("SSH Key is already in use on your account")
-        key = {
-            "id": next_id(state),
-            "fingerprint": mark,
-            "public_key": public_key,
-            "name": name,
-        }
-        state["keys"][str(key["id"])] = key
-        return {"ssh_key": key}, 201
-
-
-@routes.get("/v2/account/keys/<key_id>")
-def get_key(key_id: str) -> Answer:
-    with cloud().store.read() as state:
-        return {"ssh_key": _known(state, key_id)}, 200
-
-
-@routes.put("/v2/account/keys/<key_id>")
-def rename_key(key_id: str) -> Answer:
-    name = text(body(), "name")
-    with cloud().store.change() as state:
-        key = _known(state, key_id)
-        key["name"] = name
-        state["keys"][str(key["id"])] = key
-        return {"ssh_key": key}, 200
-
-
-@routes.delete("/v2/account/keys/<key_id>")
-def delete_key(key_id: str) -> Answer:
-    with cloud().store.change() as state:
-        del state["keys"][str(_known(state, key_id)["id"])]
-    return NO_CONTENT
+    def create(self, call: Call, parent: str = "") -> Answer:
+        """Only now is the secret half shown."""
+        return {"key": self.add(call, parent)}, 201

@@ -1,15 +1,16 @@
-"""What DigitalOcean offers everybody: regions, sizes and images."""
+"""What DigitalOcean offers everybody, and what each region has: sizes, images, networks."""
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint
-
-from .endpoint import Answer, page_of, query
-from .errors import not_found
-
-routes = Blueprint("catalog", __name__)
+from .clock import now
+from .errors import refused
+from .fields import Item
+from .resource import Resource
+from .store import State
 
 _REGIONS = {
     "nyc1": "New York 1",
@@ -40,7 +41,7 @@ _IMAGES = [
     (195000024, "ubuntu-24-04-x64", "Ubuntu", "24.04 (LTS) x64"),
 ]
 
-SIZES: dict[str, dict[str, Any]] = {
+SIZES: dict[str, Item] = {
     slug: {
         "slug": slug,
         "memory": memory,
@@ -56,7 +57,7 @@ SIZES: dict[str, dict[str, Any]] = {
     for slug, memory, vcpus, disk, transfer, monthly, hourly in _SIZES
 }
 
-REGIONS: dict[str, dict[str, Any]] = {
+REGIONS: dict[str, Item] = {
     slug: {
         "slug": slug,
         "name": name,
@@ -67,7 +68,7 @@ REGIONS: dict[str, dict[str, Any]] = {
     for slug, name in _REGIONS.items()
 }
 
-IMAGES: dict[str, dict[str, Any]] = {
+IMAGES: dict[str, Item] = {
     slug: {
         "id": image_id,
         "slug": slug,
@@ -87,34 +88,67 @@ IMAGES: dict[str, dict[str, Any]] = {
 }
 
 
-def find_image(key: object) -> dict[str, Any] | None:
-    """The image with this slug or id."""
-    for slug, image in IMAGES.items():
-        if str(key) in (slug, str(image["id"])):
-            return image
-    return None
+class Regions(Resource):
+    path, one, many = "regions", "region", "regions"
+    verbs = ("list",)
+    offered = REGIONS
 
 
-@routes.get("/v2/regions")
-def list_regions() -> Answer:
-    return page_of("regions", list(REGIONS.values()))
+class Sizes(Resource):
+    path, one, many = "sizes", "size", "sizes"
+    verbs = ("list",)
+    offered = SIZES
 
 
-@routes.get("/v2/sizes")
-def list_sizes() -> Answer:
-    return page_of("sizes", list(SIZES.values()))
+class Images(Resource):
+    """Named by slug or by number."""
+
+    path, one, many = "images", "image", "images"
+    verbs = ("list", "get")
+    offered = IMAGES
+
+    def chosen(self, item: Item, query: Mapping[str, str]) -> bool:
+        # None is the account's own, and none is of an application.
+        own = query.get("private") == "true" or query.get("tag_name")
+        return not own and query.get("type", "") in ("", "distribution")
+
+    def find(self, state: State, key: object, parent: str = "") -> Item:
+        slugs = {str(image["id"]): slug for slug, image in IMAGES.items()}
+        return super().find(state, slugs.get(str(key), key), parent)
 
 
-@routes.get("/v2/images")
-def list_images() -> Answer:
-    nothing_of_ones_own = query("private") == "true" or query("tag_name")
-    other_kind = query("type") not in (None, "", "distribution")
-    return page_of("images", [] if nothing_of_ones_own or other_kind else list(IMAGES.values()))
+class Volumes(Resource):
+    """There are none; a check that nothing billable is left asks for them."""
+
+    path, one, many = "volumes", "volume", "volumes"
+    verbs = ("list",)
 
 
-@routes.get("/v2/images/<image_id>")
-def get_image(image_id: str) -> Answer:
-    image = find_image(image_id)
-    if image is None:
-        raise not_found()
-    return {"image": image}, 200
+class Vpcs(Resource):
+    """The account's private networks: one a region, made with the first droplet there."""
+
+    path, one, many = "vpcs", "vpc", "vpcs"
+    verbs = ("list", "get")
+
+
+def vpc_of(state: State, region: str, given: Any) -> str:
+    """The id of a region's network, which is the only one that a request may name."""
+    for vpc in state["vpcs"].values():
+        if vpc["region"] == region:
+            break
+    else:
+        number = str(uuid.uuid4())
+        vpc = state["vpcs"][number] = {
+            "id": number,
+            "urn": f"do:vpc:{number}",
+            "name": f"default-{region}",
+            "description": "",
+            "region": region,
+            "ip_range": f"10.{100 + list(REGIONS).index(region)}.0.0/20",
+            "default": True,
+            "created_at": now(),
+        }
+    if given not in (None, "", vpc["id"]):
+        raise refused("You specified an invalid VPC for this region.")
+    found: str = vpc["id"]
+    return found

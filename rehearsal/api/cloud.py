@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-from .clock import log, now
-from .errors import not_found, server_error
-from .firewall_state import inbound_rules
-from .keeper import Keeper
-from .project_state import add_default_project
-from .reserved_ip_state import leave
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from .driver import Driver
-    from .engine import Engines
-    from .store import State, Store
+from .clock import log
+from .droplets import end_action
+from .errors import ApiError, not_found
+from .fields import Item
+from .firewalls import inbound_rules
+from .machines import Driver, Engines
+from .projects import add_default_project
+from .reconciler import Reconciler
+from .store import State, Store
 
 _NEVER = object()
 
@@ -38,35 +35,31 @@ class Cloud:
         with store.change() as state:
             add_default_project(state)
         self._resume()
-        self._keeper = Keeper(store, engines, self.apply_firewalls)
+        self._reconciler = Reconciler(store, engines, self.apply_firewalls)
 
     def close(self) -> None:
         """Finish what is under way."""
-        self._keeper.close()
+        self._reconciler.close()
         self._work.shutdown(wait=True)
 
     def _resume(self) -> None:
         """Pick up what an earlier run of the server left half-done."""
         with self.store.change() as state:
-            for action in state["actions"].values():
-                if action["status"] == "in-progress" and action["type"] != "create":
-                    action |= {"status": "errored", "completed_at": now()}
+            unfinished = [a for a in state["actions"].values() if a["status"] == "in-progress"]
             for droplet in state["droplets"].values():
                 droplet["locked"] = droplet["status"] == "new"
-            half_made = [d["id"] for d in state["droplets"].values() if d["status"] == "new"]
-        for droplet_id in half_made:
-            log(f"droplet {droplet_id}: was half-made when the server ended; making it anew")
-            self._work.submit(self._boot_anew, droplet_id)
+            for action in unfinished:
+                if action["type"] != "create":
+                    end_action(action, "errored")
+        for action in unfinished:
+            if action["type"] == "create":
+                number = action["resource_id"]
+                log(f"droplet {number}: was half-made when the server ended; making it again")
+                self._work.submit(self._again, number, action["id"])
 
-    def _boot_anew(self, droplet_id: int) -> None:
+    def _again(self, droplet_id: int, action_id: int) -> None:
         self.driver.destroy(droplet_id)
-        self._boot(droplet_id)
-
-    @contextmanager
-    def _turn(self, droplet_id: int) -> Iterator[None]:
-        """Wait until nothing else is being done to this droplet."""
-        with self._turns[droplet_id]:
-            yield
+        self.boot(droplet_id, action_id)
 
     # Firewalls
 
@@ -76,132 +69,103 @@ class Cloud:
         A droplet that is off or busy gets its rules when it is up again.
         """
         for droplet in state["droplets"].values():
-            if droplet["status"] == "active" and not droplet["locked"]:
-                self._apply_firewall(state, droplet)
-
-    def _apply_firewall(self, state: State, droplet: dict[str, Any]) -> None:
-        rules = inbound_rules(state, droplet)
-        droplet_id = droplet["id"]
-        if self._applied.get(droplet_id, _NEVER) == rules:
-            return
-        self._applied.pop(droplet_id, None)
-        try:
-            self.driver.apply_firewall(droplet_id, rules)
-        except Exception as error:
-            log(f"droplet {droplet_id}: its firewall could not be set: {error}")
-            raise server_error(f"The firewall of droplet {droplet_id} failed: {error}") from error
-        self._applied[droplet_id] = rules
+            if droplet["status"] != "active" or droplet["locked"]:
+                continue
+            rules, number = inbound_rules(state, droplet), droplet["id"]
+            if self._applied.get(number, _NEVER) == rules:
+                continue
+            self._applied.pop(number, None)
+            try:
+                self.driver.apply_firewall(number, rules)
+            except Exception as error:
+                log(f"droplet {number}: its firewall could not be set: {error}")
+                raise ApiError(500, f"The firewall of droplet {number} failed: {error}") from error
+            self._applied[number] = rules
 
     # Droplets
 
-    def boot(self, droplet_id: int) -> None:
+    def boot(self, droplet_id: int, action_id: int) -> None:
         """Make the machine for a droplet whose status is new."""
-        self._work.submit(self._boot, droplet_id)
+        work = partial(self._boot, droplet_id)
+        self._work.submit(self._act, droplet_id, action_id, work, {"status": "off"})
 
-    def _boot(self, droplet_id: int) -> None:
-        with self._turn(droplet_id):
-            with self.store.read() as state:
-                if str(droplet_id) not in state["droplets"]:
-                    return
-                droplet = dict(state["droplets"][str(droplet_id)])
-            log(f"droplet {droplet_id}: making {droplet['name']} ({droplet['size_slug']})")
+    def _boot(self, droplet_id: int) -> Item:
+        droplet = self.store.state["droplets"][str(droplet_id)]
+        log(f"droplet {droplet_id}: making {droplet['name']} ({droplet['size']})")
+        addresses = self.driver.create(droplet)
+        log(f"droplet {droplet_id}: runs at {addresses.public_ipv4}")
+        return {**vars(addresses), "status": "active"}
+
+    def act(self, droplet_id: int, action_id: int, work: Callable[[], None], after: Item) -> None:
+        """Do something to a machine in the background, and note what its droplet is then."""
+
+        def act() -> Item:
+            work()
+            return after
+
+        self._work.submit(self._act, droplet_id, action_id, act, {})
+
+    def _act(self, droplet_id: int, action_id: int, work: Callable[[], Item], failed: Item) -> None:
+        with self._turns[droplet_id]:
+            if str(droplet_id) not in self.store.state["droplets"]:
+                return
             try:
-                addresses = self.driver.create(
-                    droplet_id=droplet_id,
-                    name=droplet["name"],
-                    vcpus=droplet["vcpus"],
-                    memory_mb=droplet["memory"],
-                    disk_gb=droplet["disk"],
-                    image=droplet["image_slug"],
-                    ssh_public_keys=droplet["ssh_public_keys"],
-                    user_data=droplet["user_data"],
-                )
+                after = work()
+                # A machine that was stopped may have lost its rules.
+                self._applied.pop(droplet_id, None)
                 with self.store.change() as state:
-                    droplet = state["droplets"][str(droplet_id)]
-                    droplet |= {
-                        "public_ipv4": addresses.public_ipv4,
-                        "private_ipv4": addresses.private_ipv4,
-                        "public_ipv6": addresses.public_ipv6,
-                    }
-                    # Before anybody is told that it is there, it is guarded.
-                    self._apply_firewall(state, droplet)
-                    droplet |= {"status": "active", "locked": False}
-                    self._end_actions(state, droplet_id, "completed")
-                log(f"droplet {droplet_id}: active at {addresses.public_ipv4}")
-            except Exception as error:  # noqa: BLE001 - whatever it was, the droplet is off
-                log(f"droplet {droplet_id}: could not be made: {error}")
-                with self.store.change() as state:
-                    state["droplets"][str(droplet_id)] |= {"status": "off", "locked": False}
-                    self._end_actions(state, droplet_id, "errored")
-
-    def act(self, droplet_id: int, work: Callable[[], None], after: dict[str, Any]) -> None:
-        """Do something to a machine in the background; afterwards its droplet says so."""
-        self._work.submit(self._act, droplet_id, work, after)
-
-    def _act(self, droplet_id: int, work: Callable[[], None], after: dict[str, Any]) -> None:
-        with self._turn(droplet_id):
-            with self.store.read() as state:
-                if str(droplet_id) not in state["droplets"]:
-                    return
-            status = "completed"
-            try:
-                work()
+                    state["droplets"][str(droplet_id)] |= {**after, "locked": False}
+                    # Before anybody reads that it is there, it is guarded.
+                    self.apply_firewalls(state)
+                    end_action(state["actions"][str(action_id)], "completed")
             except Exception as error:  # noqa: BLE001 - whatever it was, the action failed
                 log(f"droplet {droplet_id}: {error}")
-                status, after = "errored", {}
-            with self.store.change() as state:
-                droplet = state["droplets"][str(droplet_id)]
-                droplet |= {**after, "locked": False}
-                self._end_actions(state, droplet_id, status)
-            # A machine that was stopped may have lost its rules.
-            self._applied.pop(droplet_id, None)
-            with self.store.change() as state:
-                self.apply_firewalls(state)
+                with self.store.change() as state:
+                    state["droplets"][str(droplet_id)] |= {**failed, "locked": False}
+                    end_action(state["actions"][str(action_id)], "errored")
 
-    def map(self, action_id: int, reserved_ips: dict[int, str | None]) -> None:
+    def answer_at(self, action_id: int, reserved_ips: dict[int, str | None]) -> None:
         """Let each droplet answer at a reserved IP, or at none, in the background."""
-        self._work.submit(self._map, action_id, reserved_ips)
+        self._work.submit(self._answer_at, action_id, reserved_ips)
 
-    def _map(self, action_id: int, reserved_ips: dict[int, str | None]) -> None:
+    def _answer_at(self, action_id: int, reserved_ips: dict[int, str | None]) -> None:
         status = "completed"
         for droplet_id, address in reserved_ips.items():
-            with self._turn(droplet_id):
+            with self._turns[droplet_id]:
                 try:
                     self.driver.answer_at(droplet_id, address)
                 except Exception as error:  # noqa: BLE001 - whatever it was, the action failed
                     log(f"droplet {droplet_id}: its reserved IP could not be set: {error}")
                     status = "errored"
         with self.store.change() as state:
-            state["actions"][str(action_id)] |= {"status": status, "completed_at": now()}
-
-    def _end_actions(self, state: State, droplet_id: int, status: str) -> None:
-        for action in state["actions"].values():
-            if action["resource_id"] == droplet_id and action["status"] == "in-progress":
-                action |= {"status": status, "completed_at": now()}
+            end_action(state["actions"][str(action_id)], status)
 
     def destroy(self, droplet_id: int) -> None:
         """Remove a droplet and its machine; back when both are gone."""
-        with self._turn(droplet_id):
+        key = str(droplet_id)
+        with self._turns[droplet_id]:
             with self.store.change() as state:
-                if str(droplet_id) not in state["droplets"]:
+                if key not in state["droplets"]:
                     raise not_found()
-                state["droplets"][str(droplet_id)]["locked"] = True
+                state["droplets"][key]["locked"] = True
             try:
                 self.driver.destroy(droplet_id)
             except Exception as error:
                 log(f"droplet {droplet_id}: could not be removed: {error}")
                 with self.store.change() as state:
-                    state["droplets"][str(droplet_id)]["locked"] = False
-                raise server_error(f"Droplet {droplet_id} is still there: {error}") from error
+                    state["droplets"][key]["locked"] = False
+                raise ApiError(500, f"Droplet {droplet_id} is still there: {error}") from error
             with self.store.change() as state:
-                del state["droplets"][str(droplet_id)]
-                leave(state, droplet_id)
+                del state["droplets"][key]
+                # The account keeps its reserved IP, and pays for it.
+                for reserved in state["reserved_ips"].values():
+                    if reserved["droplet_id"] == droplet_id:
+                        reserved["droplet_id"] = None
                 for project in state["projects"].values():
                     project["resources"].pop(f"do:droplet:{droplet_id}", None)
-                for firewall in state["firewalls"].values():
-                    firewall["droplet_ids"] = [
-                        other for other in firewall["droplet_ids"] if other != droplet_id
-                    ]
+                for holder in (*state["firewalls"].values(), *state["load_balancers"].values()):
+                    named = holder["droplet_ids"]
+                    holder["droplet_ids"] = [number for number in named if number != droplet_id]
                 self._applied.pop(droplet_id, None)
                 self.apply_firewalls(state)
             log(f"droplet {droplet_id}: removed")

@@ -1,41 +1,223 @@
-"""Managed databases: clusters of PostgreSQL. What runs behind them is the keeper's business."""
+"""Managed databases: clusters of PostgreSQL, their users, databases and trusted sources."""
 
 from __future__ import annotations
 
 import base64
-import re
+import secrets
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint
-
-from .catalog import REGIONS
+from .catalog import REGIONS, vpc_of
 from .clock import now
-from .database_parts import new_user
-from .database_state import ADMIN, FIRST_DATABASE, PORT, known, there, urn
-from .endpoint import NO_CONTENT, Answer, body, cloud, page_of, text
-from .errors import not_found, unprocessable
-from .project_state import default_project, project_of
-from .store import next_id
-from .vpcs import default_vpc
+from .errors import ApiError, not_found, refused
+from .fields import Field, Item, read
+from .firewalls import ADDRESSES
+from .resource import NO_CONTENT, Answer, Call, Resource, project_of, route
+from .store import State, next_id
 
 if TYPE_CHECKING:
-    from .store import State
+    from .machines import Engines
 
-routes = Blueprint("databases", __name__)
-
+PORT = 25060
+ADMIN = "doadmin"
+FIRST_DATABASE = "defaultdb"
 _VERSIONS = ("14", "15", "16", "17")
-#: By the number of nodes.
-_SIZES = {
-    1: ("db-s-1vcpu-1gb", "db-s-1vcpu-2gb", "db-s-2vcpu-4gb", "db-s-4vcpu-8gb"),
-    2: ("db-s-1vcpu-2gb", "db-s-2vcpu-4gb", "db-s-4vcpu-8gb"),
-    3: ("db-s-1vcpu-2gb", "db-s-2vcpu-4gb", "db-s-4vcpu-8gb"),
+_LARGER = ("db-s-1vcpu-2gb", "db-s-2vcpu-4gb", "db-s-4vcpu-8gb")
+# By the number of nodes.
+_SIZES = {1: ("db-s-1vcpu-1gb", *_LARGER), 2: _LARGER, 3: _LARGER}
+_LAYOUT = {
+    "num_nodes": Field(type="integer", required=True, one_of=tuple(_SIZES)),
+    "size": Field(required=True, one_of=_SIZES[1]),
 }
-_RULES = ("droplet", "k8s", "ip_addr", "tag", "app")
+_REGION = Field(required=True, one_of=tuple(REGIONS), message="invalid region")
+_RULE = Field(
+    type="object",
+    many=True,
+    fields={
+        "type": Field(required=True, one_of=("droplet", "k8s", "ip_addr", "tag", "app")),
+        "value": Field(required=True),
+    },
+)
+# What the cluster behind it needs to know.
+_SETTINGS = ("version", "region", *_LAYOUT, "users", "dbs", "removed")
 
 
-def _connection(cluster: dict[str, Any], host: str) -> dict[str, Any]:
-    password = next(one["password"] for one in cluster["users"] if one["name"] == ADMIN)
+class Databases(Resource):
+    path, one, many = "databases", "database", "databases"
+    verbs = ("list", "create", "get", "delete")
+    urn = "dbaas"
+    runs = True
+    taken = (422, "cluster name is not available")
+    hidden = ("gone", "host", "dbs", "removed", "ca")
+    fields = {
+        "name": Field(
+            required=True,
+            pattern="[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
+            message="invalid cluster name",
+        ),
+        "engine": Field(required=True, one_of=("pg",)),
+        "version": Field(default="17", one_of=_VERSIONS),
+        "region": _REGION,
+        "private_network_uuid": Field(),
+        "tags": Field(many=True),
+        "rules": _RULE,
+        **_LAYOUT,
+    }
+
+    def complete(self, call: Call, item: Item) -> None:
+        network = vpc_of(call.state, item["region"], item["private_network_uuid"])
+        item |= {
+            "private_network_uuid": network,
+            "status": "creating",
+            "created_at": now(),
+            "host": f"{item['name']}-do-user-{next_id(call.state)}-0.d.db.ondigitalocean.com",
+            "users": {ADMIN: {"name": ADMIN, "role": "primary", "password": _password()}},
+            "dbs": {FIRST_DATABASE: {"name": FIRST_DATABASE}},
+            "removed": {"users": [], "dbs": []},
+            "ca": "",
+        }
+
+    def check(self, state: State, item: Item) -> None:
+        if item["size"] not in _SIZES[item["num_nodes"]]:
+            raise refused(f"invalid size {item['size']} for {item['num_nodes']} nodes")
+
+    def view(self, state: State, item: Item) -> Item:
+        return super().view(state, item) | {
+            "semantic_version": f"{item['version']}.6",
+            "users": list(item["users"].values()),
+            "db_names": list(item["dbs"]),
+            "project_id": project_of(state, self.urn_of(item))["id"],
+            "storage_size_mib": 10240,
+            "connection": _connection(item, item["host"]),
+            "private_connection": _connection(item, f"private-{item['host']}"),
+        }
+
+    @route("GET", "options")
+    def options(self, _call: Call) -> Answer:
+        layouts = [{"num_nodes": nodes, "sizes": list(sizes)} for nodes, sizes in _SIZES.items()]
+        offered = {"regions": list(REGIONS), "versions": list(_VERSIONS), "layouts": layouts}
+        return {"options": {"pg": offered}}, 200
+
+    @route("GET", "<key>/ca")
+    def ca(self, call: Call, key: str) -> Answer:
+        pem = self.find(call.state, key)["ca"]
+        if not pem:
+            raise not_found()
+        return {"ca": {"certificate": base64.b64encode(pem.encode()).decode()}}, 200
+
+    @route("PUT", "<key>/resize")
+    def resize(self, call: Call, key: str) -> Answer:
+        item = self._online(call, key)
+        item |= read(_LAYOUT, call.values, call.state) | {"status": "resizing"}
+        self.check(call.state, item)
+        return {}, 202
+
+    @route("PUT", "<key>/migrate")
+    def migrate(self, call: Call, key: str) -> Answer:
+        item = self._online(call, key)
+        item |= read({"region": _REGION}, call.values, call.state) | {"status": "migrating"}
+        item["private_network_uuid"] = vpc_of(call.state, item["region"], None)
+        return {}, 202
+
+    @route("PUT", "<key>/upgrade")
+    def upgrade(self, call: Call, key: str) -> Answer:
+        item, version = self.find(call.state, key), str(call.values.get("version"))
+        if version not in _VERSIONS or int(version) <= int(item["version"]):
+            raise refused("invalid version for an upgrade")
+        raise refused("Another major version of a managed database is not rehearsed.")
+
+    @route("GET", "<key>/firewall")
+    def rules(self, call: Call, key: str) -> Answer:
+        return {"rules": self.find(call.state, key)["rules"]}, 200
+
+    @route("PUT", "<key>/firewall")
+    def put_rules(self, call: Call, key: str) -> Answer:
+        item, given = self.find(call.state, key), read({"rules": _RULE}, call.values, call.state)
+        for rule in given["rules"]:
+            if rule["type"] == "tag" and rule["value"] not in call.state["tags"]:
+                raise refused(f"there is no tag {rule['value']!r}")
+            rule |= {"uuid": str(uuid.uuid4()), "cluster_uuid": key, "created_at": now()}
+        item |= given
+        return NO_CONTENT
+
+    def _online(self, call: Call, key: str) -> Item:
+        item = self.find(call.state, key)
+        if item["status"] != "online":
+            raise refused("cluster is not online")
+        return item
+
+    # What runs behind it
+
+    def wanted(self, state: State, item: Item) -> Any:
+        """All that what runs behind it has to know."""
+        return {name: item[name] for name in _SETTINGS}, _trusted(state, item)
+
+    def run(self, engines: Engines, item: Item, wanted: Any, before: Any) -> Item:
+        """Make it so; what changes in the object."""
+        changes = {}
+        if before is None or before[0] != wanted[0]:
+            whole = item | {"users": list(item["users"].values()), "dbs": list(item["dbs"])}
+            changes = {"status": "online", "ca": engines.serve(whole)}
+        engines.guard(item["id"], wanted[1])
+        return changes
+
+    def stop(self, engines: Engines, item: Item) -> None:
+        engines.remove(item["id"])
+
+
+class _Parts(Resource):
+    """What is in a cluster and has a name."""
+
+    parent: Resource | None = Databases()
+    key = "name"
+    verbs = ("list", "create", "get", "delete")
+    fields = {"name": Field(required=True, pattern=r"[a-zA-Z_][\w-]{0,62}", message="invalid name")}
+    #: The one that every cluster has, and that stays.
+    first: str
+
+    def add(self, call: Call, parent: str = "") -> Item:
+        if call.values.get("name") in self.items(call.state, parent):
+            raise refused(f"{call.values['name']} already exists")
+        item = super().add(call, parent)
+        # What was removed and is made again must not go a second time.
+        removed = Databases().find(call.state, parent)["removed"]
+        removed[self.many] = [name for name in removed[self.many] if name != item["name"]]
+        return item
+
+    def delete(self, call: Call, key: str, parent: str = "") -> Answer:
+        if key == self.first:
+            raise ApiError(422, f"{key} cannot be removed")
+        answer = super().delete(call, key, parent)
+        Databases().find(call.state, parent)["removed"][self.many].append(key)
+        return answer
+
+
+class Users(_Parts):
+    path, one, many = "databases/<parent>/users", "user", "users"
+    first = ADMIN
+
+    def complete(self, call: Call, item: Item) -> None:
+        item |= {"role": "normal", "password": _password()}
+
+    @route("POST", "<key>/reset_auth")
+    def reset_password(self, call: Call, key: str, parent: str) -> Answer:
+        user = self.find(call.state, key, parent)
+        user["password"] = _password()
+        return {"user": user}, 200
+
+
+class Dbs(_Parts):
+    path, one, many = "databases/<parent>/dbs", "db", "dbs"
+    first = FIRST_DATABASE
+
+
+def _password() -> str:
+    """One that nobody has chosen."""
+    return f"AVNS_{secrets.token_urlsafe(15)}"
+
+
+def _connection(cluster: Item, host: str) -> Item:
+    password = cluster["users"][ADMIN]["password"]
     return {
         "uri": f"postgresql://{ADMIN}:{password}@{host}:{PORT}/{FIRST_DATABASE}?sslmode=require",
         "database": FIRST_DATABASE,
@@ -47,166 +229,14 @@ def _connection(cluster: dict[str, Any], host: str) -> dict[str, Any]:
     }
 
 
-def _view(state: State, cluster: dict[str, Any]) -> dict[str, Any]:
-    kept = ("id", "name", "version", "status", "size", "num_nodes", "created_at", "users", "tags")
-    return {key: cluster[key] for key in kept} | {
-        "engine": "pg",
-        "semantic_version": f"{cluster['version']}.6",
-        "region": cluster["region_slug"],
-        "db_names": cluster["dbs"],
-        "private_network_uuid": cluster["vpc_uuid"],
-        "project_id": project_of(state, urn(cluster["id"]))["id"],
-        "storage_size_mib": 10240,
-        "connection": _connection(cluster, cluster["host"]),
-        "private_connection": _connection(cluster, f"private-{cluster['host']}"),
-        "rules": cluster["rules"],
-    }
-
-
-def _layout(values: dict[str, Any]) -> dict[str, Any]:
-    """The size and number of nodes that a request asks for."""
-    nodes, size = values.get("num_nodes"), values.get("size")
-    if nodes not in _SIZES:
-        raise unprocessable("invalid number of nodes")
-    if size not in _SIZES[nodes]:
-        raise unprocessable(f"invalid size {size} for {nodes} nodes")
-    return {"num_nodes": nodes, "size": size}
-
-
-def _wanted(state: State, values: dict[str, Any]) -> dict[str, Any]:
-    """The cluster that a request asks for."""
-    name, region, version = text(values, "name"), values.get("region"), values.get("version", "17")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", name):
-        raise unprocessable("invalid cluster name")
-    if any(one["name"] == name for one in there(state)):
-        raise unprocessable("cluster name is not available")
-    if values.get("engine") != "pg":
-        raise unprocessable("Only PostgreSQL (pg) is rehearsed.")
-    if region not in REGIONS:
-        raise unprocessable("invalid region")
-    if version not in _VERSIONS:
-        raise unprocessable("invalid version")
-    vpc = default_vpc(state, region)["id"]
-    if values.get("private_network_uuid") not in (None, "", vpc):
-        raise unprocessable("invalid private network")
-    return {
-        "name": name,
-        "version": version,
-        "region_slug": region,
-        "vpc_uuid": vpc,
-        "tags": values.get("tags") or [],
-        **_layout(values),
-    }
-
-
-@routes.get("/v2/databases/options")
-def list_options() -> Answer:
-    layouts = [{"num_nodes": nodes, "sizes": list(sizes)} for nodes, sizes in _SIZES.items()]
-    offered = {"regions": list(REGIONS), "versions": list(_VERSIONS), "layouts": layouts}
-    return {"options": {"pg": offered}}, 200
-
-
-@routes.get("/v2/databases")
-def list_clusters() -> Answer:
-    with cloud().store.read() as state:
-        return page_of("databases", [_view(state, one) for one in there(state)])
-
-
-@routes.post("/v2/databases")
-def create_cluster() -> Answer:
-    values = body()
-    with cloud().store.change() as state:
-        wanted = _wanted(state, values)
-        cluster: dict[str, Any] = wanted | {
-            "id": str(uuid.uuid4()),
-            "status": "creating",
-            "created_at": now(),
-            "host": f"{wanted['name']}-do-user-{next_id(state)}-0.d.db.ondigitalocean.com",
-            "users": [new_user(ADMIN, "primary")],
-            "dbs": [FIRST_DATABASE],
-            "rules": [],
-            "removed": {"users": [], "dbs": []},
-            "ca": "",
-            "gone": False,
-        }
-        state["databases"][cluster["id"]] = cluster
-        default_project(state)["resources"][urn(cluster["id"])] = now()
-        return {"database": _view(state, cluster)}, 201
-
-
-@routes.get("/v2/databases/<cluster_id>")
-def get_cluster(cluster_id: str) -> Answer:
-    with cloud().store.read() as state:
-        return {"database": _view(state, known(state, cluster_id))}, 200
-
-
-@routes.delete("/v2/databases/<cluster_id>")
-def delete_cluster(cluster_id: str) -> Answer:
-    with cloud().store.change() as state:
-        known(state, cluster_id)["gone"] = True
-        project_of(state, urn(cluster_id))["resources"].pop(urn(cluster_id))
-    return NO_CONTENT
-
-
-@routes.get("/v2/databases/<cluster_id>/ca")
-def get_ca(cluster_id: str) -> Answer:
-    with cloud().store.read() as state:
-        pem = known(state, cluster_id)["ca"]
-    if not pem:
-        raise not_found()
-    return {"ca": {"certificate": base64.b64encode(pem.encode()).decode()}}, 200
-
-
-@routes.put("/v2/databases/<cluster_id>/resize")
-def resize_cluster(cluster_id: str) -> Answer:
-    values = body()
-    with cloud().store.change() as state:
-        cluster = known(state, cluster_id)
-        _must_be_online(cluster)
-        # The keeper makes it so, and then says that it is online again.
-        cluster |= _layout(values) | {"status": "resizing"}
-    return {}, 202
-
-
-@routes.put("/v2/databases/<cluster_id>/upgrade")
-def upgrade_cluster(cluster_id: str) -> Answer:
-    version = text(body(), "version")
-    with cloud().store.read() as state:
-        cluster = known(state, cluster_id)
-        if version not in _VERSIONS or int(version) <= int(cluster["version"]):
-            raise unprocessable("invalid version for an upgrade")
-    raise unprocessable("Another major version of a managed database is not rehearsed.")
-
-
-@routes.get("/v2/databases/<cluster_id>/firewall")
-def get_firewall(cluster_id: str) -> Answer:
-    with cloud().store.read() as state:
-        return {"rules": known(state, cluster_id)["rules"]}, 200
-
-
-@routes.put("/v2/databases/<cluster_id>/firewall")
-def put_firewall(cluster_id: str) -> Answer:
-    given = body().get("rules") or []
-    with cloud().store.change() as state:
-        cluster = known(state, cluster_id)
-        for rule in given:
-            if rule.get("type") not in _RULES or not rule.get("value"):
-                raise unprocessable("a rule needs a type and a value")
-            if rule["type"] == "tag" and rule["value"] not in state["tags"]:
-                raise unprocessable(f"there is no tag {rule['value']!r}")
-        cluster["rules"] = [
-            {
-                "uuid": str(uuid.uuid4()),
-                "cluster_uuid": cluster_id,
-                "type": rule["type"],
-                "value": rule["value"],
-                "created_at": now(),
-            }
-            for rule in given
-        ]
-    return NO_CONTENT
-
-
-def _must_be_online(cluster: dict[str, Any]) -> None:
-    if cluster["status"] != "online":
-        raise unprocessable("cluster is not online")
+def _trusted(state: State, cluster: Item) -> list[str] | None:
+    """The addresses that may come to a cluster; None, without a rule, means everybody."""
+    if not cluster["rules"]:
+        return None
+    found = {rule["value"] for rule in cluster["rules"] if rule["type"] == "ip_addr"}
+    rules = {(rule["type"], rule["value"]) for rule in cluster["rules"]}
+    for droplet in state["droplets"].values():
+        names = {("tag", tag) for tag in droplet["tags"]} | {("droplet", str(droplet["id"]))}
+        if names & rules:
+            found |= {droplet[kind] for kind in ADDRESSES if droplet[kind]}
+    return sorted(found)

@@ -1,216 +1,286 @@
-"""Droplets: made, listed, removed."""
+"""Droplets, and the actions that change them: each needs a status, and leads to another."""
 
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
-from flask import Blueprint, request
-
-from .account import find_key
-from .catalog import IMAGES, REGIONS, SIZES, find_image
+from .account import key_of
+from .catalog import IMAGES, REGIONS, SIZES, Images, vpc_of
 from .clock import now
-from .droplet_state import check_name, known, new_action
-from .endpoint import NO_CONTENT, Answer, body, cloud, page_of, query, strings, text
-from .errors import unprocessable
-from .firewall_state import guards
-from .project_state import default_project
+from .errors import ApiError, refused
+from .fields import Field, Fields, Item, read
+from .resource import NO_CONTENT, Answer, Call, Resource
 from .store import State, next_id
-from .tags import add_tag
-from .vpcs import default_vpc
+from .tags import TAG, add_tags
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-routes = Blueprint("droplets", __name__)
-
-
-def _gateway(address: str, prefix: int) -> str:
-    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address + 1)
-
-
-def _addresses(state: State, droplet: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Its IPv4 addresses and their kinds: its own first, a reserved IP as one more public one."""
-    for kind in ("public", "private"):
-        if address := droplet[f"{kind}_ipv4"]:
-            yield kind, address
-    for reserved in state["reserved_ips"].values():
-        if reserved["droplet_id"] == droplet["id"]:
-            yield "public", reserved["ip"]
+_HOSTNAME = Field(
+    required=True,
+    pattern=r"(?=.{1,255}$)[a-zA-Z0-9]?[a-z0-9A-Z.\-]*[a-z0-9A-Z]",
+    message="Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)",
+)
+_POLICY = Field(
+    type="object",
+    fields={
+        "plan": Field(one_of=("daily", "weekly")),
+        "weekday": Field(one_of=("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
+        "hour": Field(type="integer", default=0, one_of=(0, 4, 8, 12, 16, 20)),
+    },
+)
+_OPTIONS = ("monitoring", "ipv6", "backups")
 
 
-def _networks(state: State, droplet: dict[str, Any]) -> dict[str, Any]:
-    v4, v6, prefix = [], [], 20
-    for kind, address in _addresses(state, droplet):
-        network = ipaddress.ip_network(f"{address}/{prefix}", strict=False)
-        v4.append(
-            {
-                "ip_address": address,
-                "netmask": str(network.netmask),
-                "gateway": _gateway(address, prefix) if kind == "public" else "",
-                "type": kind,
-            }
-        )
-    if "ipv6" in droplet["features"] and (address := droplet["public_ipv6"]):
-        v6.append(
-            {
-                "ip_address": address,
-                "netmask": 64,
-                "gateway": _gateway(address, 64),
-                "type": "public",
-            }
-        )
-    return {"v4": v4, "v6": v6}
+def _invalid(what: str) -> str:
+    return f"You specified an invalid {what} for Droplet creation."
 
 
-def view(state: State, droplet: dict[str, Any]) -> dict[str, Any]:
-    """A droplet as the API answers it."""
-    size = SIZES[droplet["size_slug"]]
-    kept = ("id", "name", "memory", "vcpus", "disk", "locked", "status", "created_at")
-    return {key: droplet[key] for key in kept} | {
-        "features": droplet["features"],
-        "backup_ids": [],
-        "next_backup_window": None,
-        "snapshot_ids": [],
-        "image": IMAGES[droplet["image_slug"]],
-        "volume_ids": [],
-        "size": size,
-        "size_slug": droplet["size_slug"],
-        "networks": _networks(state, droplet),
-        "region": REGIONS[droplet["region_slug"]],
-        "tags": droplet["tags"],
-        "vpc_uuid": droplet["vpc_uuid"],
-        "kernel": None,
+class Droplets(Resource):
+    path, one, many = "droplets", "droplet", "droplets"
+    verbs = ("list", "create", "get", "delete")
+    numbered = True
+    urn = "droplet"
+    created = 202
+    filters = ("name",)
+    fields = {
+        "name": _HOSTNAME,
+        "region": Field(default="fra1", one_of=tuple(REGIONS), message=_invalid("region")),
+        "size": Field(required=True, one_of=tuple(SIZES), message=_invalid("size")),
+        "image": Field(type="", required=True, message=_invalid("image")),
+        "ssh_keys": Field(type="", many=True),
+        "tags": Field(many=True, pattern=TAG.pattern, message=TAG.message),
+        "vpc_uuid": Field(),
+        "user_data": Field(pattern=r"(?s).{0,65536}", message="User data must be 64 KiB or less."),
+        "volumes": Field(type="", many=True, one_of=("",), message="Volumes are not rehearsed."),
+        "backup_policy": _POLICY,
+        **{option: Field(type="boolean", default=False) for option in _OPTIONS},
     }
 
+    def complete(self, call: Call, item: Item) -> None:
+        try:
+            item["image"] = Images().find(call.state, item["image"])["slug"]
+        except ApiError:
+            raise refused(_invalid("image")) from None
+        item["ssh_keys"] = _public_keys(call.state, item["ssh_keys"])
+        item["vpc_uuid"] = vpc_of(call.state, item["region"], item["vpc_uuid"])
+        add_tags(call.state, item["tags"])
+        item |= {
+            **{name: SIZES[item["size"]][name] for name in ("memory", "vcpus", "disk")},
+            "features": [
+                *("droplet_agent", "private_networking"),
+                *(option for option in _OPTIONS if item[option]),
+            ],
+            "status": "new",
+            "locked": True,
+            "created_at": now(),
+            "public_ipv4": None,
+            "private_ipv4": None,
+            "public_ipv6": None,
+        }
 
-@routes.get("/v2/droplets")
-def list_droplets() -> Answer:
-    tag, name = query("tag_name"), query("name")
-    with cloud().store.read() as state:
-        droplets = [
-            view(state, droplet)
-            for droplet in state["droplets"].values()
-            if (tag is None or tag in droplet["tags"]) and (name is None or name == droplet["name"])
-        ]
-        return page_of("droplets", droplets)
+    def create(self, call: Call, parent: str = "") -> Answer:
+        item = self.add(call)
+        action = new_action(call.state, "droplet", item["id"], item["region"], "create")
+        call.later.append(partial(call.cloud.boot, item["id"], action["id"]))
+        href = f"{call.url.removesuffix('/').removesuffix('droplets')}actions/{action['id']}"
+        links = {"actions": [{"id": action["id"], "rel": "create", "href": href}]}
+        return {"droplet": self.view(call.state, item), "links": links}, 202
+
+    def chosen(self, item: Item, query: Mapping[str, str]) -> bool:
+        return super().chosen(item, query) and query.get("tag_name", "") in ("", *item["tags"])
+
+    def view(self, state: State, item: Item) -> Item:
+        size = SIZES[item["size"]]
+        kept = ("id", "name", "memory", "vcpus", "disk", "locked", "status", "created_at", "tags")
+        return {name: item[name] for name in (*kept, "features", "vpc_uuid")} | {
+            "backup_ids": [],
+            "next_backup_window": None,
+            "snapshot_ids": [],
+            "image": IMAGES[item["image"]],
+            "volume_ids": [],
+            "size": size,
+            "size_slug": size["slug"],
+            "networks": _networks(state, item),
+            "region": REGIONS[item["region"]],
+        }
+
+    def delete(self, call: Call, key: str, parent: str = "") -> Answer:
+        item = self.find(call.state, key)
+        call.later.append(partial(call.cloud.destroy, item["id"]))
+        return NO_CONTENT
 
 
-def _public_keys(state: State, wanted: list[object]) -> list[str]:
-    keys = []
-    for key in wanted:
-        found = find_key(state, key)
-        if found is None:
-            raise unprocessable(f"{key} are invalid key identifiers for Droplet creation.")
-        keys.append(found["public_key"])
-    return keys
+def _public_keys(state: State, keys: list[object]) -> list[str]:
+    """The public keys that a request names by number or fingerprint."""
+    found = [key_of(state, key) for key in keys]
+    if wrong := [key for key, one in zip(keys, found, strict=True) if one is None]:
+        raise refused(f"{wrong} are invalid key identifiers for Droplet creation.")
+    return [one["public_key"] for one in found if one]
 
 
-def _wanted(values: dict[str, Any]) -> dict[str, Any]:
-    """The droplet that a request asks for, as far as it needs no look at the account."""
-    if "names" in values:
-        raise unprocessable("Making several droplets at once is not rehearsed; give one name.")
-    name = text(values, "name")
-    check_name(name)
-    region, size = values.get("region") or "fra1", values.get("size")
-    image = find_image(values.get("image"))
-    if region not in REGIONS:
-        raise unprocessable("You specified an invalid region for Droplet creation.")
-    if size not in SIZES:
-        raise unprocessable("You specified an invalid size for Droplet creation.")
-    if image is None:
-        raise unprocessable("You specified an invalid image for Droplet creation.")
-    if values.get("volumes"):
-        raise unprocessable("Volumes are not rehearsed.")
-    user_data = values.get("user_data") or None
-    if user_data is not None and len(user_data.encode()) > 64 * 1024:
-        raise unprocessable("User data must be 64 KiB or less.")
-    features = ["droplet_agent", "private_networking"]
-    features += [feature for feature in ("monitoring", "ipv6", "backups") if values.get(feature)]
+def _networks(state: State, droplet: Item) -> Item:
+    """Its addresses: its own first, a reserved IP as one more public one."""
+    own = [(kind, droplet[f"{kind}_ipv4"]) for kind in ("public", "private")]
+    reserved = [
+        ("public", one["ip"])
+        for one in state["reserved_ips"].values()
+        if one["droplet_id"] == droplet["id"]
+    ]
+    v6 = droplet["public_ipv6"] if "ipv6" in droplet["features"] else None
     return {
-        "name": name,
-        "region_slug": region,
-        "size_slug": size,
-        "image_slug": image["slug"],
-        **{field: SIZES[size][field] for field in ("memory", "vcpus", "disk")},
-        "features": features,
-        "tags": strings(values, "tags"),
-        "user_data": user_data,
+        "v4": [_network(kind, address, 20) for kind, address in own + reserved if address],
+        "v6": [_network("public", v6, 64)] if v6 else [],
     }
 
 
-def _add(state: State, wanted: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Put the droplet into the account, where it waits to be made."""
-    vpc = default_vpc(state, wanted["region_slug"])
-    if values.get("vpc_uuid") not in (None, "", vpc["id"]):
-        raise unprocessable("You specified an invalid VPC for Droplet creation.")
-    droplet: dict[str, Any] = wanted | {
+def _network(kind: str, address: str, prefix: int) -> Item:
+    network = ipaddress.ip_network(f"{address}/{prefix}", strict=False)
+    return {
+        "ip_address": address,
+        "netmask": str(network.netmask) if network.version == 4 else prefix,
+        "gateway": str(network.network_address + 1) if kind == "public" else "",
+        "type": kind,
+    }
+
+
+def _feature(name: str, *, wanted: bool) -> Callable[[Item, Item], Item]:
+    """A droplet with this feature, or without."""
+
+    def after(droplet: Item, _given: Item) -> Item:
+        others = [other for other in droplet["features"] if other != name]
+        return {"features": [*others, name] if wanted else others}
+
+    return after
+
+
+def _resized(droplet: Item, given: Item) -> Item:
+    size = SIZES[given["size"]]
+    if size["disk"] < droplet["disk"]:
+        raise refused("This size is not available because it has a smaller disk.")
+    return {
+        "size": size["slug"],
+        "memory": size["memory"],
+        "vcpus": size["vcpus"],
+        "disk": size["disk"] if given["disk"] else droplet["disk"],
+    }
+
+
+def _other_policy(droplet: Item, given: Item) -> Item:
+    if "backups" not in droplet["features"]:
+        raise refused("Backups are not enabled for this Droplet.")
+    return given
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """An action on a droplet: what it needs, what does it, and what the droplet is then."""
+
+    fields: Fields = field(default_factory=dict)
+    #: The status that the droplet has to have, and what is answered otherwise.
+    needs: str = ""
+    refusal: str = ""
+    #: The driver's method, and its arguments, by their names in the droplet; "": done at once.
+    work: str = ""
+    arguments: tuple[str, ...] = ()
+    #: What changes in the droplet, given the droplet and what the request says.
+    after: Callable[[Item, Item], Item] = lambda _droplet, given: given
+
+
+_POWER_OFF = Action(
+    needs="active",
+    refusal="Droplet is already powered off.",
+    work="power_off",
+    after=lambda _droplet, _given: {"status": "off"},
+)
+_REBOOT = Action(needs="active", refusal="Droplet is powered off.", work="reboot")
+_SIZE = Field(required=True, one_of=tuple(SIZES), message="You specified an invalid size.")
+ACTIONS = {
+    "power_off": _POWER_OFF,
+    "shutdown": _POWER_OFF,
+    "power_on": Action(
+        needs="off",
+        refusal="Droplet is already powered on.",
+        work="power_on",
+        after=lambda _droplet, _given: {"status": "active"},
+    ),
+    "reboot": _REBOOT,
+    "power_cycle": _REBOOT,
+    "resize": Action(
+        fields={"size": _SIZE, "disk": Field(type="boolean", default=False)},
+        needs="off",
+        refusal="Droplet must be powered off before it is resized.",
+        work="resize",
+        arguments=("vcpus", "memory"),
+        after=_resized,
+    ),
+    "rename": Action(fields={"name": _HOSTNAME}),
+    "enable_ipv6": Action(after=_feature("ipv6", wanted=True)),
+    "enable_backups": Action(after=_feature("backups", wanted=True)),
+    "disable_backups": Action(after=_feature("backups", wanted=False)),
+    "change_backup_policy": Action(fields={"backup_policy": _POLICY}, after=_other_policy),
+}
+
+
+class Actions(Resource):
+    """Notes of what is done to droplets and reserved IPs, the newest first."""
+
+    path, one, many = "actions", "action", "actions"
+    verbs: tuple[str, ...] = ("list", "get")
+
+    def items(self, state: State, parent: str = "") -> dict[str, Item]:
+        return dict(reversed(state["actions"].items()))
+
+
+class DropletActions(Actions):
+    path = "droplets/<parent>/actions"
+    verbs = ("list", "get", "create")
+
+    def items(self, state: State, parent: str = "") -> dict[str, Item]:
+        number = Droplets().find(state, parent)["id"]
+        found = super().items(state).items()
+        return {key: action for key, action in found if action["resource_id"] == number}
+
+    def create(self, call: Call, parent: str = "") -> Answer:
+        droplet = Droplets().find(call.state, parent)
+        kind = str(call.values.get("type") or "")
+        if kind not in ACTIONS:
+            raise refused(f"The action {kind!r} is not rehearsed.")
+        if droplet["locked"]:
+            raise refused("Droplet already has a pending event.")
+        action = ACTIONS[kind]
+        if action.needs and droplet["status"] != action.needs:
+            raise refused(action.refusal)
+        after = action.after(droplet, read(action.fields, call.values, call.state))
+        note = new_action(call.state, "droplet", droplet["id"], droplet["region"], kind)
+        if action.work:
+            droplet["locked"] = True
+            values = [after[name] for name in action.arguments]
+            work = partial(getattr(call.cloud.driver, action.work), droplet["id"], *values)
+            call.later.append(partial(call.cloud.act, droplet["id"], note["id"], work, after))
+        else:
+            droplet |= after
+            end_action(note, "completed")
+        return {"action": note}, 201
+
+
+def new_action(state: State, kind: str, number: int, region: str, what: str) -> Item:
+    """A note of what is done to a resource, in the state already."""
+    action = {
         "id": next_id(state),
-        "status": "new",
-        "locked": True,
-        "created_at": now(),
-        "vpc_uuid": vpc["id"],
-        "public_ipv4": None,
-        "private_ipv4": None,
-        "public_ipv6": None,
-        "ssh_public_keys": _public_keys(state, values.get("ssh_keys") or []),
+        "status": "in-progress",
+        "type": what,
+        "started_at": now(),
+        "completed_at": None,
+        "resource_id": number,
+        "resource_type": kind,
+        "region": REGIONS[region],
+        "region_slug": region,
     }
-    for tag in droplet["tags"]:
-        add_tag(state, tag)
-    state["droplets"][str(droplet["id"])] = droplet
-    default_project(state)["resources"][f"do:droplet:{droplet['id']}"] = now()
-    return droplet
+    state["actions"][str(action["id"])] = action
+    return action
 
 
-@routes.post("/v2/droplets")
-def create_droplet() -> Answer:
-    values = body()
-    wanted = _wanted(values)
-    with cloud().store.change() as state:
-        droplet = _add(state, wanted, values)
-        action = new_action(state, droplet, "create")
-        answer = view(state, droplet)
-    cloud().boot(droplet["id"])
-    href = f"{request.host_url}v2/actions/{action['id']}"
-    links = {"actions": [{"id": action["id"], "rel": "create", "href": href}]}
-    return {"droplet": answer, "links": links}, 202
-
-
-@routes.get("/v2/droplets/<int:droplet_id>")
-def get_droplet(droplet_id: int) -> Answer:
-    with cloud().store.read() as state:
-        return {"droplet": view(state, known(state, droplet_id))}, 200
-
-
-@routes.delete("/v2/droplets/<int:droplet_id>")
-def delete_droplet(droplet_id: int) -> Answer:
-    cloud().destroy(droplet_id)
-    return NO_CONTENT
-
-
-@routes.delete("/v2/droplets")
-def delete_tagged_droplets() -> Answer:
-    tag = query("tag_name")
-    if not tag:
-        raise unprocessable("tag_name is missing")
-    with cloud().store.read() as state:
-        found = [droplet["id"] for droplet in state["droplets"].values() if tag in droplet["tags"]]
-    for droplet_id in found:
-        cloud().destroy(droplet_id)
-    return NO_CONTENT
-
-
-@routes.get("/v2/droplets/<int:droplet_id>/firewalls")
-def list_droplet_firewalls(droplet_id: int) -> Answer:
-    with cloud().store.read() as state:
-        droplet = known(state, droplet_id)
-        walls = [wall for wall in state["firewalls"].values() if guards(wall, droplet)]
-        return page_of("firewalls", walls)
-
-
-@routes.get("/v2/droplets/<int:droplet_id>/snapshots", defaults={"key": "snapshots"})
-@routes.get("/v2/droplets/<int:droplet_id>/backups", defaults={"key": "backups"})
-def list_droplet_images(droplet_id: int, key: str) -> Answer:
-    with cloud().store.read() as state:
-        known(state, droplet_id)
-        return page_of(key, [])
+def end_action(action: Item, status: str) -> None:
+    """Note what came of it."""
+    action |= {"status": status, "completed_at": now()}

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
+_IDS = {
+    401: "Unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    412: "precondition_failed",
+    422: "unprocessable_entity",
+    429: "too_many_requests",
+}
+
 
 class ApiError(Exception):
     """A request that is answered with an error."""
 
-    def __init__(self, status: int, error_id: str, message: str) -> None:
+    def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
-        self.error_id = error_id
+        self.error_id = _IDS.get(status, "server_error")
         self.message = message
 
 
-def unauthorized() -> ApiError:
-    return ApiError(401, "Unauthorized", "Unable to authenticate you")
-
-
 def not_found() -> ApiError:
-    return ApiError(404, "not_found", "The resource you were accessing could not be found.")
+    return ApiError(404, "The resource you were accessing could not be found.")
 
 
-def conflict(message: str) -> ApiError:
-    return ApiError(409, "conflict", message)
-
-
-def precondition_failed(message: str) -> ApiError:
-    return ApiError(412, "precondition_failed", message)
-
-
-def unprocessable(message: str) -> ApiError:
-    return ApiError(422, "unprocessable_entity", message)
-
-
-def server_error(message: str) -> ApiError:
-    return ApiError(500, "server_error", message)
+def refused(message: str) -> ApiError:
+    """The request is understood, and what it asks for is not possible."""
+    return ApiError(422, message)

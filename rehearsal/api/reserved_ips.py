@@ -3,164 +3,113 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from functools import partial
 
-from flask import Blueprint
-
-from . import reserved_ip_state
 from .catalog import REGIONS
-from .clock import now
-from .droplet_state import known as known_droplet
-from .droplets import view as droplet_view
-from .endpoint import NO_CONTENT, Answer, body, cloud, page_of, text
-from .errors import not_found, unprocessable
-from .project_state import project_of
-from .reserved_ip_state import known
-from .store import State, next_id
-
-routes = Blueprint("reserved_ips", __name__)
+from .droplets import Actions, Droplets, new_action
+from .errors import refused
+from .fields import Field, Item
+from .projects import follow
+from .resource import Answer, Call, Resource, project_of
+from .store import State
 
 
-def _view(state: State, reserved: dict[str, Any]) -> dict[str, Any]:
-    droplet = state["droplets"].get(str(reserved["droplet_id"]))
-    return {
-        "ip": reserved["ip"],
-        "region": REGIONS[reserved["region_slug"]],
-        "droplet": droplet_view(state, droplet) if droplet else None,
-        "locked": False,
-        "project_id": project_of(state, reserved_ip_state.urn(reserved["ip"]))["id"],
+class ReservedIps(Resource):
+    """Projects still call them by the service's old word."""
+
+    path, one, many = "reserved_ips", "reserved_ip", "reserved_ips"
+    verbs = ("list", "create", "get", "delete")
+    key = "ip"
+    urn = "floatingip"
+    created = 202
+    fields = {
+        "region": Field(one_of=tuple(REGIONS), message="You specified an invalid region."),
+        "droplet_id": Field(type="integer"),
     }
 
+    def create(self, call: Call, parent: str = "") -> Answer:
+        item = self.add(call)
+        if wanted := item["droplet_id"]:
+            item["droplet_id"] = None
+            assign(call, item, wanted)
+        return {"reserved_ip": self.view(call.state, item), "links": {}}, 202
 
-@routes.get("/v2/reserved_ips")
-def list_reserved_ips() -> Answer:
-    with cloud().store.read() as state:
-        found = [_view(state, reserved) for reserved in state["reserved_ips"].values()]
-        return page_of("reserved_ips", found)
+    def complete(self, call: Call, item: Item) -> None:
+        if item["droplet_id"]:
+            item["region"] = _free_droplet(call.state, item["droplet_id"])["region"]
+        if not item["region"]:
+            raise refused("You specified an invalid region.")
+        item["ip"] = call.cloud.driver.reserved_ip(set(call.state["reserved_ips"]))
 
+    def view(self, state: State, item: Item) -> Item:
+        droplet = state["droplets"].get(str(item["droplet_id"]))
+        return {
+            "ip": item["ip"],
+            "region": REGIONS[item["region"]],
+            "droplet": Droplets().view(state, droplet) if droplet else None,
+            "locked": False,
+            "project_id": project_of(state, self.urn_of(item))["id"],
+        }
 
-@routes.post("/v2/reserved_ips")
-def create_reserved_ip() -> Answer:
-    values = body()
-    with cloud().store.change() as state:
-        droplet = None
-        region = values.get("region")
-        if "droplet_id" in values:
-            droplet = _free_droplet(state, values)
-            region = droplet["region_slug"]
-        if region not in REGIONS:
-            raise unprocessable("You specified an invalid region.")
-        address = cloud().driver.reserved_ip(set(state["reserved_ips"]))
-        reserved = reserved_ip_state.add(state, address, region)
-        if droplet:
-            _map(state, reserved, droplet)
-        return {"reserved_ip": _view(state, reserved), "links": {}}, 202
-
-
-@routes.get("/v2/reserved_ips/<address>")
-def get_reserved_ip(address: str) -> Answer:
-    with cloud().store.read() as state:
-        return {"reserved_ip": _view(state, known(state, address))}, 200
+    def removed(self, call: Call, item: Item) -> None:
+        if item["droplet_id"]:
+            raise refused("The reserved IP is assigned to a Droplet.")
 
 
-@routes.delete("/v2/reserved_ips/<address>")
-def delete_reserved_ip(address: str) -> Answer:
-    with cloud().store.change() as state:
-        reserved = known(state, address)
-        if reserved["droplet_id"]:
-            raise unprocessable("The reserved IP is assigned to a Droplet.")
-        reserved_ip_state.remove(state, reserved)
-    return NO_CONTENT
+class ReservedIpActions(Actions):
+    path = "reserved_ips/<parent>/actions"
+    verbs = ("list", "get", "create")
+
+    def items(self, state: State, parent: str = "") -> dict[str, Item]:
+        number = _number(ReservedIps().find(state, parent))
+        found = super().items(state).items()
+        return {key: action for key, action in found if action["resource_id"] == number}
+
+    def create(self, call: Call, parent: str = "") -> Answer:
+        item, kind = ReservedIps().find(call.state, parent), call.values.get("type")
+        if kind == "assign":
+            return {"action": assign(call, item, call.values.get("droplet_id"))}, 201
+        if kind != "unassign":
+            raise refused(f"The action {kind!r} is not one of a reserved IP.")
+        if not item["droplet_id"]:
+            raise refused("The reserved IP is not assigned to a Droplet.")
+        moves: dict[int, str | None] = {item["droplet_id"]: None}
+        item["droplet_id"] = None
+        return {"action": _answer_at(call, item, "unassign_ip", moves)}, 201
 
 
-def _number(reserved: dict[str, Any]) -> int:
-    """What its actions name it by: the address as one number."""
-    return int(ipaddress.IPv4Address(reserved["ip"]))
+def assign(call: Call, item: Item, droplet_id: object) -> Item:
+    """Map it to a droplet, whose project it then follows; the action."""
+    droplet = _free_droplet(call.state, droplet_id)
+    for other in call.state["reserved_ips"].values():
+        if other["droplet_id"] == droplet["id"] and other is not item:
+            raise refused("Droplet already has a reserved IP.")
+    if item["region"] != droplet["region"]:
+        raise refused("The reserved IP and the Droplet must be in the same region.")
+    before, item["droplet_id"] = item["droplet_id"], droplet["id"]
+    follow(call.state, droplet["id"])
+    moves: dict[int, str | None] = {before: None} if before else {}
+    moves[droplet["id"]] = item["ip"]
+    return _answer_at(call, item, "assign_ip", moves)
 
 
-def _new_action(state: State, reserved: dict[str, Any], kind: str) -> dict[str, Any]:
-    """A note of what is done to a reserved IP, in the state already."""
-    action = {
-        "id": next_id(state),
-        "status": "in-progress",
-        "type": f"{kind}_ip",
-        "started_at": now(),
-        "completed_at": None,
-        "resource_id": _number(reserved),
-        "resource_type": "reserved_ip",
-        "region": REGIONS[reserved["region_slug"]],
-        "region_slug": reserved["region_slug"],
-    }
-    state["actions"][str(action["id"])] = action
-    return action
+def _answer_at(call: Call, item: Item, what: str, moves: dict[int, str | None]) -> Item:
+    """Let each droplet answer at a reserved IP, or at none, in the background; the action."""
+    note = new_action(call.state, "reserved_ip", _number(item), item["region"], what)
+    call.later.append(partial(call.cloud.answer_at, note["id"], moves))
+    return note
 
 
-def _free_droplet(state: State, values: dict[str, Any]) -> dict[str, Any]:
+def _free_droplet(state: State, droplet_id: object) -> Item:
     """The droplet that a request names, if nothing is being done to it."""
-    droplet_id = values.get("droplet_id")
-    if not isinstance(droplet_id, int) or str(droplet_id) not in state["droplets"]:
-        raise unprocessable("You specified an invalid Droplet.")
-    droplet = known_droplet(state, droplet_id)
+    droplet: Item | None = state["droplets"].get(str(droplet_id))
+    if droplet is None:
+        raise refused("You specified an invalid Droplet.")
     if droplet["locked"]:
-        raise unprocessable("Droplet already has a pending event.")
+        raise refused("Droplet already has a pending event.")
     return droplet
 
 
-def _map(state: State, reserved: dict[str, Any], droplet: dict[str, Any]) -> dict[str, Any]:
-    """Assign it, and let the machine answer there in the background; the action."""
-    before = reserved["droplet_id"]
-    reserved_ip_state.assign(state, reserved, droplet)
-    action = _new_action(state, reserved, "assign")
-    now_at = {before: None} if before else {}
-    cloud().map(action["id"], {**now_at, droplet["id"]: reserved["ip"]})
-    return action
-
-
-def _unmap(state: State, reserved: dict[str, Any]) -> dict[str, Any]:
-    """Take it off its droplet; the action."""
-    droplet_id = reserved["droplet_id"]
-    if not droplet_id:
-        raise unprocessable("The reserved IP is not assigned to a Droplet.")
-    reserved["droplet_id"] = None
-    action = _new_action(state, reserved, "unassign")
-    cloud().map(action["id"], {droplet_id: None})
-    return action
-
-
-@routes.post("/v2/reserved_ips/<address>/actions")
-def create_action(address: str) -> Answer:
-    values = body()
-    kind = text(values, "type")
-    with cloud().store.change() as state:
-        reserved = known(state, address)
-        if kind == "assign":
-            action = _map(state, reserved, _free_droplet(state, values))
-        elif kind == "unassign":
-            action = _unmap(state, reserved)
-        else:
-            raise unprocessable(f"The action {kind!r} is not one of a reserved IP.")
-        return {"action": action}, 201
-
-
-def _actions(state: State, address: str) -> list[dict[str, Any]]:
-    number = _number(known(state, address))
-    return [
-        action
-        for action in reversed(state["actions"].values())
-        if action["resource_type"] == "reserved_ip" and action["resource_id"] == number
-    ]
-
-
-@routes.get("/v2/reserved_ips/<address>/actions")
-def list_actions(address: str) -> Answer:
-    with cloud().store.read() as state:
-        return page_of("actions", _actions(state, address))
-
-
-@routes.get("/v2/reserved_ips/<address>/actions/<int:action_id>")
-def get_action(address: str, action_id: int) -> Answer:
-    with cloud().store.read() as state:
-        for action in _actions(state, address):
-            if action["id"] == action_id:
-                return {"action": action}, 200
-    raise not_found()
+def _number(item: Item) -> int:
+    """What its actions name it by: the address as one number."""
+    return int(ipaddress.IPv4Address(item["ip"]))

@@ -4,77 +4,147 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from . import (
     account,
-    actions,
-    alert_policies,
     catalog,
-    certificates,
-    database_parts,
     databases,
-    domains,
+    dns,
     droplets,
-    faults,
     firewalls,
     load_balancers,
-    not_rehearsed,
+    monitoring,
     projects,
     reserved_ips,
-    spaces,
     tags,
-    uptime,
-    vpcs,
 )
 from .clock import log
 from .cloud import Cloud
-from .errors import ApiError, not_found, server_error, unauthorized
+from .errors import ApiError, not_found, refused
+from .faults import Faults
+from .fields import Item
 from .journal import Journal
+from .resource import Answer, Call, Resource
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-ENDPOINTS = (
-    account, actions, alert_policies, catalog, certificates, database_parts, databases, domains,
-    droplets, faults, firewalls, load_balancers, not_rehearsed, projects, reserved_ips, spaces,
-    tags, uptime, vpcs,
-)  # fmt: skip
+RESOURCES: tuple[type[Resource], ...] = (
+    account.Account,
+    account.Balance,
+    account.SshKeys,
+    account.SpacesKeys,
+    catalog.Images,
+    catalog.Regions,
+    catalog.Sizes,
+    catalog.Volumes,
+    catalog.Vpcs,
+    databases.Databases,
+    databases.Dbs,
+    databases.Users,
+    dns.Certificates,
+    dns.Domains,
+    dns.Records,
+    droplets.Actions,
+    droplets.DropletActions,
+    droplets.Droplets,
+    firewalls.Firewalls,
+    load_balancers.LoadBalancers,
+    monitoring.AlertPolicies,
+    monitoring.UptimeAlerts,
+    monitoring.UptimeChecks,
+    projects.Projects,
+    reserved_ips.ReservedIpActions,
+    reserved_ips.ReservedIps,
+    tags.Tags,
+)
+# By the verb: the methods, and whether the path names one.
+_VERBS = {
+    "list": (("GET",), False),
+    "create": (("POST",), False),
+    "get": (("GET",), True),
+    "delete": (("DELETE",), True),
+}
+# Clients may pace themselves by these; nobody is ever slowed down here.
+_LIMITS = {"Ratelimit-Limit": "5000", "Ratelimit-Remaining": "4999"}
 
 
 def make_app(cloud: Cloud, token: str, journal_file: Path) -> Flask:
     """The API of this cloud, for whoever has this token."""
     app = Flask(__name__)
-    app.extensions["cloud"] = cloud
     # python-digitalocean asks for droplets/, Terraform for droplets.
     app.url_map.strict_slashes = False
-    journal = Journal(journal_file)
-    app.before_request(journal.begin)
+    journal, faults = Journal(journal_file), Faults()
 
     @app.before_request
     def authenticate() -> None:
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            raise unauthorized()
+            raise ApiError(401, "Unable to authenticate you")
+        faults.meet(request.method, request.path)
 
-    for endpoints in ENDPOINTS:
-        app.register_blueprint(endpoints.routes)
+    @app.route("/v2/rehearsal/faults", methods=["POST", "DELETE"])
+    def change_faults() -> Answer:
+        faults.clear() if request.method == "DELETE" else faults.add(_body())
+        return "", 204
 
+    for kind in RESOURCES:
+        _add_endpoints(app, cloud, kind())
     _add_error_handlers(app)
 
     @app.after_request
     def write_down(response: Response) -> Response:
-        # Clients may pace themselves by these; nobody is ever slowed down here.
-        limits: dict[str, Any] = {"Ratelimit-Limit": 5000, "Ratelimit-Remaining": 4999}
-        for name, value in limits.items():
-            response.headers[name] = str(value)
+        response.headers.update(_LIMITS)
         return journal.record(request, response)
 
     return app
+
+
+def _add_endpoints(app: Flask, cloud: Cloud, resource: Resource) -> None:
+    """Those that every kind has, as far as this one has them, and its own."""
+    base = f"/v2/{resource.path}"
+
+    def add(rule: str, methods: tuple[str, ...], name: str) -> None:
+        view = _endpoint(cloud, resource, getattr(resource, name))
+        app.add_url_rule(rule, f"{resource.path} {name}", view, methods=methods)
+
+    verbs = _VERBS | {"update": (resource.update_methods, True)}
+    for verb in resource.verbs:
+        methods, one = verbs[verb]
+        add(f"{base}/<key>" if one else base, methods, verb)
+    for name in dir(resource):
+        if route := getattr(getattr(resource, name), "route", None):
+            method, rule = route
+            add(f"{base}/{rule}".rstrip("/"), (method,), name)
+
+
+def _endpoint(
+    cloud: Cloud, resource: Resource, handler: Callable[..., Answer]
+) -> Callable[..., Answer]:
+    def answer(**path: str) -> Answer:
+        method, url, query = request.method, request.base_url, request.args.to_dict()
+        if method == "GET":
+            return handler(Call(cloud, method, url, query, {}, cloud.store.state), **path)
+        with cloud.store.change() as state:
+            call = Call(cloud, method, url, query, _body(), state)
+            made = handler(call, **path)
+            if resource.guards:
+                cloud.apply_firewalls(state)
+        for work in call.later:
+            work()
+        return made
+
+    return answer
+
+
+def _body() -> Item:
+    """The request's body, which has to be a JSON object."""
+    value = request.get_json(force=True, silent=True) if request.get_data() else {}
+    if not isinstance(value, dict):
+        raise refused("The request body is not a JSON object.")
+    return value
 
 
 def _add_error_handlers(app: Flask) -> None:
@@ -91,9 +161,9 @@ def _add_error_handlers(app: Flask) -> None:
         if error.code in (404, 405):
             log(f"{request.method} {request.path}: this stand-in has no such endpoint")
             return api_error(not_found())
-        return api_error(ApiError(error.code or 500, error.name.lower(), error.description or ""))
+        return api_error(ApiError(error.code or 500, error.description or error.name))
 
     @app.errorhandler(Exception)
     def mistake(error: Exception) -> tuple[Response, int]:
         app.logger.exception("%s %s", request.method, request.path)
-        return api_error(server_error(f"The stand-in itself failed: {error!r}"))
+        return api_error(ApiError(500, f"The stand-in itself failed: {error!r}"))

@@ -16,55 +16,36 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 
-
-def _empty() -> State:
-    return {
-        "next_id": 1000,
-        "account_uuid": str(uuid.uuid4()),
-        "keys": {},
-        "droplets": {},
-        "reserved_ips": {},
-        "actions": {},
-        "tags": [],
-        "firewalls": {},
-        "projects": {},
-        "vpcs": {},
-        "uptime_checks": {},
-        "alert_policies": {},
-        "spaces_keys": {},
-        "load_balancers": {},
-        "databases": {},
-        "domains": {},
-        "certificates": {},
-    }
+# The kinds of resources, each a dictionary by key.
+_KINDS = (
+    "keys", "droplets", "reserved_ips", "actions", "tags", "firewalls", "projects", "vpcs",
+    "uptime_checks", "alert_policies", "spaces_keys", "load_balancers", "databases", "domains",
+    "certificates", "volumes",
+)  # fmt: skip
 
 
 class Store:
     """Keeps the state in memory and, after every change, on disk.
 
-    A change works on a copy, which then takes the old state's place. So a
-    state that somebody looks at never changes under their eyes.
+    A change works on a copy, which then takes the old state's place. So a state that somebody
+    reads never changes meanwhile.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
-        # A state from before a kind of resource was known has none of it.
-        self._state = _empty() | (json.loads(file.read_text()) if file.exists() else {})
-
-    @contextmanager
-    def read(self) -> Iterator[State]:
-        """The state as it is now, only for looking."""
-        yield self._state
+        new: State = {"next_id": 1000, "account_uuid": str(uuid.uuid4())}
+        new |= {kind: {} for kind in _KINDS}
+        self.state = new | (json.loads(file.read_text()) if file.exists() else {})
 
     @contextmanager
     def change(self) -> Iterator[State]:
         """The state, to be changed: all of it is kept, or on an error none."""
         with self._lock:
-            draft = copy.deepcopy(self._state)
+            draft = copy.deepcopy(self.state)
             yield draft
             self._save(draft)
-            self._state = draft
+            self.state = draft
 
     def _save(self, state: State) -> None:
         # Written beside and moved over: a crash leaves the old file or the new.

@@ -12,7 +12,7 @@ from ops.console.programs import output_of
 from ops.console.settings import ROOT
 from rehearsal import places
 from rehearsal.commands import output
-from rehearsal.droplet.network import Network
+from rehearsal.droplet.network import AUTHORITY_ADDRESS, Network
 from rehearsal.offline.base_images import AUTHORITY
 
 NAME = f"{places.PROJECT}-authority"
@@ -21,7 +21,7 @@ _SECONDS_TO_START = 20
 
 def start() -> str:
     """Start it, unless it runs; where it answers. Raises Failed."""
-    address = Network(places.PROJECT, places.LABEL).authority_address()
+    address = Network(places.PROJECT, places.LABEL).address(AUTHORITY_ADDRESS)
     if output_of("docker", "inspect", "--format", "{{.State.Running}}", NAME) != "true":
         output_of("docker", "rm", "--force", "--volumes", NAME)
         output(

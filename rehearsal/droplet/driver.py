@@ -3,71 +3,27 @@
 from __future__ import annotations
 
 import json
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ops.console.errors import Failed
-from rehearsal.api.driver import Addresses
+from rehearsal.api.machines import Addresses
 from rehearsal.offline import docker_hub
 
-from . import firewall
+from .containers import Containers
 from .docker import DropletError, docker, put, run
-from .network import Network
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .network import HUB_ADDRESS
 
 IMAGES = {"debian-13-x64": "digits-rehearsal-droplet:debian-13-x64"}
 
-# All of a real server's capabilities but SYS_RESOURCE, which not every host has
-# to give. --privileged asks for that one too and fails where it is missing.
-CAPABILITIES = (
-    "AUDIT_CONTROL",
-    "AUDIT_WRITE",
-    "BLOCK_SUSPEND",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "KILL",
-    "LEASE",
-    "LINUX_IMMUTABLE",
-    "MKNOD",
-    "NET_ADMIN",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_RAW",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYSLOG",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_CHROOT",
-    "SYS_MODULE",
-    "SYS_NICE",
-    "SYS_PACCT",
-    "SYS_PTRACE",
-    "SYS_RAWIO",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-)
-
 # What makes a container behave as a server does.
 LIKE_A_SERVER = (
-    *("--cap-drop", "ALL", *(f"--cap-add={name}" for name in CAPABILITIES)),
+    # All of a real server's capabilities but one, which not every host has to give. --privileged
+    # asks for that one too and fails where it is missing.
+    *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"),
     *("--security-opt", "seccomp=unconfined"),
     *("--security-opt", "apparmor=unconfined"),
     *("--security-opt", "systempaths=unconfined"),
     *("--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/run/lock"),
-    # The console of the droplet must not fill the host's disk.
-    *("--log-opt", "max-size=1m"),
-    # A reboot from inside ends process 1, and the droplet comes back.
-    *("--restart", "unless-stopped"),
 )
 
 # Where the droplet keeps what gives it its reserved IP, to be run before systemd starts.
@@ -90,45 +46,39 @@ class DockerDriver:
 
     def __init__(self, project: str = "digits-rehearsal", *, hub: bool = False) -> None:
         """With `hub`, droplets find a Docker Hub even where the real one is out of reach."""
-        self.project = project
-        self.label = f"digits.rehearsal={project}"
-        self._network = Network(project, self.label)
+        self._containers = Containers(project)
+        self.label = self._containers.label
         self._hub = hub and docker_hub.is_needed()
-        self._addresses = threading.Lock()
 
-    def create(
-        self,
-        droplet_id: int,
-        name: str,
-        vcpus: int,
-        memory_mb: int,
-        disk_gb: int,  # noqa: ARG002 - Docker has no limit for it
-        image: str,
-        ssh_public_keys: list[str],
-        user_data: str | None,
-    ) -> Addresses:
+    def _container(self, droplet_id: int) -> str:
+        return f"{self._containers.project}-{droplet_id}"
+
+    def create(self, droplet: dict[str, Any]) -> Addresses:
         """Start a droplet and return its addresses, as soon as it boots.
 
         As with a real one, "active" comes before sshd answers, and cloud-init ends later still.
         """
-        self._require_image(image)
-        container = self._container(droplet_id)
-        with self._addresses:
-            ipv4, ipv6 = self._network.free_addresses(droplet_id)
+        if droplet["image"] not in IMAGES:
+            raise DropletError(
+                f"There is no rehearsal image for {droplet['image']!r}. "
+                f"The rehearsal knows {', '.join(IMAGES)}; ask for that one."
+            )
+        droplet_id, container = droplet["id"], self._container(droplet["id"])
+        with self._containers.addresses:
+            ipv4, ipv6 = self._containers.network.free_addresses(droplet_id)
             hub = self._docker_hub()
-            docker(
-                "create",
-                *("--name", container, "--hostname", name),
-                *("--label", self.label, "--label", f"digits.rehearsal.droplet={droplet_id}"),
-                *("--network", self.project, "--ip", ipv4),
+            self._containers.create(
+                container,
+                IMAGES[droplet["image"]],
+                *("--hostname", droplet["name"], "--ip", ipv4),
+                *("--label", f"digits.rehearsal.droplet={droplet_id}"),
                 *(["--ip6", ipv6] if ipv6 else []),
                 *(["--add-host", f"{docker_hub.HOST}:{hub.address}"] if hub else []),
-                *self._limits(vcpus, memory_mb),
+                *_limits(droplet["vcpus"], droplet["memory"]),
                 *LIKE_A_SERVER,
-                IMAGES[image],
             )
         try:
-            self._seed(container, droplet_id, name, ssh_public_keys, user_data)
+            put(container, _seed(droplet))
             if hub:
                 put(container, {TRUSTED: hub.certificate}, mode=0o644)
             docker("start", container)
@@ -138,38 +88,29 @@ class DockerDriver:
         return Addresses(public_ipv4=ipv4, private_ipv4=None, public_ipv6=ipv6)
 
     def destroy(self, droplet_id: int) -> None:
-        """Remove the droplet with its disk; nothing happens if there is none."""
-        self._remove([self._container(droplet_id)])
+        self._containers.remove(self._container(droplet_id))
 
     def apply_firewall(self, droplet_id: int, inbound_rules: list[dict[str, Any]] | None) -> None:
-        """Let in only what DigitalOcean's inbound rules name; None lets everything in.
+        """The rules come before everything that runs in the droplet, Docker's published ports too.
 
-        It comes before everything that runs in the droplet, Docker's published
-        ports included, and holds from the first moment of every boot. Works on
-        a droplet that is off, too.
+        They hold from the first moment of every boot.
         """
-        container = self._container(droplet_id)
-        rules = firewall.ruleset(inbound_rules)
-        put(container, {firewall.PATH: rules})
-        if self._running(container):
-            docker("exec", "--interactive", container, "nft", "-f", "-", stdin=rules.encode())
+        self._containers.guard(self._container(droplet_id), inbound_rules)
 
     def reserved_ip(self, taken: set[str]) -> str:
-        """An address of the droplets' network that no droplet has as its own."""
-        return self._network.free_reserved(taken)
+        return self._containers.network.free_reserved(taken)
 
     def answer_at(self, droplet_id: int, address: str | None) -> None:
-        """Let the droplet answer at a reserved IP, now and after every boot; None takes it away.
+        """DigitalOcean maps it to an address of the droplet's; here the droplet has it itself.
 
-        DigitalOcean maps it to an address of the droplet's on the way there; here the droplet
-        has it itself, beside its own, which what it sends of itself goes on coming from.
+        What the droplet sends of itself goes on coming from its own address.
         """
         container = self._container(droplet_id)
-        if run("inspect", container).returncode:
+        if not self._containers.exists(container):
             return
         take = f"address add {address}/32 dev eth0 label {RESERVED_LABEL}\n" if address else ""
         put(container, {RESERVED_IP: take})
-        if not self._running(container):
+        if not self._containers.running(container):
             return
         docker("exec", container, "ip", "address", "flush", "dev", "eth0", "label", RESERVED_LABEL)
         if address:
@@ -178,11 +119,9 @@ class DockerDriver:
             run("exec", container, "arping", "-q", "-U", "-c", "1", "-I", "eth0", address)
 
     def power_off(self, droplet_id: int) -> None:
-        """Stop the droplet, keeping its disk and addresses."""
         docker("stop", "--time", str(STOP_SECONDS), self._container(droplet_id))
 
     def power_on(self, droplet_id: int) -> None:
-        """Start the droplet again, at the same addresses."""
         docker("start", self._container(droplet_id))
 
     def reboot(self, droplet_id: int) -> None:
@@ -191,78 +130,39 @@ class DockerDriver:
 
     def resize(self, droplet_id: int, vcpus: int, memory_mb: int) -> None:
         """Give the droplet other processors and memory."""
-        docker("update", *self._limits(vcpus, memory_mb), self._container(droplet_id))
+        docker("update", *_limits(vcpus, memory_mb), self._container(droplet_id))
 
     def cleanup(self) -> None:
-        """Remove every droplet of this project, and its network."""
-        listed = docker("ps", "--all", "--quiet", "--filter", f"label={self.label}")
-        self._remove(listed.split())
-        networks = docker("network", "ls", "--quiet", "--filter", f"label={self.label}")
-        if networks.split():
-            docker("network", "rm", *networks.split())
-
-    # What follows is how.
-
-    def _container(self, droplet_id: int) -> str:
-        return f"{self.project}-{droplet_id}"
-
-    def _running(self, container: str) -> bool:
-        return docker("inspect", "--format", "{{.State.Running}}", container) == "true"
-
-    @staticmethod
-    def _limits(vcpus: int, memory_mb: int) -> list[str]:
-        # Twice the memory with swap, as the swap file of a real droplet gives.
-        return [
-            f"--cpus={vcpus}",
-            f"--memory={memory_mb}m",
-            f"--memory-swap={2 * memory_mb}m",
-        ]
-
-    @staticmethod
-    def _require_image(image: str) -> None:
-        if image not in IMAGES:
-            raise DropletError(
-                f"There is no rehearsal image for {image!r}. "
-                f"The rehearsal knows {', '.join(IMAGES)}; ask for that one."
-            )
-        if not docker("images", "--quiet", IMAGES[image]):
-            raise DropletError(
-                f"The image {IMAGES[image]} is not on this machine, so no droplet can be made. "
-                "Make it: scripts/in rehearsal -m rehearsal.offline images"
-            )
-
-    def _remove(self, containers: list[str]) -> None:
-        for container in containers:
-            # With --volumes goes what Docker inside kept.
-            answer = run("rm", "--force", "--volumes", container)
-            message = answer.stderr.decode(errors="replace")
-            if answer.returncode and "No such container" not in message:
-                raise DropletError(f"The droplet {container} could not be removed: {message}")
-
-    def _seed(
-        self, container: str, droplet_id: int, name: str, keys: Sequence[str], user_data: str | None
-    ) -> None:
-        """Leave what DigitalOcean's metadata service would have told cloud-init."""
-        metadata = {
-            "instance-id": str(droplet_id),
-            "local-hostname": name,
-            "public-keys": [key.strip() for key in keys],
-        }
-        # JSON is YAML, too.
-        put(
-            container,
-            {
-                f"{SEED}/meta-data": json.dumps(metadata),
-                f"{SEED}/user-data": user_data or "#cloud-config\n{}\n",
-            },
-        )
+        """Remove every container of this project, and its network."""
+        ours = ("--quiet", "--filter", f"label={self.label}")
+        self._containers.remove(*docker("ps", "--all", *ours).split())
+        if networks := docker("network", "ls", *ours).split():
+            docker("network", "rm", *networks)
 
     def _docker_hub(self) -> docker_hub.DockerHub | None:
         """Docker Hub's stand-in on the droplets' network, if there has to be one."""
         if not self._hub:
             return None
-        name = f"{self.project}-docker-hub"
+        project = self._containers.project
+        address = self._containers.network.address(HUB_ADDRESS)
         try:
-            return docker_hub.start(name, self.label, self.project, self._network.hub_address())
+            return docker_hub.start(f"{project}-docker-hub", self.label, project, address)
         except Failed as error:
             raise DropletError("\n".join(error.lines())) from error
+
+
+def _limits(vcpus: int, memory_mb: int) -> tuple[str, ...]:
+    # Twice the memory with swap, as the swap file of a real droplet gives.
+    return f"--cpus={vcpus}", f"--memory={memory_mb}m", f"--memory-swap={2 * memory_mb}m"
+
+
+def _seed(droplet: dict[str, Any]) -> dict[str, str]:
+    """The files of what DigitalOcean's metadata service would have given cloud-init."""
+    metadata = {
+        "instance-id": str(droplet["id"]),
+        "local-hostname": droplet["name"],
+        "public-keys": [key.strip() for key in droplet["ssh_keys"]],
+    }
+    user_data = droplet["user_data"] or "#cloud-config\n{}\n"
+    # JSON is YAML, too.
+    return {f"{SEED}/meta-data": json.dumps(metadata), f"{SEED}/user-data": user_data}

@@ -12,7 +12,8 @@ from .docker import DropletError, docker, run
 # Private ranges that few networks use; the first one that is free is taken.
 SUBNETS = [f"10.213.{number}.0/24" for number in range(16)]
 SUBNET_IPV6 = "fd5d:1917:{number:x}::/64"
-# Docker Hub's stand-in, where there is one; the certificate authority; then the droplets.
+# This machine; Docker Hub's stand-in, if there is one; the certificate authority; the droplets.
+HOST_ADDRESS = 1
 HUB_ADDRESS = 5
 AUTHORITY_ADDRESS = 6
 FIRST_ADDRESS = 10
@@ -29,17 +30,9 @@ class Network:
         self.project = project
         self.label = label
 
-    def hub_address(self) -> str:
-        """The address for Docker Hub's stand-in."""
-        return str(self._subnets()[4][HUB_ADDRESS])
-
-    def host_address(self) -> str:
-        """The address at which droplets reach this machine."""
-        return str(self._subnets()[4][1])
-
-    def authority_address(self) -> str:
-        """The address for the certificate authority."""
-        return str(self._subnets()[4][AUTHORITY_ADDRESS])
+    def address(self, host: int) -> str:
+        """The address of a host of this number."""
+        return str(self._subnets()[4][host])
 
     def _subnets(self) -> dict[int, ipaddress.IPv4Network | ipaddress.IPv6Network]:
         """Its address ranges, by the version of IP."""
@@ -49,41 +42,36 @@ class Network:
 
     def free_addresses(self, droplet_id: int) -> tuple[str, str | None]:
         """An address that no droplet of the project has; a new id gets a new one."""
-        subnets = self._subnets()
-        taken = self._taken()
-        ipv4, ipv6 = subnets[4], subnets.get(6)
-        span = FIRST_ENGINE - FIRST_ADDRESS
-        for offset in range(span):
-            host = FIRST_ADDRESS + (droplet_id + offset) % span
-            if str(ipv4[host]) not in taken:
-                return str(ipv4[host]), str(ipv6[host]) if ipv6 else None
-        raise DropletError(f"All {span} addresses of the rehearsal's network are taken.")
-
-    def _taken(self) -> set[str | None]:
-        """The addresses that containers of the project have."""
-        listed = docker("ps", "--all", "--quiet", "--filter", f"label={self.label}").split()
-        taken = set()
-        # One may be gone since it was listed; the others are told all the same.
-        for container in json.loads(run("inspect", *listed).stdout) if listed else ():
-            here = container["NetworkSettings"]["Networks"].get(self.project) or {}
-            taken.add((here.get("IPAMConfig") or {}).get("IPv4Address"))
-        return taken
+        address = self._free(FIRST_ADDRESS, FIRST_ENGINE, self._taken(), droplet_id)
+        ipv6 = self._subnets().get(6)
+        return address, str(ipv6[int(address.rpartition(".")[2])]) if ipv6 else None
 
     def free_engine(self, but: str = "") -> str:
         """An address for a load balancer or a managed database, and not this one."""
-        ipv4, taken = self._subnets()[4], self._taken() | {but}
-        for host in range(FIRST_ENGINE, FIRST_RESERVED):
-            if (address := str(ipv4[host])) not in taken:
-                return address
-        raise DropletError("All addresses for balancers and databases of the rehearsal are taken.")
+        return self._free(FIRST_ENGINE, FIRST_RESERVED, self._taken() | {but})
 
     def free_reserved(self, taken: set[str]) -> str:
         """A reserved IP that is none of these."""
-        ipv4 = self._subnets()[4]
-        for host in range(FIRST_RESERVED, 255):
-            if (address := str(ipv4[host])) not in taken:
+        return self._free(FIRST_RESERVED, 255, taken)
+
+    def _free(self, first: int, end: int, taken: set[str], start: int = 0) -> str:
+        """An address whose host's number is in this range, the search beginning somewhere in it."""
+        ipv4, span = self._subnets()[4], end - first
+        for offset in range(span):
+            address = str(ipv4[first + (start + offset) % span])
+            if address not in taken:
                 return address
-        raise DropletError("All reserved IPs of the rehearsal's network are taken.")
+        raise DropletError(f"All {span} addresses from {ipv4[first]} on are taken.")
+
+    def _taken(self) -> set[str]:
+        """The addresses that containers of the project have."""
+        listed = docker("ps", "--all", "--quiet", "--filter", f"label={self.label}").split()
+        taken = set()
+        # One may be gone since it was listed; the others are printed all the same.
+        for container in json.loads(run("inspect", *listed).stdout) if listed else ():
+            here = container["NetworkSettings"]["Networks"].get(self.project) or {}
+            taken.add((here.get("IPAMConfig") or {}).get("IPv4Address", ""))
+        return taken
 
     def _made(self) -> dict[str, Any]:
         """The project's network, made if there is none."""

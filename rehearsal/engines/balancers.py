@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.commands import output
+from rehearsal.droplet.containers import Containers
 from rehearsal.droplet.docker import DropletError, docker, put, run
 
 from . import haproxy
-from .containers import Containers
 
 _COMMAND = ("haproxy", "-W", "-db", "-f", haproxy.CONFIGURATION)
 _TRIES = 10
@@ -29,7 +29,7 @@ class Balancers:
         """Send visitors to these droplets; the address that visitors come to."""
         name = self._containers.name("balancer", balancer["id"])
         if not self._containers.exists(name):
-            self._containers.create(name, command=_COMMAND)
+            self._containers.create_engine(name, command=_COMMAND)
         runs = self._containers.running(name)
         known = self._ask(name, "show servers state") if runs else ""
         text = haproxy.configuration(balancer, members)
@@ -80,4 +80,4 @@ class Balancers:
 
     def unbalance(self, balancer_id: str) -> None:
         """Remove it; nothing happens if there is none."""
-        run("rm", "--force", "--volumes", self._containers.name("balancer", balancer_id))
+        self._containers.remove(self._containers.name("balancer", balancer_id))

@@ -6,11 +6,9 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from rehearsal.api.database_state import ADMIN
-from rehearsal.droplet import firewall
-from rehearsal.droplet.docker import DropletError, docker, put, run
-
-from .containers import Containers
+from rehearsal.api.databases import ADMIN
+from rehearsal.droplet.containers import Containers
+from rehearsal.droplet.docker import DropletError, docker, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,14 +57,12 @@ class Databases:
         rules = None
         if addresses is not None:
             rules = [{"protocol": "tcp", "ports": _PORT, "sources": {"addresses": addresses}}]
-        table = firewall.ruleset(rules)
-        put(name, {firewall.PATH: table})  # for when it starts again
-        docker("exec", "--interactive", name, "nft", "-f", "-", stdin=table.encode())
+        self._containers.guard(name, rules)
 
     def remove(self, cluster_id: str) -> None:
         """Remove it with all that is in it; nothing happens if there is none."""
         name = self._containers.name("database", cluster_id)
-        run("rm", "--force", "--volumes", name)
+        self._containers.remove(name)
         run("volume", "rm", "--force", name)
 
     def fail_over(self, cluster: Mapping[str, Any]) -> str:
@@ -87,7 +83,7 @@ class Databases:
     def _create(self, name: str, cluster: Mapping[str, Any], allowed: str) -> None:
         host = cluster["host"]
         docker("volume", "create", "--label", self._containers.label, name)
-        self._containers.create(
+        self._containers.create_engine(
             name,
             *("--cap-add", "NET_ADMIN", "--label", f"digits.rehearsal.connections={allowed}"),
             *("--network-alias", host, "--network-alias", f"private-{host}"),
@@ -111,8 +107,8 @@ class Databases:
         deadline = time.monotonic() + _SECONDS_TO_START
         while run("exec", "--user", "postgres", name, "pg_isready", "-q", "-p", _PORT).returncode:
             if time.monotonic() > deadline:
-                said = run("logs", "--tail", "20", name).stderr.decode(errors="replace")
-                raise DropletError(f"the database {name} does not start. It said:\n{said}")
+                printed = run("logs", "--tail", "20", name).stderr.decode(errors="replace")
+                raise DropletError(f"the database {name} does not start. It printed:\n{printed}")
             time.sleep(0.3)
 
     def _known(self, name: str, table: str, column: str) -> set[str]:
@@ -134,21 +130,21 @@ def statements(
     Each with the database to say it in. doadmin makes databases and users and is no superuser.
     Every database is doadmin's, and a user may not make tables in it (PostgreSQL 15 and later).
     """
-    said = []
+    made = []
     for user in cluster["users"]:
         verb = "ALTER" if user["name"] in roles else "CREATE"
         more = " CREATEDB CREATEROLE" if user["name"] == ADMIN else ""
-        said.append(f"{verb} ROLE \"{user['name']}\" LOGIN{more} PASSWORD '{user['password']}'")
-    said += [
+        made.append(f"{verb} ROLE \"{user['name']}\" LOGIN{more} PASSWORD '{user['password']}'")
+    made += [
         f'CREATE DATABASE "{name}" OWNER {ADMIN}'
         for name in cluster["dbs"]
         if name not in databases
     ]
     # What was made by SQL, and never by the API, stays.
     gone = cluster["removed"]
-    said += [f'DROP DATABASE "{name}" WITH (FORCE)' for name in gone["dbs"] if name in databases]
+    made += [f'DROP DATABASE "{name}" WITH (FORCE)' for name in gone["dbs"] if name in databases]
     kept = [name for name in cluster["dbs"] if name in databases]
-    found = [("postgres", statement) for statement in said]
+    found = [("postgres", statement) for statement in made]
     for name in gone["users"]:
         if name in roles:
             found += [

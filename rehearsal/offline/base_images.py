@@ -1,7 +1,7 @@
 """The images that the project builds on and runs, where Docker Hub does not answer.
 
 An image that is here is left alone; one that Docker Hub gives is pulled; any other is made
-from Debian packages, and its labels say that it stands in. What stands in is made anew when
+from Debian packages, and its labels say that it stands in. A stand-in is made again when
 its recipe or this machine's settings change.
 """
 
@@ -178,7 +178,7 @@ def _base(image: str) -> str:
 
 
 def _build_arguments(image: str) -> list[str]:
-    """What the recipe is told besides its base: the version, and where that keeps its data."""
+    """The arguments of a recipe besides its base: the version, and where that keeps its data."""
     name, _, version = image.partition(":")
     version = version.partition("-")[0]
     arguments = [f"VERSION={version}"]
@@ -189,7 +189,7 @@ def _build_arguments(image: str) -> list[str]:
 
 
 def _recipe(image: str) -> str:
-    """Changes when a stand-in has to be made anew: by how it is made, and this machine's settings.
+    """Changes when a stand-in has to be made again: by how it is made, and this machine's settings.
 
     Read from the files themselves: asking apt and pip takes seconds.
     """

@@ -2,7 +2,7 @@
 
 A registry on their network holds what stands in for the database's image. A droplet finds it
 by the name and trusts its certificate, as it would with a mirror of one's own: so what runs
-there is told nothing, and pulls as it does on DigitalOcean.
+there needs no setting, and pulls as it does on DigitalOcean.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _fill(name: str, image: str) -> None:
     finally:
         output_of("docker", "image", "rm", there)
     raise Failed(
-        f"{image} could not be handed to the droplets. What the registry said:",
+        f"{image} could not be copied to the droplets. What the registry printed:",
         output("docker", "logs", "--tail", "20", name),
         "Fix it, then run the same command again.",
     )

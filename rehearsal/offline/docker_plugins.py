@@ -35,8 +35,8 @@ def install() -> None:
 
 def _version(plugin: str) -> str | None:
     """The first line of what a plugin says of itself; None if it does not run."""
-    said = output_of("docker", plugin, "version")
-    return said.splitlines()[0] if said else None
+    printed = output_of("docker", plugin, "version")
+    return printed.splitlines()[0] if printed else None
 
 
 def _install(plugin: str, package: Path, folder: Path) -> None:

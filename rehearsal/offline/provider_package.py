@@ -23,7 +23,7 @@ from .reachable import terraform_registry_answers
 
 _SOURCE = "registry.terraform.io/digitalocean/digitalocean"
 # Terraform keeps a hash of all files in the package, so this one never changes: where Python
-# and the source are is said outside, four folders above the package's.
+# and the source are is written outside, four folders above the package's.
 _LAUNCHER = """\
 #!/bin/sh
 # The rehearsal's stand-in for the DigitalOcean provider. No real provider is here.
@@ -89,11 +89,11 @@ def install_stand_in(folder: Path) -> None:
 def _make_environment() -> None:
     if subprocess.run([ROOT / "scripts/venv", "stand-in"], check=False).returncode != 0:
         raise Failed(
-            "The stand-in for Terraform's provider has no Python environment; why is above.",
+            "The stand-in for Terraform's provider has no Python environment; the reason is above.",
             "Fix it, then run the same command again.",
         )
     # Terraform starts a provider several times a command. Compiled once, here, a start takes a
-    # fraction of a second, even where Python was told not to write.
+    # fraction of a second, even where Python may not write.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     venv = ROOT / ".venv/stand-in"
     folders = [str(venv / "lib"), str(Path(__file__).parent)]

@@ -47,7 +47,7 @@ def start(name: str, label: str, image: str, folders: list[Path]) -> str:
         time.sleep(0.1)
     raise Failed(
         "The wheel folders of this machine's pip could not be served to the build.",
-        f"What the server said: {output('docker', 'logs', name)}",
+        f"What the server printed: {output('docker', 'logs', name)}",
         "Fix it, then run the same command again.",
     )
 

@@ -358,6 +358,31 @@ def test_reserved_ips_that_are_refused(checked: Api) -> None:
     assert checked.call("GET", "reserved_ips/192.0.2.1").status_code == 404
 
 
+def test_a_test_chooses_what_goes_wrong(api: Api) -> None:
+    """Once, as often as it says, until it is over, or slowly."""
+
+    def ask(**fault: Any) -> int:
+        values = {"method": "GET", "path": "/v2/regions"} | fault
+        return int(api.call("POST", "rehearsal/faults", values).status_code)
+
+    def answers(count: int) -> list[int]:
+        return [api.call("GET", "regions").status_code for _ in range(count)]
+
+    assert ask(status=429) == 204
+    assert answers(2) == [429, 200]
+    assert ask(status=500, times=2, after=1) == 204
+    assert answers(4) == [200, 500, 500, 200]
+    assert ask(status=404, times=0) == 204
+    assert answers(3) == [404, 404, 404]
+    assert api.call("DELETE", "rehearsal/faults").status_code == 204
+    assert ask(seconds=0.5) == 204
+    began = time.monotonic()
+    assert answers(1) == [200]
+    assert time.monotonic() - began >= 0.5
+    assert ask() == 422
+    assert ask(status=200) == 422
+
+
 def test_nothing_billable(checked: Api) -> None:
     """What a check after a destroy asks for is all there, and empty."""
     for path in (

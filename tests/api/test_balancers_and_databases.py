@@ -103,6 +103,9 @@ def test_a_balancer_follows_its_tag(checked: Api) -> None:
     until(lambda: told(checked, "balance")[-1] == {})
 
     path = f"load_balancers/{balancer['id']}"
+    refused = checked.call("PUT", path, BALANCER | {"size_unit": 2})
+    assert (refused.status_code, "once an hour" in refused.json()["message"]) == (422, True)
+    checked.an_hour_later()
     changed = checked.call("PUT", path, BALANCER | {"size_unit": 2})
     assert changed.json()["load_balancer"]["size_unit"] == 2
     assert changed.json()["load_balancer"]["ip"] == balancer["ip"]
@@ -125,6 +128,27 @@ def test_a_firewall_lets_the_balancer_in(checked: Api) -> None:
     unknown = rule | {"sources": {"load_balancer_uids": ["no-such"]}}
     answer = checked.call("POST", "firewalls", wall | {"name": "b", "inbound_rules": [unknown]})
     assert answer.status_code == 422
+
+
+def test_a_balancer_is_busy_until_it_has_taken_a_change_over(checked: Api) -> None:
+    path = f"load_balancers/{make_balancer(checked)['id']}"
+    assert checked.cloud is not None
+    checked.cloud.close()  # nothing happens in the background any more
+    changed = BALANCER | {"http_idle_timeout_seconds": 60}
+    assert checked.call("PUT", path, changed).status_code == 200
+    refused = checked.call("PUT", path, changed)
+    assert refused.status_code == 403
+    assert "while it processes previous actions" in refused.json()["message"]
+
+
+def test_a_certificate_is_pending_for_a_while(checked: Api) -> None:
+    checked.call("POST", "domains", {"name": "example.org"})
+    values = {"name": "digits", "type": "lets_encrypt", "dns_names": ["digits.example.org"]}
+    made = checked.call("POST", "certificates", values).json()["certificate"]
+    path = f"certificates/{made['id']}"
+    assert checked.call("GET", path).json()["certificate"]["state"] == "pending"
+    until(lambda: checked.call("GET", path).json()["certificate"]["state"] == "verified")
+    assert checked.call("POST", "certificates", values).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -184,6 +208,12 @@ def test_a_cluster_and_what_is_in_it(checked: Api) -> None:
     assert checked.call("GET", path).json()["database"]["num_nodes"] == 2
     assert checked.call("PUT", f"{path}/resize", resize | {"num_nodes": 3}).status_code == 202
     until(lambda: checked.call("GET", path).json()["database"]["status"] == "online")
+    network = checked.call("GET", path).json()["database"]["private_network_uuid"]
+    assert checked.call("PUT", f"{path}/migrate", {"region": "ams3"}).status_code == 202
+    until(lambda: checked.call("GET", path).json()["database"]["status"] == "online")
+    moved = checked.call("GET", path).json()["database"]
+    assert moved["region"] == "ams3"
+    assert moved["private_network_uuid"] != network
     assert checked.call("DELETE", path).status_code == 204
     assert checked.call("GET", path).status_code == 404
     until(lambda: bool(told(checked, "remove")))

@@ -36,7 +36,8 @@ def test_on_changed_and_off_again(terraform: Terraform, api: Api) -> None:
         assert ("backups" in droplet(api)["features"]) == (often != "off")
         assert "No changes." in terraform.good("plan", "-input=false")
     assert droplet(api)["id"] == made["id"]
-    weekly, daily = {"plan": "weekly", "weekday": "SUN", "hour": 0}, {"plan": "daily", "hour": 0}
+    weekly = {"plan": "weekly", "weekday": "SUN", "hour": 0}
+    daily = {"plan": "daily", "weekday": "", "hour": 0}
     assert actions(api) == [
         ("enable_backups", weekly),
         ("change_backup_policy", weekly),

@@ -222,6 +222,7 @@ def test_which_of_two_records_is_nobodys_guess(project: Project, api: Api, kind:
 def test_a_busy_balancer_is_waited_for(several: Project, api: Api) -> None:
     several.terraform(*APPLY)
     _quick(several)
+    api.an_hour_later()
     fault(api, "PUT", "load_balancers/", 403, BUSY)
     done = several.verb("deploy", TF_VAR_balancer_nodes="2")
     assert done.returncode == 0

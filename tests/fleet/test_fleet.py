@@ -124,7 +124,11 @@ def test_from_one_to_three_and_back(terraform: Terraform, api: Api) -> None:
 def test_all_of_it_at_once_and_all_of_it_gone(terraform: Terraform, api: Api) -> None:
     terraform.good(*APPLY, *FLEET)
     settled(terraform, *FLEET)
+    [cluster] = api.call("GET", "databases").json()["databases"]
     terraform.good("destroy", "-auto-approve", "-input=false", *FLEET)
+    # What is in the database goes while the droplets still run.
+    for path in (f"databases/{cluster['id']}/users", f"databases/{cluster['id']}/dbs"):
+        assert asked(api, "DELETE", path)[-1] < asked(api, "DELETE", "droplets/")[0]
     for path in ("droplets", "reserved_ips", "firewalls", "load_balancers", "databases", "tags"):
         assert api.call("GET", path).json()["meta"]["total"] == 0, path
     assert api.call("GET", "projects").json()["meta"]["total"] == 1  # the account's own
@@ -136,6 +140,7 @@ def test_another_name_and_more_nodes_make_nothing_anew(terraform: Terraform, api
     before = set(names(api).values())
     [cluster] = api.call("GET", "databases").json()["databases"]
     [balancer] = api.call("GET", "load_balancers").json()["load_balancers"]
+    api.an_hour_later()
     change = (
         *FLEET, "-var", "name=numbers", "-var", "balancer_nodes=2",
         "-var", "database_size=db-s-1vcpu-2gb", "-var", "database_nodes=2",
@@ -152,6 +157,9 @@ def test_another_name_and_more_nodes_make_nothing_anew(terraform: Terraform, api
     assert set(moved["droplet_ids"]) == before
     [rule] = api.call("GET", f"databases/{cluster['id']}/firewall").json()["rules"]
     assert rule["value"] == "numbers"
+    # A droplet loses the old tag before it has the new one, and its firewall with it.
+    for number in before:
+        assert f"rules {number} null" in api.log.read_text().splitlines()
     assert conformance.check(api.journal) == []
 
 

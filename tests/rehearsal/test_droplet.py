@@ -7,7 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -112,6 +112,12 @@ def volumes_of(label: str) -> set[str]:
     return found
 
 
+def droplet(number: int, name: str, **more: Any) -> dict[str, Any]:
+    """A small droplet as the API has it."""
+    known = {"image": IMAGE, "vcpus": 1, "memory": 1024, "ssh_keys": [], "user_data": None}
+    return {"id": number, "name": name, **known, **more}
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A droplet with one key, user data and 1 GB of memory."""
@@ -122,7 +128,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     driver = DockerDriver(f"digits-test-{uuid4().hex[:8]}", hub=True)
     try:
         public_key = key.with_suffix(".pub").read_text()
-        addresses = driver.create(101, "web", 1, 1024, 25, IMAGE, [public_key], USER_DATA)
+        addresses = driver.create(droplet(101, "web", ssh_keys=[public_key], user_data=USER_DATA))
         made = Server(driver, 101, addresses.public_ipv4, addresses.public_ipv6, key)
         made.wait_for_ssh()
         yield made
@@ -264,7 +270,7 @@ def test_another_droplet_has_its_own_address_and_host_key_and_goes_without_a_tra
     server: Server,
 ) -> None:
     firsts = volumes_of(server.driver.label)
-    other = server.driver.create(102, "other", 1, 512, 10, IMAGE, [], None)
+    other = server.driver.create(droplet(102, "other"))
     assert other.public_ipv4 != server.address
     others = volumes_of(server.driver.label) - firsts
     server.driver.destroy(102)
@@ -277,7 +283,7 @@ def test_another_droplet_has_its_own_address_and_host_key_and_goes_without_a_tra
 @pytest.mark.usefixtures("server")
 def test_cleanup_leaves_nothing() -> None:
     driver = DockerDriver(f"digits-test-{uuid4().hex[:8]}")
-    driver.create(1, "short-lived", 1, 512, 10, IMAGE, [], None)
+    driver.create(droplet(1, "short-lived"))
     its = volumes_of(driver.label)
     driver.cleanup()
     driver.cleanup()

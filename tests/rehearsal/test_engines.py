@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import pytest
 
+from rehearsal.droplet.containers import Containers
 from rehearsal.droplet.driver import DockerDriver
-from rehearsal.engines.containers import Containers
 from rehearsal.engines.driver import DockerEngines
 from rehearsal.offline.base_images import ENGINES, BaseImages
 from tests.needs import need_docker
@@ -72,7 +72,7 @@ class Place:
     def stand(self, name: str, *command: str) -> str:
         """A container on the network; its address."""
         name = f"{self.project}-{name}"
-        self.containers.create(name, command=command)
+        self.containers.create_engine(name, command=command)
         subprocess.run(["docker", "start", name], check=True, capture_output=True)
         return self.containers.address(name)
 
@@ -106,7 +106,7 @@ def place() -> Iterator[Place]:
     need_docker()
     BaseImages().provide(ENGINES)
     made = Place()
-    made.containers.network.host_address()
+    made.containers.network.address(1)
     yield made
     its = volumes_of(made.containers.label)
     made.engines.unbalance(NUMBER)
@@ -190,14 +190,14 @@ def test_a_database_and_who_reaches_it(place: Place) -> None:
     assert place.sql("droplet", "SELECT 1").returncode != 0
     assert place.sql("droplet", "SHOW max_connections", password="b").stdout.strip() == "47"
     before = place.containers.address(place.containers.name("database", NUMBER))
-    assert place.engines.databases.fail_over(other) != before
+    assert place.engines.fail_over(other) != before
     wait_until(
         lambda: place.sql("droplet", "SELECT a FROM kept", **admin).stdout == "7\n", 30, "it"
     )
     assert place.sql("stranger", "SELECT 1", password="b").returncode != 0
 
     # Another authority: whoever trusts the old one alone is not let talk to it.
-    place.engines.databases.rotate_authority(other)
+    place.engines.rotate_authority(other)
     assert "certificate verify failed" in place.sql("droplet", "SELECT 1", password="b").stderr
     place.trust("droplet", place.engines.serve(other))
     assert place.sql("droplet", "SELECT 1", password="b").returncode == 0

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import requests
 
-from rehearsal import api_process
-from rehearsal.engines.containers import Containers
+from rehearsal.droplet.containers import Containers
 from rehearsal.engines.databases import Databases
 from rehearsal.places import PROJECT
+from rehearsal.services import API
 from tests.crowd import visiting
 from tests.rehearsal.deployment import Deployment, run
 from tests.rehearsal.fleet import account
@@ -165,7 +165,7 @@ def test_another_password_and_another_authority(deployment: Deployment) -> None:
     assert deployment.ssh(apps) == before
     with visitors(deployment):
         Databases(ENGINES).rotate_authority(cluster())
-        api_process.stop()  # it hears of another authority when it starts
+        API.stop()  # it hears of another authority when it starts
         time.sleep(5)
         assert "its password or authority is another" in deployment.ssh("digits status")
         done = run("make", "deploy", "TARGET=rehearsal", **MANAGED)

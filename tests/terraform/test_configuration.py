@@ -32,6 +32,30 @@ def test_valid(prepared: Terraform) -> None:
     assert "The configuration is valid" in prepared.good("validate")
 
 
+def test_the_schema_is_that_of_the_real_provider(prepared: Terraform) -> None:
+    """As measured with 2.99.1: what is a list, and which version a resource has."""
+    printed = json.loads(prepared.good("providers", "schema", "-json"))
+    [provider] = printed["provider_schemas"].values()
+    kinds = provider["resource_schemas"]
+    for kind, block in (
+        ("droplet", "backup_policy"),
+        ("loadbalancer", "healthcheck"),
+        ("loadbalancer", "sticky_sessions"),
+        ("monitor_alert", "alerts"),
+        ("uptime_alert", "notifications"),
+        ("spaces_key", "grant"),
+    ):
+        nested = kinds[f"digitalocean_{kind}"]["block"]["block_types"][block]
+        assert nested["nesting_mode"] == "list", block
+        if email := nested["block"].get("attributes", {}).get("email"):
+            assert email["type"] == ["list", "string"]
+    assert kinds["digitalocean_database_cluster"]["version"] == 0
+    assert kinds["digitalocean_loadbalancer"]["version"] == 1
+    balancer = kinds["digitalocean_loadbalancer"]["block"]["attributes"]
+    assert balancer["ip"]["computed"]
+    assert balancer["subnet_uuid"]["computed"]
+
+
 # Every setting of README's, as somebody may have exported it: no test of Terraform's may read it.
 EXPORTED = {
     "TF_VAR_name": "numbers",
@@ -70,9 +94,7 @@ def test_life_of_a_deployment(terraform: Terraform, api: Api) -> None:
     assert (reserved["ip"], reserved["droplet"]["id"]) == (values["ip"], droplet["id"])
     assert values["ip"] != values["droplet_ip"]
     assert values["url"] == f"http://{values['ip']}"
-    assert "monthly_price" not in values, (
-        "the state may hold an old price; the API has the right one"
-    )
+    assert "monthly_price" not in values, "the API has it"
     assert values["droplet_id"] == str(droplet["id"])
     assert droplet["image"]["slug"] == "debian-13-x64"
     assert "monitoring" in droplet["features"]
@@ -189,10 +211,10 @@ def test_bigger_size_keeps_the_droplet(terraform: Terraform, api: Api) -> None:
     [after] = api.call("GET", "droplets").json()["droplets"]
     assert (after["id"], after["memory"], after["status"]) == (before["id"], 2048, "active")
     assert after["disk"] == before["disk"], "the disk has to stay, to be able to go back"
-    # The state still has the old price, as with the real provider; nothing may depend on it.
+    # The state has the new price at once.
     state = json.loads(terraform.good("show", "-json"))["values"]["root_module"]["resources"]
     [droplet] = [r["values"] for r in state if r["type"] == "digitalocean_droplet"]
-    assert (droplet["size"], droplet["price_monthly"]) == ("s-1vcpu-2gb", 6)
+    assert (droplet["size"], droplet["price_monthly"]) == ("s-1vcpu-2gb", 12)
     change = ("-input=false", "-detailed-exitcode", "-var", "size=s-1vcpu-2gb")
     assert "No changes" in terraform.good("plan", *change)
     assert conformance.check(api.journal) == []

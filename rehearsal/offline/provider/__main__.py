@@ -11,15 +11,15 @@ import tf.runner
 import tf.utils
 from tf.types import Unknown
 
-from .provider import DigitalOcean
-from .servicer import SdkServicer
+from .resource import Provider
+from .servicer import Servicer
 
 
 def main() -> None:
     """Serve Terraform until it has no more to ask."""
     # The library takes both from its modules when it starts: ours plan as the
     # older SDK does, and keep the certificate out of the home directory.
-    tf.provider.ProviderServicer = SdkServicer
+    tf.provider.ProviderServicer = Servicer
     # What Terraform may know of a value that is not known yet (a text's beginning, say) makes it no
     # less unknown; the library takes only those of which nothing is known for such.
     tf.utils._msgpack_ext_hook = lambda _code, _data: Unknown  # noqa: SLF001
@@ -29,7 +29,7 @@ def main() -> None:
     # It talks to Terraform through a socket in a temporary folder; a socket's path has at
     # most 107 bytes, which TMPDIR may use up.
     tempfile.tempdir = "/tmp"  # noqa: S108
-    tf.runner.run_provider(DigitalOcean())
+    tf.runner.run_provider(Provider())
 
 
 if __name__ == "__main__":

@@ -55,21 +55,10 @@ class Client:
         return cls(endpoint, token, int(environment.get("DIGITALOCEAN_HTTP_RETRY_MAX") or 4))
 
     def get(self, path: str) -> Any:
-        return self._request("GET", path)
+        return self.request("GET", path)
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        return self._request("POST", path, body)
-
-    def put(self, path: str, body: dict[str, Any]) -> Any:
-        return self._request("PUT", path, body)
-
-    def patch(self, path: str, body: dict[str, Any]) -> Any:
-        return self._request("PATCH", path, body)
-
-    def delete(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        return self._request("DELETE", path, body)
-
-    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """The answer to a request, which is repeated where the real provider repeats it."""
         attempt = 0
         while True:
             try:

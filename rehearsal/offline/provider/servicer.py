@@ -1,58 +1,192 @@
-"""What Terraform asks of a provider, answered as the older SDK does."""
+"""The provider: what Terraform asks, answered from the tables as the older SDK does."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-import tf.provider
 from tf.gen import tfplugin_pb2 as pb
-from tf.iface import CreateContext, DeleteContext, UpdateContext
-from tf.utils import Diagnostics, _to_attribute_path, read_dynamic_value, to_dynamic_value
+from tf.gen import tfplugin_pb2_grpc as rpc
+from tf.types import Unknown
+from tf.utils import read_dynamic_value, to_dynamic_value
+
+from . import account, databases, droplets, monitoring, network, projects, spaces
+from .client import ApiError, Client
+from .resource import Provider, Resource, settled
+from .schema import Fields, State, filled, optional, planned, same, schema
+
+RESOURCES: tuple[type[Resource], ...] = (
+    account.SshKey,
+    account.Tag,
+    databases.DatabaseCluster,
+    databases.DatabaseDb,
+    databases.DatabaseFirewall,
+    databases.DatabaseUser,
+    droplets.Droplet,
+    monitoring.MonitorAlert,
+    monitoring.UptimeAlert,
+    monitoring.UptimeCheck,
+    network.Certificate,
+    network.Firewall,
+    network.LoadBalancer,
+    network.Record,
+    network.ReservedIp,
+    projects.Project,
+    projects.ProjectResources,
+    spaces.SpacesBucket,
+    spaces.SpacesKey,
+)
+_RESOURCES = {f"digitalocean_{kind.name}": kind for kind in RESOURCES}
+_DATA = {f"digitalocean_{kind.name}": kind for kind in (databases.DatabaseCa, network.Domains)}
+_SECRET = optional(sensitive=True)
+_CONFIGURATION: Fields = {
+    "token": _SECRET,
+    "api_endpoint": optional(),
+    "http_retry_max": optional("number"),
+    "spaces_endpoint": optional(),
+    "spaces_access_id": _SECRET,
+    "spaces_secret_key": _SECRET,
+}
 
 
-class SdkServicer(tf.provider.ProviderServicer):  # type: ignore[misc]
-    """Answers Terraform, planning as the older SDK does."""
+def _wrong(summary: str) -> pb.Diagnostic:
+    return pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=summary)
 
-    def GetProviderSchema(self, request: Any, context: Any) -> Any:  # noqa: N802
-        answer = super().GetProviderSchema(request, context)
-        # Terraform then asks once a command, not once for every time it starts us.
-        answer.server_capabilities.get_provider_schema_optional = True
-        return answer
 
-    def PlanResourceChange(self, request: Any, context: Any) -> Any:  # noqa: N802
-        answer = pb.PlanResourceChange.Response
+def _error(doing: str, kind: type[Resource], error: ApiError) -> pb.Diagnostic:
+    return _wrong(f"Error {doing} {kind.title}: {error}")
+
+
+class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
+    """Terraform's provider protocol; its names and its messages are Terraform's."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+
+    def GetProviderSchema(self, _request: Any, _context: Any) -> Any:
+        return pb.GetProviderSchema.Response(
+            provider=schema(_CONFIGURATION),
+            resource_schemas={
+                name: schema(kind.attributes(), kind.version) for name, kind in _RESOURCES.items()
+            },
+            data_source_schemas={name: schema(kind.fields) for name, kind in _DATA.items()},
+            # Terraform then asks once a command, not once for every time it starts us.
+            server_capabilities=pb.ServerCapabilities(get_provider_schema_optional=True),
+        )
+
+    def ValidateProviderConfig(self, _request: Any, _context: Any) -> Any:
+        return pb.ValidateProviderConfig.Response()
+
+    def ValidateDataResourceConfig(self, _request: Any, _context: Any) -> Any:
+        return pb.ValidateDataResourceConfig.Response()
+
+    def ValidateResourceConfig(self, _request: Any, _context: Any) -> Any:
+        return pb.ValidateResourceConfig.Response()
+
+    def ConfigureProvider(self, request: Any, _context: Any) -> Any:
+        config = read_dynamic_value(request.config)
+        self.provider.spaces = spaces.Spaces.configured(config)
+        try:
+            self.provider.client = Client.configured(config)
+        except ApiError as error:
+            return pb.ConfigureProvider.Response(diagnostics=[_wrong(str(error))])
+        return pb.ConfigureProvider.Response()
+
+    def StopProvider(self, _request: Any, _context: Any) -> Any:
+        return pb.StopProvider.Response()
+
+    def UpgradeResourceState(self, request: Any, _context: Any) -> Any:
+        kept = json.loads(request.raw_state.json)
+        state = filled(_RESOURCES[request.type_name].attributes(), kept)
+        return pb.UpgradeResourceState.Response(upgraded_state=to_dynamic_value(state))
+
+    def ReadDataSource(self, request: Any, _context: Any) -> Any:
+        kind, answer = _DATA[request.type_name], pb.ReadDataSource.Response
+        try:
+            state = kind.read(self.provider.client, read_dynamic_value(request.config))
+        except ApiError as error:
+            return answer(diagnostics=[_wrong(f"Error retrieving {kind.title}: {error}")])
+        return answer(state=to_dynamic_value(state))
+
+    def ReadResource(self, request: Any, _context: Any) -> Any:
+        kind, answer = _RESOURCES[request.type_name], pb.ReadResource.Response
+        current = read_dynamic_value(request.current_state)
+        try:
+            found = kind(self.provider).read(dict(current))
+        except ApiError as error:
+            if error.status == 404:
+                return answer()
+            return answer(
+                new_state=request.current_state, diagnostics=[_error("retrieving", kind, error)]
+            )
+        return answer(new_state=to_dynamic_value(settled(kind.fields, current, found)))
+
+    def ImportResourceState(self, request: Any, _context: Any) -> Any:
+        kind, answer = _RESOURCES[request.type_name], pb.ImportResourceState
+        try:
+            found = kind(self.provider).import_(filled(kind.attributes(), {"id": request.id}))
+        except ApiError as error:
+            return answer.Response(diagnostics=[_error("retrieving", kind, error)])
+        made = answer.ImportedResource(type_name=request.type_name, state=to_dynamic_value(found))
+        return answer.Response(imported_resources=[made])
+
+    def PlanResourceChange(self, request: Any, _context: Any) -> Any:
+        kind, answer = _RESOURCES[request.type_name], pb.PlanResourceChange.Response
         prior = read_dynamic_value(request.prior_state)
         proposed = read_dynamic_value(request.proposed_new_state)
         if proposed is None:  # a destroy
             return answer(planned_state=request.proposed_new_state)
-        resource = self.app.new_resource(self._get_res_cls(request.type_name))
         config = read_dynamic_value(request.config)
-        planned = resource.plan_change(prior, config, proposed)
-        diags = Diagnostics()
-        if problem := resource.check(planned):
-            diags.add_error(problem)
-        replaced = resource.replaced_by(prior, planned) if prior else []
+        plan = proposed | {
+            name: planned(field, prior and prior[name], config[name], exists=prior is not None)
+            for name, field in kind.fields.items()
+        }
+        if prior is None:
+            plan["id"] = Unknown
+        replaced = [
+            pb.AttributePath(steps=[pb.AttributePath.Step(attribute_name=name)])
+            for name, field in kind.fields.items()
+            if prior and field.force_new and not same(field, prior[name], plan[name])
+        ]
         return answer(
-            planned_state=to_dynamic_value(planned),
-            requires_replace=[_to_attribute_path([name]) for name in replaced],
-            diagnostics=diags.to_pb(),
+            planned_state=to_dynamic_value(plan),
+            requires_replace=replaced,
             legacy_type_system=True,
         )
 
-    def ApplyResourceChange(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ApplyResourceChange(self, request: Any, _context: Any) -> Any:
+        kind = _RESOURCES[request.type_name]
         prior = read_dynamic_value(request.prior_state)
-        planned = read_dynamic_value(request.planned_state)
-        diags = Diagnostics()
-        resource = self.app.new_resource(self._get_res_cls(request.type_name))
-        resource.config = read_dynamic_value(request.config) or {}
-        if planned is None:
-            state = resource.delete(DeleteContext(diags, request.type_name), prior)
-        elif prior is None:
-            state = resource.create(CreateContext(diags, request.type_name), planned)
-        else:
-            state = resource.update(UpdateContext(diags, request.type_name), prior, planned)
+        plan = read_dynamic_value(request.planned_state)
+        config = read_dynamic_value(request.config)
+        new, problem = _applied(kind(self.provider, config), prior, plan)
         return pb.ApplyResourceChange.Response(
-            new_state=to_dynamic_value(state),
-            diagnostics=diags.to_pb(),
+            new_state=to_dynamic_value(new),
+            diagnostics=[problem] if problem else [],
             legacy_type_system=True,
         )
+
+
+def _applied(
+    resource: Resource, prior: State | None, plan: State | None
+) -> tuple[State | None, pb.Diagnostic | None]:
+    """The state after a plan, and what went wrong."""
+    kind = type(resource)
+    if plan is None:
+        try:
+            resource.delete(prior or {})
+        except ApiError as error:
+            return (None, None) if error.status == 404 else (prior, _error("deleting", kind, error))
+        return None, None
+    if prior is None:
+        plan = {name: None if value is Unknown else value for name, value in plan.items()}
+        try:
+            return settled(kind.fields, plan, resource.create(plan)), None
+        except ApiError as error:
+            # What has an id is kept, as tainted, so that the next apply removes it.
+            return plan if plan.get("id") else None, _error("creating", kind, error)
+    plan = {name: prior.get(name) if value is Unknown else value for name, value in plan.items()}
+    try:
+        return settled(kind.fields, plan, resource.update(prior, plan)), None
+    except ApiError as error:
+        return prior, _error("updating", kind, error)

@@ -1,4 +1,4 @@
-"""What the API asks of whoever makes the droplets."""
+"""What the API asks of whoever runs the droplets, the load balancers and the databases."""
 
 from __future__ import annotations
 
@@ -22,18 +22,8 @@ class Driver(Protocol):
     calls for different droplets may.
     """
 
-    def create(
-        self,
-        droplet_id: int,
-        name: str,
-        vcpus: int,
-        memory_mb: int,
-        disk_gb: int,
-        image: str,
-        ssh_public_keys: list[str],
-        user_data: str | None,
-    ) -> Addresses:
-        """Start a machine that accepts SSH logins with these keys."""
+    def create(self, droplet: dict[str, Any]) -> Addresses:
+        """Start a machine that accepts SSH logins, for a droplet as the state has it."""
 
     def destroy(self, droplet_id: int) -> None:
         """Remove the machine and all it holds; nothing happens if there is none."""
@@ -65,3 +55,29 @@ class Driver(Protocol):
 
     def resize(self, droplet_id: int, vcpus: int, memory_mb: int) -> None:
         """Give the machine, which is powered off, other processors and memory."""
+
+
+class Engines(Protocol):
+    """Runs what stands behind the load balancers and the database clusters.
+
+    Every call says the whole of what is wanted, and may be made again. Calls block until the work
+    is done. Calls for one engine never overlap.
+    """
+
+    def balance(self, balancer: dict[str, Any], members: dict[str, str]) -> str:
+        """Send visitors to these droplets, address by name, as the API's object says.
+
+        Returns the address that visitors come to. Connections that are open stay open.
+        """
+
+    def unbalance(self, balancer_id: str) -> None:
+        """Remove it; nothing happens if there is none."""
+
+    def serve(self, cluster: dict[str, Any]) -> str:
+        """Run a cluster with the users, passwords and databases that it names; its CA, as PEM."""
+
+    def guard(self, cluster_id: str, addresses: list[str] | None) -> None:
+        """Let only these addresses come to a cluster; None lets everybody."""
+
+    def remove(self, cluster_id: str) -> None:
+        """Remove a cluster with all that is in it; nothing happens if there is none."""

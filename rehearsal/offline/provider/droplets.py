@@ -1,0 +1,133 @@
+"""Droplets: the resource digitalocean_droplet."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+from .account import set_tags
+from .client import SECONDS_BETWEEN_LOOKS, ApiError
+from .resource import Resource, Wait
+from .schema import STRINGS, State, block, body, computed, kept, optional, required
+
+# The real provider looks first after 10 s and then every 3 s at most.
+_ACTIVE = Wait(pending=("new", "off"), target="active", seconds=3600)
+_OFF = Wait(pending=("active",), target="off", seconds=3600)
+_UNLOCKED = Wait(pending=(True,), target=False, field="locked", seconds=3600)
+
+
+def _hash(value: str) -> str:
+    return hashlib.sha1(value.encode(), usedforsecurity=False).hexdigest()
+
+
+def _number(key: str) -> int | str:
+    return int(key) if key.isdigit() else key
+
+
+def _feature(name: str, **more: Any) -> Any:
+    """A switch that an answer has among the droplet's features."""
+    return optional("bool", read="features", from_api=lambda found: name in found, **more)
+
+
+class Droplet(Resource):
+    name, title = "droplet", "droplet"
+    path, one = "droplets", "droplet"
+    urn = "droplet"
+    version = 1
+    made = Wait(pending=("new",), target="active", seconds=3600)
+    fields = {
+        # It is not read back: its slug may name a newer one by now.
+        "image": required(force_new=True, read="", to_api=_number),
+        "name": required(),
+        "region": optional(
+            computed=True, force_new=True, state=str.lower, read="region.slug", unset=""
+        ),
+        "size": required(state=str.lower, read="size.slug"),
+        "backups": _feature("backups", default=False, unset=False),
+        "monitoring": _feature("monitoring", default=False, unset=False, force_new=True),
+        "resize_disk": kept("bool", default=True),
+        "ssh_keys": optional(
+            STRINGS, force_new=True, unset=[], read="", to_api=lambda keys: [*map(_number, keys)]
+        ),
+        "user_data": kept(
+            force_new=True, state=_hash, same=lambda old, new: old in (new, _hash(new))
+        ),
+        "tags": optional(STRINGS, unset=[]),
+        "vpc_uuid": optional(computed=True, force_new=True),
+        "backup_policy": block(
+            {"plan": optional(), "weekday": optional(), "hour": optional("number", unset=0)},
+            ordered=True,
+            single=True,
+            read="",
+        ),
+        "ipv4_address": computed(read=""),
+        "ipv4_address_private": computed(read=""),
+        "price_monthly": computed("number", read="size.price_monthly"),
+        "urn": computed(read=""),
+    }
+
+    def body(self, state: State) -> State:
+        user_data = {"user_data": self.config["user_data"]} if self.config["user_data"] else {}
+        return super().body(state) | user_data
+
+    def found(self, state: State, answer: State) -> State:
+        # The first of a kind: a reserved IP is one more, after the droplet's own.
+        networks = reversed(answer["networks"]["v4"])
+        addresses = {one["type"]: one["ip_address"] for one in networks}
+        return super().found(state, answer) | {
+            "ipv4_address": addresses.get("public", ""),
+            "ipv4_address_private": addresses.get("private", ""),
+        }
+
+    def import_(self, state: State) -> State:
+        image = self.get(state)["image"]
+        # As the real one, which cannot know how the droplet was made.
+        return self.read(state | {"image": image["slug"] or str(image["id"]), "resize_disk": True})
+
+    def update(self, current: State, planned: State) -> State:
+        changed = {key for key in planned if planned[key] != current.get(key)}
+        if "size" in changed:
+            self._resize(planned)
+        if "name" in changed:
+            self._act(planned, "rename", name=planned["name"])
+            self.wait(planned, Wait((current["name"],), planned["name"], field="name"))
+        policy = body({"backup_policy": self.fields["backup_policy"]}, planned)
+        if "backups" in changed and planned["backups"]:
+            self._act(planned, "enable_backups", **_with_a_day(policy))
+        elif "backups" in changed:
+            self._act(planned, "disable_backups")
+        if "backup_policy" in changed and policy:
+            self._act(planned, "change_backup_policy", **_with_a_day(policy))
+        if "tags" in changed:
+            old, new = current["tags"] or [], planned["tags"] or []
+            set_tags(self.client, "droplet", planned["id"], old, new)
+        return self.read(planned)
+
+    def delete(self, state: State) -> None:
+        self.wait(state, _UNLOCKED)
+        super().delete(state)
+        while True:
+            self.get(state)  # 404 at last
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _resize(self, planned: State) -> None:
+        try:
+            self._act(planned, "power_off")
+        except ApiError as error:
+            if "already powered off" not in str(error):
+                raise
+        self.wait(planned, _OFF)
+        try:
+            self._act(planned, "resize", size=planned["size"], disk=bool(planned["resize_disk"]))
+        finally:
+            self._act(planned, "power_on")
+            self.wait(planned, _ACTIVE)
+
+    def _act(self, state: State, kind: str, **more: Any) -> None:
+        self.act(f"droplets/{state['id']}/actions", {"type": kind, **more}, notes="actions")
+
+
+def _with_a_day(policy: State) -> State:
+    """An action names a day always: none where there is a backup every day."""
+    return {name: {"weekday": ""} | given for name, given in policy.items()}
