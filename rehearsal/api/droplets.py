@@ -81,7 +81,7 @@ class Droplets(Resource):
 
     def create(self, call: Call, parent: str = "") -> Answer:
         item = self.add(call)
-        action = new_action(call.state, "droplet", item["id"], item["region"], "create")
+        action = new_action(call.state, "droplet", item, "create")
         call.later.append(partial(call.cloud.boot, item["id"], action["id"]))
         href = f"{call.url.removesuffix('/').removesuffix('droplets')}actions/{action['id']}"
         links = {"actions": [{"id": action["id"], "rel": "create", "href": href}]}
@@ -229,17 +229,22 @@ class Actions(Resource):
     verbs: tuple[str, ...] = ("list", "get")
 
     def items(self, state: State, parent: str = "") -> dict[str, Item]:
-        return dict(reversed(state["actions"].items()))
+        found = dict(reversed(state["actions"].items()))
+        if self.parent is None:
+            return found
+        number = action_number(self.parent.find(state, parent))
+        return {key: action for key, action in found.items() if action["resource_id"] == number}
+
+
+def action_number(item: Item) -> int:
+    """What actions name a droplet or a reserved IP by: its id, or its address as one number."""
+    return int(item["id"] if "id" in item else ipaddress.IPv4Address(item["ip"]))
 
 
 class DropletActions(Actions):
     path = "droplets/<parent>/actions"
+    parent = Droplets()
     verbs = ("list", "get", "create")
-
-    def items(self, state: State, parent: str = "") -> dict[str, Item]:
-        number = Droplets().find(state, parent)["id"]
-        found = super().items(state).items()
-        return {key: action for key, action in found if action["resource_id"] == number}
 
     def create(self, call: Call, parent: str = "") -> Answer:
         droplet = Droplets().find(call.state, parent)
@@ -252,7 +257,7 @@ class DropletActions(Actions):
         if action.needs and droplet["status"] != action.needs:
             raise refused(action.refusal)
         after = action.after(droplet, read(action.fields, call.values, call.state))
-        note = new_action(call.state, "droplet", droplet["id"], droplet["region"], kind)
+        note = new_action(call.state, "droplet", droplet, kind)
         if action.work:
             droplet["locked"] = True
             values = [after[name] for name in action.arguments]
@@ -264,7 +269,7 @@ class DropletActions(Actions):
         return {"action": note}, 201
 
 
-def new_action(state: State, kind: str, number: int, region: str, what: str) -> Item:
+def new_action(state: State, kind: str, item: Item, what: str) -> Item:
     """A note of what is done to a resource, in the state already."""
     action = {
         "id": next_id(state),
@@ -272,10 +277,10 @@ def new_action(state: State, kind: str, number: int, region: str, what: str) -> 
         "type": what,
         "started_at": now(),
         "completed_at": None,
-        "resource_id": number,
+        "resource_id": action_number(item),
         "resource_type": kind,
-        "region": REGIONS[region],
-        "region_slug": region,
+        "region": REGIONS[item["region"]],
+        "region_slug": item["region"],
     }
     state["actions"][str(action["id"])] = action
     return action

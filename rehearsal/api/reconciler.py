@@ -77,12 +77,14 @@ class Reconciler:
         self._made[key] = wanted
         log(f"{kind.one} {item['name']}: {changes.get('ip') or 'runs'}")
         if item != item | changes:
-            self._change(kind, item, changes)
+            self._change(kind, item, changes, wanted)
 
-    def _change(self, kind: _Kind, item: Item, changes: Item) -> None:
-        """Change one in the state, if it is still there."""
+    def _change(self, kind: _Kind, item: Item, changes: Item, made: Any = None) -> None:
+        """Change one in the state, if it is there, and is still to be what was made."""
         with self._store.change() as draft:
-            if item["id"] in kind.items(draft):
-                kind.items(draft)[item["id"]] |= changes
-                # Rules that name a balancer mean its address.
-                self._apply_firewalls(draft)
+            found = kind.items(draft).get(item["id"])
+            if found is None or (made and kind.wanted(draft, found)[0] != made[0]):
+                return
+            found |= changes
+            # Rules that name a balancer mean its address.
+            self._apply_firewalls(draft)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from functools import partial
 
 from .catalog import REGIONS
@@ -58,12 +57,8 @@ class ReservedIps(Resource):
 
 class ReservedIpActions(Actions):
     path = "reserved_ips/<parent>/actions"
+    parent = ReservedIps()
     verbs = ("list", "get", "create")
-
-    def items(self, state: State, parent: str = "") -> dict[str, Item]:
-        number = _number(ReservedIps().find(state, parent))
-        found = super().items(state).items()
-        return {key: action for key, action in found if action["resource_id"] == number}
 
     def create(self, call: Call, parent: str = "") -> Answer:
         item, kind = ReservedIps().find(call.state, parent), call.values.get("type")
@@ -95,7 +90,7 @@ def assign(call: Call, item: Item, droplet_id: object) -> Item:
 
 def _answer_at(call: Call, item: Item, what: str, moves: dict[int, str | None]) -> Item:
     """Let each droplet answer at a reserved IP, or at none, in the background; the action."""
-    note = new_action(call.state, "reserved_ip", _number(item), item["region"], what)
+    note = new_action(call.state, "reserved_ip", item, what)
     call.later.append(partial(call.cloud.answer_at, note["id"], moves))
     return note
 
@@ -108,8 +103,3 @@ def _free_droplet(state: State, droplet_id: object) -> Item:
     if droplet["locked"]:
         raise refused("Droplet already has a pending event.")
     return droplet
-
-
-def _number(item: Item) -> int:
-    """What its actions name it by: the address as one number."""
-    return int(ipaddress.IPv4Address(item["ip"]))
