@@ -11,6 +11,8 @@
     .dc-root .dc-toolbar-separator,
     .dc-root .dc-icon-button:not([aria-label="Undo"], [aria-label^="Reset"]) { display: none; }
     .dc-root canvas { border-radius: 0.6rem; }
+    .dc-root canvas:focus { outline: none; }
+    .dc-root canvas:focus-visible { box-shadow: 0 0 0 3px var(--st-primary-color); }
     .dc-container, .dc-container * { width: var(--side) !important; height: var(--side) !important; }
   `;
 
@@ -130,11 +132,25 @@
     };
   }
 
+  // A new canvas comes after an answer. The pressed button is disabled then, and the keyboard's
+  // focus would be nowhere.
+  const introduce = (canvas) => {
+    if (canvas.role) return;
+    canvas.role = "img";
+    canvas.ariaLabel = "Drawing area";
+    canvas.tabIndex = -1;
+    if (window.hasDrawingArea) canvas.focus({ preventScroll: true });
+    window.hasDrawingArea = true;
+  };
+
   // Whatever comes or changes size, in the page or in a shadow root, is looked at once it is there.
   const page = document.querySelector("[data-testid=stMainBlockContainer]");
   const dress = () => {
     // Streamlit has no way to ask for a phone's number keys.
     document.querySelector('[class*="st-key-label-"] input')?.setAttribute("inputmode", "numeric");
+    // Streamlit replaces all that it contains. Screen readers read out only what changes in an
+    // element that stays.
+    document.querySelector(".st-key-prediction")?.setAttribute("role", "status");
     for (const { shadowRoot } of document.querySelectorAll(".st-key-canvas *")) {
       if (!shadowRoot) continue;
       if (!shadowRoot.querySelector("#tools")) {
@@ -148,6 +164,7 @@
       for (const canvas of shadowRoot.querySelectorAll(".canvas-container canvas")) {
         sizes.observe(canvas);
         sharpen(canvas);
+        if (canvas.matches(".upper-canvas")) introduce(canvas);
       }
     }
   };

@@ -29,6 +29,8 @@ HINTS = {
         " Allow canvas access for this site (the icon beside the address), then draw again."
     ),
 }
+SAVED = "Saved, thank you. Draw another."
+QUESTION = "Right? If not, which digit was it?"
 NO_LABEL = "Type the digit first, then press Submit Correction."
 NOT_A_DIGIT = "That is not a digit. Type one digit from 0 to 9, then press Submit Correction."
 NOT_SAVED = (
@@ -39,6 +41,9 @@ CHANGED = (
     "Your answer was not saved: the page was renewed in the meantime. "
     "Look at the prediction, then press the button again."
 )
+
+# Below this confidence the digit is a guess, and is not shown as an answer.
+GUESS = 0.5
 
 # What canvas.js sends in place of a picture that the browser has made unreadable.
 PROTECTED = b"protected"
@@ -106,6 +111,7 @@ def main() -> None:
     state.setdefault("drawn", seen is not None and seen.digit is not None)
     state.setdefault("prediction", None)
     state.setdefault("message", "")
+    state.setdefault("saved", False)  # the last answer, and nothing has been drawn since
 
     st.title("Draw a digit", anchor=False, text_alignment="center")
     with st.container(key="canvas", horizontal_alignment="center"):
@@ -149,6 +155,7 @@ def _predict(png: bytes | None, seen: Shown | None) -> Prediction | None:
     if png is None:  # nothing has been drawn yet
         state.prediction = None
         return None
+    state.saved = False
     digest = sha256(png).hexdigest()[:16]
     if state.prediction is None or state.prediction.digest != digest:
         answer = _answer(png)
@@ -182,17 +189,31 @@ def _made_at(
 
 def _show(answer: Recognition | Unreadable) -> None:
     """Show the digit and the confidence, or what to do, in the same amount of space."""
+    question = ""
     if isinstance(answer, Unreadable):
-        shown = f'<span class="hint">{HINTS[answer]}</span>'
+        hint = SAVED if st.session_state.saved else HINTS[answer]
+        shown = f'<span class="hint">{hint}</span>'
     else:
-        sure = min(answer.confidence, 0.999)  # 100.0% would promise what nobody can
-        shown = (
-            f'<span class="digit" data-testid="digit">{answer.digit}</span>'
-            f'<span class="sure"><b data-testid="confidence">{sure:.1%}</b>'
-            " confidence</span>"
-        )
+        question = QUESTION
+        shown = _prediction(answer)
     with st.container(key="prediction"):
-        st.html(f'<div role="status" aria-live="polite">{shown}</div>')
+        # canvas.js lets screen readers read it out.
+        st.html(f'<p class="answer">{shown}</p><p class="question">{question}</p>')
+
+
+def _prediction(answer: Recognition) -> str:
+    """Return the digit and the confidence as HTML: a large digit only if it is more than a guess."""
+    if answer.confidence < GUESS:
+        article = "an" if answer.digit == 8 else "a"
+        return (
+            f'<span class="guess">Not sure. Perhaps {article} <b data-testid="digit">{answer.digit}</b>'
+            f' (<span data-testid="confidence">{100 * answer.confidence:.0f} %</span>)</span>'
+        )
+    sure = min(answer.confidence, 0.999)  # 100.0% would promise what nobody can
+    return (
+        f'<span class="digit" data-testid="digit">{answer.digit}</span>'
+        f'<span class="sure"><b data-testid="confidence">{100 * sure:.1f} %</b> confidence</span>'
+    )
 
 
 def _ask(*, disabled: bool) -> str | None:
@@ -201,7 +222,7 @@ def _ask(*, disabled: bool) -> str | None:
     Return the label that was given, "correct" or what was typed, or None without a press.
     """
     with st.container(key="feedback", horizontal=True, vertical_alignment="center"):
-        correct = st.button("Correct", key="correct", disabled=disabled)
+        correct = st.button("Correct", key="correct", type="primary", disabled=disabled)
         # A form, so that the text travels with the press, and Enter is a press.
         with st.form("correction", border=False):  # noqa: SIM117 - two boxes, two lines
             with st.container(key="correction-row", horizontal=True, vertical_alignment="center"):
@@ -251,6 +272,7 @@ def _store(prediction: Prediction | None, seen: Shown | None, label: str) -> boo
     state.drawing += 1
     state.prediction = None
     state.message = ""
+    state.saved = True
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -75,6 +76,81 @@ def test_a_correction_logs_the_label_and_clears_the_page(
     page.submit_correction(typed)
     page.wait_until_cleared()
     assert [row[:2] for row in rows(empty_log)] == [(digit, label)]
+
+
+def test_an_answer_is_thanked_for_until_the_next_stroke(
+    page: DigitsPage, pen_digits: PenDigits
+) -> None:
+    status = page.page.get_by_role("status")
+    expect(status).to_contain_text("Draw one digit")
+    region = status.element_handle()  # one that stays: screen readers read out what changes in it
+    for typed in (None, "4"):
+        page.draw(pen_digits[4][1])
+        page.prediction()
+        expect(status).to_contain_text("Right? If not, which digit was it?")
+        page.submit_correction(typed) if typed else page.press_correct()
+        page.wait_until_cleared()
+        expect(status).to_have_text("Saved, thank you. Draw another.")
+    page.draw(pen_digits[3][1])
+    page.prediction()
+    expect(status).not_to_contain_text("Saved")
+    page.tool("Reset canvas & history").click()
+    assert "Draw one digit" in page.hint()
+    assert status.evaluate("(now, before) => now === before", region)
+
+
+def test_after_an_answer_the_focus_is_on_the_drawing_area(
+    page: DigitsPage, pen_digits: PenDigits
+) -> None:
+    expect(page.page.locator("body")).to_be_focused()  # not before there is an answer
+    for button, key in ((page.correct, "Enter"), (page.submit, "Space")):
+        page.draw(pen_digits[4][1])
+        page.prediction()
+        page.label.fill("4")
+        button.focus()
+        page.page.keyboard.press(key)
+        page.wait_until_cleared()
+        area = page.page.get_by_role("img", name="Drawing area")
+        expect(area).to_have_count(1)
+        expect(area).to_be_focused()
+
+
+def test_correct_is_the_button_that_stands_out(drawn: tuple[DigitsPage, int]) -> None:
+    page, _ = drawn
+    correct, submit = (
+        button.evaluate("button => getComputedStyle(button).backgroundColor")
+        for button in (page.correct, page.submit)
+    )
+    assert correct == "rgb(37, 99, 235)"
+    assert submit != correct
+
+
+def test_a_guess_is_no_large_digit(browser: Browser, empty_log: Database) -> None:
+    guesses = (
+        "import runpy; from digits import recogniser\n"
+        "answers = [(7, 0.5), (8, 0.496), (7, 0.42)]\n"
+        "def guess(_): return recogniser.Recognition(*answers.pop(), (0.1,) * 10)\n"
+        "recogniser.recognise = guess\n"
+        "runpy.run_path('serve.py', run_name='__main__')"
+    )
+    with served(empty_log.url, command=(sys.executable, "-c", guesses)) as app:
+        context = browser.new_context()
+        page = DigitsPage(context.new_page())
+        page.open(app.url)
+        for guess in ("Not sure. Perhaps a 7 (42 %)", "Not sure. Perhaps an 8 (50 %)", ""):
+            page.draw([[[0.2, 0.2], [0.8, 0.8]]])
+            page.prediction()
+            if guess:
+                expect(page.page.get_by_role("status")).to_contain_text(guess)
+            else:
+                expect(page.page.get_by_role("status")).not_to_contain_text("Not sure")
+            digit = page.page.get_by_test_id("digit").bounding_box()
+            assert digit is not None
+            assert (digit["height"] < 40) == bool(guess)
+            page.press_correct()  # a guess can be answered, too
+            page.wait_until_cleared()
+        assert sorted(row[:2] for row in rows(empty_log)) == [(7, 7), (7, 7), (8, 8)]
+        context.close()
 
 
 def test_enter_submits_the_correction(drawn: tuple[DigitsPage, int], empty_log: Database) -> None:
