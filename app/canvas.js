@@ -5,11 +5,11 @@
   const style = `
     .dc-root > .dc-toolbar { position: static; opacity: 1; padding: 0; justify-content: center; }
     .dc-root .dc-toolbar-card { background: none; box-shadow: none; gap: 0.75rem; padding: 0.25rem 0 0; }
-    .dc-root .dc-icon-button { min-width: 2.75rem; min-height: 2.5rem; }
+    .dc-root .dc-icon-button { min-width: 2.75rem; min-height: 2.5rem; padding: 0 0.75rem; gap: 0.4rem; font: inherit; }
     .dc-root .dc-icon-button svg { width: 1.2rem; height: 1.2rem; }
     .dc-root .dc-icon-button:focus-visible { outline: 2px solid var(--st-primary-color); }
     .dc-root .dc-toolbar-separator,
-    .dc-root .dc-icon-button:not([aria-label="Undo"], [aria-label^="Reset"]) { display: none; }
+    .dc-root .dc-icon-button:not([aria-label="Undo"], [aria-label="Clear"]) { display: none; }
     .dc-root canvas { border-radius: 0.6rem; }
     .dc-root canvas:focus { outline: none; }
     .dc-root canvas:focus-visible { box-shadow: 0 0 0 3px var(--st-primary-color); }
@@ -132,6 +132,14 @@
     };
   }
 
+  const NAMES = { "Undo": "Undo", "Reset canvas & history": "Clear" };
+  const rename = (tool) => {
+    const name = NAMES[tool.title];
+    if (!name || tool.textContent) return;
+    tool.ariaLabel = tool.title = name;
+    tool.append(name);
+  };
+
   // A new canvas comes after an answer. The pressed button is disabled then, and the keyboard's
   // focus would be nowhere.
   const introduce = (canvas) => {
@@ -161,6 +169,7 @@
         guide(shadowRoot);
         changes.observe(shadowRoot, { childList: true, subtree: true });
       }
+      for (const tool of shadowRoot.querySelectorAll(".dc-icon-button")) rename(tool);
       for (const canvas of shadowRoot.querySelectorAll(".canvas-container canvas")) {
         sizes.observe(canvas);
         sharpen(canvas);

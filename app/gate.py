@@ -9,6 +9,7 @@ addresses on the internet, which it would do for every foreign page that tries t
 from __future__ import annotations
 
 import asyncio
+import html
 import ipaddress
 import logging
 import os
@@ -22,7 +23,7 @@ from urllib.parse import urlencode, urlsplit
 import streamlit
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from starlette.datastructures import Headers
-from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -56,10 +57,25 @@ CODESPACE = tuple(
     for name in ("CODESPACE_NAME", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN")
 )
 
+TITLE = "Draw a digit"
+ABOUT = "Draw a digit with your mouse or finger, and see whether a neural network recognises it."
+# What a shared link shows. ORIGIN is where the visitor has the page from.
+HEAD = f"""<title>{TITLE}</title>
+    <meta name="description" content="{ABOUT}">
+    <meta property="og:title" content="{TITLE}">
+    <meta property="og:description" content="{ABOUT}">
+    <meta property="og:type" content="website">
+    <meta property="og:url" content="ORIGIN/">
+    <meta property="og:image" content="ORIGIN/preview.png">
+    <meta name="twitter:card" content="summary_large_image">
+    <meta name="color-scheme" content="light dark">"""
+# What is seen until Streamlit's scripts have come; page.css hides it then.
+FIRST = f'<div class="first" aria-hidden="true"><h1>{TITLE}</h1><div></div></div>'
+
 STREAM = "/_stcore/stream"
 # All that a browser asks for, and the two health checks; the rest of Streamlit is shut.
 PATHS = re.compile(
-    r"/(|favicon\.png|static/.*"
+    r"/(|favicon\.png|preview\.png|static/.*"
     r"|_stcore/(health|script-health-check|host-config|bidi-components/.*))"
 )
 
@@ -83,21 +99,26 @@ PICTURE = re.compile(
 
 def _page() -> str:
     """Return Streamlit's HTML with page.css in it: it counts even if no connection comes."""
-    html = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
+    text = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
     style = Path(__file__).with_name("page.css").read_text()
     # At the end of the body: of two rules that fit as well, the later one counts.
     changes = {
-        "<title>Streamlit</title>": "<title>Draw a digit</title>",
+        "<title>Streamlit</title>": HEAD,
+        "<body>": f"<body>{FIRST}",
         "</body>": f"<style>{style}</style></body>",
     }
     for before, after in changes.items():
-        if html.count(before) != 1:
+        if text.count(before) != 1:
             raise RuntimeError(f"Streamlit's index.html has no {before}: see app/gate.py")
-        html = html.replace(before, after)
-    return html
+        text = text.replace(before, after)
+    return text
 
 
 PAGE = _page()
+PICTURES = {
+    f"/{name}": Path(__file__).with_name(name).read_bytes()
+    for name in ("favicon.png", "preview.png")
+}
 
 
 class Gate:
@@ -123,7 +144,11 @@ class Gate:
         elif scope["method"] not in ("GET", "HEAD") or not PATHS.fullmatch(scope["path"]):
             await PlainTextResponse("There is nothing here.\n", 404)(scope, receive, send)
         elif scope["path"] == "/":
-            await HTMLResponse(PAGE, headers={"Cache-Control": "no-cache"})(scope, receive, send)
+            page = HTMLResponse(PAGE.replace("ORIGIN", _origin(scope)))
+            page.headers["Cache-Control"] = "no-cache"
+            await page(scope, receive, send)
+        elif scope["path"] in PICTURES:
+            await Response(PICTURES[scope["path"]], media_type="image/png")(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -355,6 +380,13 @@ def _is_end_of_run(message: ForwardMsg) -> bool:
         message.WhichOneof("type") == "script_finished"
         and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
     )
+
+
+def _origin(scope: Scope) -> str:
+    """Where the visitor has the page from, for HTML; nginx tells whether that is by HTTPS."""
+    headers = Headers(scope=scope)
+    scheme = "https" if headers.get("x-forwarded-proto") == "https" else scope["scheme"]
+    return html.escape(f"{scheme}://{headers['host']}")
 
 
 def _host(scope: Scope) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
 from digits import picture, prediction_log, recogniser
+from digits.explanation import explanation, percent
 from digits.preprocessing import Unreadable
 from digits.recogniser import Recognition
 from digits.strokes import CANVAS, PEN
@@ -48,6 +50,9 @@ GUESS = 0.5
 # What canvas.js sends in place of a picture that the browser has made unreadable.
 PROTECTED = b"protected"
 
+# Where the page's source code is, if whoever serves it says so.
+SOURCE = os.environ.get("SOURCE_URL", "")
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A prediction that the browser remembers from another session may be so old.
 REMEMBERED = timedelta(days=1)
@@ -60,6 +65,7 @@ class Prediction:
     digest: str  # of the picture, to know it again
     made_at: datetime
     answer: Recognition | Unreadable
+    explanation: str = ""  # HTML, if there is a digit
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ class Shown:
 
 def main() -> None:
     """Show the page; Streamlit runs this after everything a visitor does."""
-    st.set_page_config(page_title="Draw a digit", page_icon="✏️")
+    st.set_page_config(page_title="Draw a digit")
     state = st.session_state
     # The gate reads it from the hidden input, since the canvas's name depends on it.
     seen = Shown.read(st.query_params.get("shown", ""))
@@ -145,6 +151,7 @@ def main() -> None:
         st.rerun()
     with st.container(key="message"):
         st.html(f'<p role="alert">{state.message}</p>')
+    _explain(prediction)
     _remember(prediction)
 
 
@@ -158,20 +165,24 @@ def _predict(png: bytes | None, seen: Shown | None) -> Prediction | None:
     state.saved = False
     digest = sha256(png).hexdigest()[:16]
     if state.prediction is None or state.prediction.digest != digest:
-        answer = _answer(png)
+        answer, explained = _answer(png)
         now = datetime.now(UTC)
-        state.prediction = Prediction(digest, _made_at(seen, digest, answer, now) or now, answer)
+        made_at = _made_at(seen, digest, answer, now) or now
+        state.prediction = Prediction(digest, made_at, answer, explained)
         state.message = ""
     prediction: Prediction = state.prediction
     return prediction
 
 
-def _answer(png: bytes) -> Recognition | Unreadable:
-    """Return what the network makes of one picture."""
+def _answer(png: bytes) -> tuple[Recognition | Unreadable, str]:
+    """Return what the network makes of one picture, and its explanation if it is a digit."""
     if png == PROTECTED:
-        return Unreadable.PROTECTED
+        return Unreadable.PROTECTED, ""
     rgba = picture.read(png, CANVAS)
-    return Unreadable.NO_PICTURE if rgba is None else recogniser.recognise(rgba)
+    if rgba is None:
+        return Unreadable.NO_PICTURE, ""
+    answer = recogniser.recognise(rgba)
+    return answer, "" if isinstance(answer, Unreadable) else explanation(rgba, answer)
 
 
 def _made_at(
@@ -202,17 +213,18 @@ def _show(answer: Recognition | Unreadable) -> None:
 
 
 def _prediction(answer: Recognition) -> str:
-    """Return the digit and the confidence as HTML: a large digit only if it is more than a guess."""
+    """Return the digit and the confidence as HTML: no large digit for a guess."""
     if answer.confidence < GUESS:
         article = "an" if answer.digit == 8 else "a"
         return (
-            f'<span class="guess">Not sure. Perhaps {article} <b data-testid="digit">{answer.digit}</b>'
+            f'<span class="guess">Not sure. Perhaps {article}'
+            f' <b data-testid="digit">{answer.digit}</b>'
             f' (<span data-testid="confidence">{100 * answer.confidence:.0f} %</span>)</span>'
         )
-    sure = min(answer.confidence, 0.999)  # 100.0% would promise what nobody can
     return (
         f'<span class="digit" data-testid="digit">{answer.digit}</span>'
-        f'<span class="sure"><b data-testid="confidence">{100 * sure:.1f} %</b> confidence</span>'
+        f'<span class="sure"><b data-testid="confidence">{percent(answer.confidence)}</b>'
+        " confidence</span>"
     )
 
 
@@ -274,6 +286,15 @@ def _store(prediction: Prediction | None, seen: Shown | None, label: str) -> boo
     state.message = ""
     state.saved = True
     return True
+
+
+def _explain(prediction: Prediction | None) -> None:
+    """Show the curious what the network saw; tell everybody what becomes of an answer."""
+    with st.container(key="about"):
+        with st.expander("What the network sees"):
+            st.html((prediction and prediction.explanation) or "Draw a digit first.")
+        link = f" [Source code]({SOURCE})" if SOURCE else ""
+        st.markdown(f"Answers are stored without a name.{link}", text_alignment="center")
 
 
 def _remember(prediction: Prediction | None) -> None:
