@@ -66,10 +66,19 @@
         for (const send of late) send();
       }, 100);
     };
+    // The canvas sends a drawing 200 ms after a stroke, and so do quick strokes go as one. After a
+    // pause its own tool for that, which page and visitor do not see, sends it at once.
+    let sentAt = 0;
+    const send = () => {
+      if (performance.now() - sentAt < 400) return;
+      sentAt = performance.now();
+      shadowRoot.querySelector('[aria-label^="Update the app"]')?.click();
+    };
     const end = (event) => {
       const { canvas } = owner;
       owner = null;
       tell("mouseup", event, canvas.isConnected ? canvas : document);
+      setTimeout(send); // when Fabric.js has the stroke
     };
     const on = (type, listener) =>
       shadowRoot.addEventListener(

@@ -91,7 +91,7 @@ WIDGET = re.compile(
 # Any widget, by the name that it has in the page: a word of its `key`.
 NAMED = re.compile(r"\$\$ID-[0-9a-f]{32}-([A-Za-z][\w: -]{0,40})", re.ASCII)
 NAMES = 10  # of unknown widgets that are written down, at most: anybody can invent some
-# What the page keeps in the browser (streamlit_app.Shown).
+# What the page keeps in the browser (shown.Shown).
 SHOWN = re.compile(r"[0-9a-f-]{1,60}")
 # In the canvas's JSON, which is not parsed: beside the picture it has every point drawn.
 PICTURE = re.compile(
