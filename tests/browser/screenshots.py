@@ -1,12 +1,14 @@
-"""Take the pictures of the page that the README shows: `make pictures`."""
+"""Take the pictures of the page and record it, for README and shared links: `make pictures`."""
 
 from __future__ import annotations
 
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from playwright.sync_api import Browser
 
 from digits import strokes
 from tests.browser.page import DigitsPage, Stroke
@@ -16,15 +18,14 @@ from tests.served import served
 from training import handwriting
 
 ROOT = Path(__file__).resolve().parents[2]
+WINDOW = {"viewport": {"width": 750, "height": 394}, "device_scale_factor": 1.6}
+RECORDINGS = {
+    "docs/page.webp": WINDOW,
+    "docs/page-dark.webp": {**WINDOW, "color_scheme": "dark"},
+}
 LOOKS = {
-    "docs/page.png": {"viewport": {"width": 640, "height": 800}, "device_scale_factor": 2},
-    "docs/page-dark.png": {
-        "viewport": {"width": 640, "height": 800},
-        "device_scale_factor": 2,
-        "color_scheme": "dark",
-    },
     # What a shared link shows: 1200 x 630 pixels.
-    "app/preview.png": {"viewport": {"width": 750, "height": 394}, "device_scale_factor": 1.6},
+    "app/preview.png": WINDOW,
     "docs/page-phone.png": {
         "viewport": {"width": 390, "height": 750},
         "device_scale_factor": 2,
@@ -51,13 +52,57 @@ def icon() -> None:
     print("Wrote app/favicon.png")
 
 
+def record(browser: Browser, url: str, name: str) -> None:
+    """Write ten seconds of a visit: draw, read, answer, be thanked."""
+    context = browser.new_context(**RECORDINGS[name])  # type: ignore[arg-type]
+    page = DigitsPage(context.new_page())
+    frames: list[Image.Image] = []
+    durations: list[int] = []  # milliseconds
+
+    def show(duration: int) -> None:
+        frames.append(Image.open(BytesIO(page.page.screenshot())))
+        durations.append(duration)
+
+    page.open(url)
+    show(1_000)
+    box = page.canvas.bounding_box()
+    assert box is not None
+    mouse = page.page.mouse
+    for stroke in seven():
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        mouse.move(*places[0])
+        mouse.down()
+        for place in places:
+            mouse.move(*place)
+            show(2_500 // len(places))
+        mouse.up()
+    page.prediction()
+    show(3_000)
+    page.correct.hover()
+    page.page.wait_for_timeout(300)
+    show(1_000)
+    page.press_correct()
+    page.wait_until_cleared()
+    mouse.move(0, 0)
+    page.page.wait_for_timeout(300)
+    show(2_500)
+    frames[0].save(
+        ROOT / name, save_all=True, append_images=frames[1:], duration=durations, loop=0,
+        quality=80, method=6,
+    )  # fmt: skip
+    context.close()
+    print(f"Wrote {name}")
+
+
 def main() -> None:
-    """Draw on the real page, and write one picture of it for each of LOOKS."""
+    """Draw on the real page; write one picture for each of LOOKS, and the recordings."""
     icon()
     with tempfile.TemporaryDirectory() as folder:
         database = Database(Path(folder) / "data")
         try:
             with served(database.url) as app, chromium() as browser:
+                for name in RECORDINGS:
+                    record(browser, app.url, name)
                 for name, look in LOOKS.items():
                     context = browser.new_context(**look)  # type: ignore[arg-type]
                     page = DigitsPage(context.new_page())
