@@ -5,12 +5,14 @@
   const style = `
     .dc-root > .dc-toolbar { position: static; opacity: 1; padding: 0; justify-content: center; }
     .dc-root .dc-toolbar-card { background: none; box-shadow: none; gap: 0.75rem; padding: 0.25rem 0 0; }
-    .dc-root .dc-icon-button { min-width: 2.75rem; min-height: 2.5rem; }
+    .dc-root .dc-icon-button { min-width: 2.75rem; min-height: 2.5rem; padding: 0 0.75rem; gap: 0.4rem; font: inherit; }
     .dc-root .dc-icon-button svg { width: 1.2rem; height: 1.2rem; }
     .dc-root .dc-icon-button:focus-visible { outline: 2px solid var(--st-primary-color); }
     .dc-root .dc-toolbar-separator,
-    .dc-root .dc-icon-button:not([aria-label="Undo"], [aria-label^="Reset"]) { display: none; }
+    .dc-root .dc-icon-button:not([aria-label="Undo"], [aria-label="Clear"]) { display: none; }
     .dc-root canvas { border-radius: 0.6rem; }
+    .dc-root canvas:focus { outline: none; }
+    .dc-root canvas:focus-visible { box-shadow: 0 0 0 3px var(--st-primary-color); }
     .dc-container, .dc-container * { width: var(--side) !important; height: var(--side) !important; }
   `;
 
@@ -64,10 +66,19 @@
         for (const send of late) send();
       }, 100);
     };
+    // The canvas sends a drawing 200 ms after a stroke, and so do quick strokes go as one. After a
+    // pause its own tool for that, which page and visitor do not see, sends it at once.
+    let sentAt = 0;
+    const send = () => {
+      if (performance.now() - sentAt < 400) return;
+      sentAt = performance.now();
+      shadowRoot.querySelector('[aria-label^="Update the app"]')?.click();
+    };
     const end = (event) => {
       const { canvas } = owner;
       owner = null;
       tell("mouseup", event, canvas.isConnected ? canvas : document);
+      setTimeout(send); // when Fabric.js has the stroke
     };
     const on = (type, listener) =>
       shadowRoot.addEventListener(
@@ -130,11 +141,33 @@
     };
   }
 
+  const NAMES = { "Undo": "Undo", "Reset canvas & history": "Clear" };
+  const rename = (tool) => {
+    const name = NAMES[tool.title];
+    if (!name || tool.textContent) return;
+    tool.ariaLabel = tool.title = name;
+    tool.append(name);
+  };
+
+  // A new canvas comes after an answer. The pressed button is disabled then, and the keyboard's
+  // focus would be nowhere.
+  const introduce = (canvas) => {
+    if (canvas.role) return;
+    canvas.role = "img";
+    canvas.ariaLabel = "Drawing area";
+    canvas.tabIndex = -1;
+    if (window.hasDrawingArea) canvas.focus({ preventScroll: true });
+    window.hasDrawingArea = true;
+  };
+
   // Whatever comes or changes size, in the page or in a shadow root, is looked at once it is there.
   const page = document.querySelector("[data-testid=stMainBlockContainer]");
   const dress = () => {
     // Streamlit has no way to ask for a phone's number keys.
     document.querySelector('[class*="st-key-label-"] input')?.setAttribute("inputmode", "numeric");
+    // Streamlit replaces all that it contains. Screen readers read out only what changes in an
+    // element that stays.
+    document.querySelector(".st-key-prediction")?.setAttribute("role", "status");
     for (const { shadowRoot } of document.querySelectorAll(".st-key-canvas *")) {
       if (!shadowRoot) continue;
       if (!shadowRoot.querySelector("#tools")) {
@@ -145,9 +178,11 @@
         guide(shadowRoot);
         changes.observe(shadowRoot, { childList: true, subtree: true });
       }
+      for (const tool of shadowRoot.querySelectorAll(".dc-icon-button")) rename(tool);
       for (const canvas of shadowRoot.querySelectorAll(".canvas-container canvas")) {
         sizes.observe(canvas);
         sharpen(canvas);
+        if (canvas.matches(".upper-canvas")) introduce(canvas);
       }
     }
   };

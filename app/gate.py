@@ -9,6 +9,7 @@ addresses on the internet, which it would do for every foreign page that tries t
 from __future__ import annotations
 
 import asyncio
+import html
 import ipaddress
 import logging
 import os
@@ -21,8 +22,8 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from starlette.datastructures import Headers
-from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -56,12 +57,30 @@ CODESPACE = tuple(
     for name in ("CODESPACE_NAME", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN")
 )
 
+TITLE = "Draw a digit"
+ABOUT = "Draw a digit with your mouse or finger, and see whether a neural network recognises it."
+# What a shared link shows. ORIGIN is where the visitor has the page from.
+HEAD = f"""<title>{TITLE}</title>
+    <meta name="description" content="{ABOUT}">
+    <meta property="og:title" content="{TITLE}">
+    <meta property="og:description" content="{ABOUT}">
+    <meta property="og:type" content="website">
+    <meta property="og:url" content="ORIGIN/">
+    <meta property="og:image" content="ORIGIN/preview.png">
+    <meta name="twitter:card" content="summary_large_image">
+    <meta name="color-scheme" content="light dark">"""
+# What is seen until Streamlit's scripts have come; page.css hides it then.
+FIRST = f'<div class="first" aria-hidden="true"><h1>{TITLE}</h1><div></div></div>'
+
 STREAM = "/_stcore/stream"
 # All that a browser asks for, and the two health checks; the rest of Streamlit is shut.
 PATHS = re.compile(
-    r"/(|favicon\.png|static/.*"
+    r"/(|favicon\.png|preview\.png|static/.*"
     r"|_stcore/(health|script-health-check|host-config|bidi-components/.*))"
 )
+
+# A component's script, whose name changes with its content. Streamlit lets no browser keep it.
+HASHED = re.compile(r"/_stcore/bidi-components/.*-\w{8}\.js")
 
 # The page's widgets, each with the kind of value it sends: the group's name.
 WIDGET = re.compile(
@@ -72,7 +91,7 @@ WIDGET = re.compile(
 # Any widget, by the name that it has in the page: a word of its `key`.
 NAMED = re.compile(r"\$\$ID-[0-9a-f]{32}-([A-Za-z][\w: -]{0,40})", re.ASCII)
 NAMES = 10  # of unknown widgets that are written down, at most: anybody can invent some
-# What the page keeps in the browser (streamlit_app.Shown).
+# What the page keeps in the browser (shown.Shown).
 SHOWN = re.compile(r"[0-9a-f-]{1,60}")
 # In the canvas's JSON, which is not parsed: beside the picture it has every point drawn.
 PICTURE = re.compile(
@@ -83,21 +102,29 @@ PICTURE = re.compile(
 
 def _page() -> str:
     """Return Streamlit's HTML with page.css in it: it counts even if no connection comes."""
-    html = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
+    text = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
     style = Path(__file__).with_name("page.css").read_text()
-    # At the end of the body: of two rules that fit as well, the later one counts.
     changes = {
-        "<title>Streamlit</title>": "<title>Draw a digit</title>",
+        "<title>Streamlit</title>": HEAD,
+        # Fonts and styles that this page does not use: 570 kB.
+        r'<link\s+rel="preload"[^>]+as="font"[^>]*>': "",
+        r'<link rel="stylesheet"[^>]*>': "",
+        "<body>": f"<body>{FIRST}",
+        # At the end of the body: of two rules that fit as well, the later one counts.
         "</body>": f"<style>{style}</style></body>",
     }
     for before, after in changes.items():
-        if html.count(before) != 1:
+        text, found = re.subn(before, lambda _, after=after: after, text)  # type: ignore[misc]
+        if found != 1:
             raise RuntimeError(f"Streamlit's index.html has no {before}: see app/gate.py")
-        html = html.replace(before, after)
-    return html
+    return text
 
 
 PAGE = _page()
+PICTURES = {
+    f"/{name}": Path(__file__).with_name(name).read_bytes()
+    for name in ("favicon.png", "preview.png")
+}
 
 
 class Gate:
@@ -123,7 +150,15 @@ class Gate:
         elif scope["method"] not in ("GET", "HEAD") or not PATHS.fullmatch(scope["path"]):
             await PlainTextResponse("There is nothing here.\n", 404)(scope, receive, send)
         elif scope["path"] == "/":
-            await HTMLResponse(PAGE, headers={"Cache-Control": "no-cache"})(scope, receive, send)
+            page = HTMLResponse(PAGE.replace("ORIGIN", _origin(scope)))
+            page.headers["Cache-Control"] = "no-cache"
+            await page(scope, receive, send)
+        elif scope["path"] in PICTURES:
+            picture = Response(PICTURES[scope["path"]], media_type="image/png")
+            picture.headers["Cache-Control"] = "max-age=86400"
+            await picture(scope, receive, send)
+        elif HASHED.fullmatch(scope["path"]):
+            await self._app(scope, receive, _for_good(send))
         else:
             await self._app(scope, receive, send)
 
@@ -355,6 +390,24 @@ def _is_end_of_run(message: ForwardMsg) -> bool:
         message.WhichOneof("type") == "script_finished"
         and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
     )
+
+
+def _for_good(send: Send) -> Send:
+    """Send, and let browsers keep what is sent."""
+
+    async def kept(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            MutableHeaders(scope=message)["Cache-Control"] = "public, max-age=31536000, immutable"
+        await send(message)
+
+    return kept
+
+
+def _origin(scope: Scope) -> str:
+    """Where the visitor has the page from, for HTML; nginx tells whether that is by HTTPS."""
+    headers = Headers(scope=scope)
+    scheme = "https" if headers.get("x-forwarded-proto") == "https" else scope["scheme"]
+    return html.escape(f"{scheme}://{headers['host']}")
 
 
 def _host(scope: Scope) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import sys
 from pathlib import Path
 
 import streamlit as st
@@ -24,6 +25,10 @@ def main() -> None:
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8501)
     options = parser.parse_args()
+
+    # At every run of the page Streamlit looks, with pandas, for tables in what the canvas is given.
+    # There are none, and no pandas: let it know without a search of the disk.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
 
     recogniser.load()
     # Take what is loaded by now, mostly PyTorch, out of the garbage collector's sight: none of it

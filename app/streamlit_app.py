@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from dataclasses import dataclass
+import os
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -13,9 +12,11 @@ import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
 from digits import picture, prediction_log, recogniser
+from digits.explanation import explanation, percent
 from digits.preprocessing import Unreadable
 from digits.recogniser import Recognition
 from digits.strokes import CANVAS, PEN
+from shown import Prediction, Shown
 
 HINTS = {
     Unreadable.EMPTY: "Draw one digit, 0 to 9, with your mouse or finger.",
@@ -29,6 +30,8 @@ HINTS = {
         " Allow canvas access for this site (the icon beside the address), then draw again."
     ),
 }
+SAVED = "Saved, thank you. Draw another."
+QUESTION = "Right? If not, which digit was it?"
 NO_LABEL = "Type the digit first, then press Submit Correction."
 NOT_A_DIGIT = "That is not a digit. Type one digit from 0 to 9, then press Submit Correction."
 NOT_SAVED = (
@@ -40,62 +43,22 @@ CHANGED = (
     "Look at the prediction, then press the button again."
 )
 
+# Below this confidence the digit is a guess, and is not shown as an answer.
+GUESS = 0.5
+
 # What canvas.js sends in place of a picture that the browser has made unreadable.
 PROTECTED = b"protected"
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Where the page's source code is, if whoever serves it says so.
+SOURCE = os.environ.get("SOURCE_URL", "")
+
 # A prediction that the browser remembers from another session may be so old.
 REMEMBERED = timedelta(days=1)
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What was made of the picture on the canvas, and when."""
-
-    digest: str  # of the picture, to know it again
-    made_at: datetime
-    answer: Recognition | Unreadable
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the visitor sees: which canvas and text input, and the prediction, if there is one.
-
-    The browser keeps it in a hidden input and sends it with every message, because a session
-    ends with its process, and after two minutes without a connection. The page stays open, and
-    its next message comes to a new session. A press means what the visitor sees.
-    """
-
-    drawing: int
-    field: int
-    digit: int | None = None
-    made_at: datetime | None = None
-    digest: str = ""
-
-    @staticmethod
-    def read(text: str) -> Shown | None:
-        """Return what `str` has written, or None if it is something else."""
-        pattern = r"(\d{1,9})-(\d{1,9})(?:-(\d)-(\d{1,16})-([0-9a-f]{16}))?"
-        found = re.fullmatch(pattern, text, re.ASCII)
-        if found is None:
-            return None
-        drawing, field = int(found[1]), int(found[2])
-        if found[3] is None:
-            return Shown(drawing, field)
-        made_at = EPOCH + timedelta(microseconds=int(found[4]))
-        return Shown(drawing, field, int(found[3]), made_at, found[5])
-
-    def __str__(self) -> str:
-        """Write it as a short text that the gate lets through."""
-        if self.made_at is None:
-            return f"{self.drawing}-{self.field}"
-        micros = (self.made_at - EPOCH) // timedelta(microseconds=1)
-        return f"{self.drawing}-{self.field}-{self.digit}-{micros}-{self.digest}"
-
-
 def main() -> None:
     """Show the page; Streamlit runs this after everything a visitor does."""
-    st.set_page_config(page_title="Draw a digit", page_icon="✏️")
+    st.set_page_config(page_title="Draw a digit")
     state = st.session_state
     # The gate reads it from the hidden input, since the canvas's name depends on it.
     seen = Shown.read(st.query_params.get("shown", ""))
@@ -106,6 +69,7 @@ def main() -> None:
     state.setdefault("drawn", seen is not None and seen.digit is not None)
     state.setdefault("prediction", None)
     state.setdefault("message", "")
+    state.setdefault("saved", False)  # the last answer, and nothing has been drawn since
 
     st.title("Draw a digit", anchor=False, text_alignment="center")
     with st.container(key="canvas", horizontal_alignment="center"):
@@ -139,6 +103,7 @@ def main() -> None:
         st.rerun()
     with st.container(key="message"):
         st.html(f'<p role="alert">{state.message}</p>')
+    _explain(prediction)
     _remember(prediction)
 
 
@@ -149,22 +114,27 @@ def _predict(png: bytes | None, seen: Shown | None) -> Prediction | None:
     if png is None:  # nothing has been drawn yet
         state.prediction = None
         return None
+    state.saved = False
     digest = sha256(png).hexdigest()[:16]
     if state.prediction is None or state.prediction.digest != digest:
-        answer = _answer(png)
+        answer, explained = _answer(png)
         now = datetime.now(UTC)
-        state.prediction = Prediction(digest, _made_at(seen, digest, answer, now) or now, answer)
+        made_at = _made_at(seen, digest, answer, now) or now
+        state.prediction = Prediction(digest, made_at, answer, explained)
         state.message = ""
     prediction: Prediction = state.prediction
     return prediction
 
 
-def _answer(png: bytes) -> Recognition | Unreadable:
-    """Return what the network makes of one picture."""
+def _answer(png: bytes) -> tuple[Recognition | Unreadable, str]:
+    """Return what the network makes of one picture, and its explanation if it is a digit."""
     if png == PROTECTED:
-        return Unreadable.PROTECTED
+        return Unreadable.PROTECTED, ""
     rgba = picture.read(png, CANVAS)
-    return Unreadable.NO_PICTURE if rgba is None else recogniser.recognise(rgba)
+    if rgba is None:
+        return Unreadable.NO_PICTURE, ""
+    answer = recogniser.recognise(rgba)
+    return answer, "" if isinstance(answer, Unreadable) else explanation(rgba, answer)
 
 
 def _made_at(
@@ -182,17 +152,32 @@ def _made_at(
 
 def _show(answer: Recognition | Unreadable) -> None:
     """Show the digit and the confidence, or what to do, in the same amount of space."""
+    question = ""
     if isinstance(answer, Unreadable):
-        shown = f'<span class="hint">{HINTS[answer]}</span>'
+        hint = SAVED if st.session_state.saved else HINTS[answer]
+        shown = f'<span class="hint">{hint}</span>'
     else:
-        sure = min(answer.confidence, 0.999)  # 100.0% would promise what nobody can
-        shown = (
-            f'<span class="digit" data-testid="digit">{answer.digit}</span>'
-            f'<span class="sure"><b data-testid="confidence">{sure:.1%}</b>'
-            " confidence</span>"
-        )
+        question = QUESTION
+        shown = _prediction(answer)
     with st.container(key="prediction"):
-        st.html(f'<div role="status" aria-live="polite">{shown}</div>')
+        # canvas.js lets screen readers read it out.
+        st.html(f'<p class="answer">{shown}</p><p class="question">{question}</p>')
+
+
+def _prediction(answer: Recognition) -> str:
+    """Return the digit and the confidence as HTML: no large digit for a guess."""
+    if answer.confidence < GUESS:
+        article = "an" if answer.digit == 8 else "a"
+        return (
+            f'<span class="guess">Not sure. Perhaps {article}'
+            f' <b data-testid="digit">{answer.digit}</b>'
+            f' (<span data-testid="confidence">{100 * answer.confidence:.0f} %</span>)</span>'
+        )
+    return (
+        f'<span class="digit" data-testid="digit">{answer.digit}</span>'
+        f'<span class="sure"><b data-testid="confidence">{percent(answer.confidence)}</b>'
+        " confidence</span>"
+    )
 
 
 def _ask(*, disabled: bool) -> str | None:
@@ -201,7 +186,7 @@ def _ask(*, disabled: bool) -> str | None:
     Return the label that was given, "correct" or what was typed, or None without a press.
     """
     with st.container(key="feedback", horizontal=True, vertical_alignment="center"):
-        correct = st.button("Correct", key="correct", disabled=disabled)
+        correct = st.button("Correct", key="correct", type="primary", disabled=disabled)
         # A form, so that the text travels with the press, and Enter is a press.
         with st.form("correction", border=False):  # noqa: SIM117 - two boxes, two lines
             with st.container(key="correction-row", horizontal=True, vertical_alignment="center"):
@@ -251,7 +236,17 @@ def _store(prediction: Prediction | None, seen: Shown | None, label: str) -> boo
     state.drawing += 1
     state.prediction = None
     state.message = ""
+    state.saved = True
     return True
+
+
+def _explain(prediction: Prediction | None) -> None:
+    """Show the curious what the network saw; tell everybody what becomes of an answer."""
+    with st.container(key="about"):
+        with st.expander("What the network sees"):
+            st.html((prediction and prediction.explanation) or "Draw a digit first.")
+        link = f" [Source code]({SOURCE})" if SOURCE else ""
+        st.markdown(f"Answers are stored without a name.{link}", text_alignment="center")
 
 
 def _remember(prediction: Prediction | None) -> None:

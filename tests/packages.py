@@ -55,5 +55,6 @@ def two_days(folder: Path) -> None:
         wheel(folder / day, "torch", "1.0", "nvidia-thing==1.0")
         wheel(folder / day, "nvidia_thing", "1.0")
         (folder / day / "nvidia-thing").symlink_to("nvidia_thing")
+    wheel(folder / "one", "streamlit", "1.0", "pandas>=1", "pyarrow")
     wheel(folder / "two", "needed", "1.1")
     wheel(folder / "cpu", "torch", "1.0+cpu")

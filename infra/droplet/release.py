@@ -26,7 +26,7 @@ from droplet.site import LOCAL, MANAGED, number_of
 
 HEALTHY_WITHIN = 120  # seconds
 TRY_FOR = 60  # seconds for the trial of an image without a health check, which may still start
-PROCESS_MB = 450  # of memory that one process may need
+PROCESS_MB = 400  # of memory that one process may need
 
 
 @dataclass(frozen=True)

@@ -289,6 +289,7 @@ class BuildSettings:
     torch_index: str = _setting(
         "TORCH_INDEX", "the index of PyTorch's CPU builds", "https://download.pytorch.org/whl/cpu"
     )
+    source_url: str = _setting("SOURCE_URL", "where this code is published: the page links to it")
     pip_conf: str = _setting(
         "PIP_CONF", "a pip.conf for the build, where pip needs one to reach packages", kind="path"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ops.console.errors import Failed
 from ops.console.settings import ScaleSettings
 
-PROCESS_MB = 450  # what one may hold
+PROCESS_MB = 400  # what one may hold
 REST_MB = 512  # the system, nginx and the database
 MOST = 16
 

@@ -35,6 +35,8 @@ USE_THE_APP = ("app", "test", "training")  # these import the package digits
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 # What only a build of torch with CUDA needs.
 CUDA = re.compile(r"cuda|nvidia|triton")
+# Streamlit asks for these, and the page never loads them. app/Dockerfile removes them, too.
+UNUSED = ("pandas", "pyarrow")
 
 
 def say(*lines: str) -> None:
@@ -111,7 +113,8 @@ class Environment:
         part.rename(self._marker)
 
     def _install_all(self, index: str | None) -> None:
-        lines = self.lock_text.splitlines()
+        unused = tuple(f"{name}==" for name in UNUSED)
+        lines = [line for line in self.lock_text.splitlines() if not line.startswith(unused)]
         whole = self._install([line for line in lines if not CUDA.match(line)], index)
         if whole and not self._lacks():
             return
@@ -143,7 +146,11 @@ class Environment:
         """What an installed package needs and does not have; empty if there is nothing."""
         pip = (self.python, "-m", "pip", "--disable-pip-version-check", "check")
         done = subprocess.run(pip, capture_output=True, text=True, check=False)
-        return done.stdout + done.stderr if done.returncode else ""
+        if done.returncode == 0:
+            return ""
+        unused = tuple(f" requires {name}, " for name in UNUSED)
+        said = (done.stdout + done.stderr).splitlines()
+        return "\n".join(line for line in said if not any(name in line for name in unused))
 
     def _put_on_path(self) -> None:
         """Let its Python find the clone's packages from wherever it is started."""

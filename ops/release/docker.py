@@ -161,6 +161,7 @@ def _command(settings: BuildSettings, wanted: Build, folder: Path, id_file: Path
     if wanted.platform:
         command += ["--platform", wanted.platform]
     command += ["--build-arg", f"TORCH_INDEX={settings.torch_index}"]
+    command += ["--build-arg", f"SOURCE_URL={settings.source_url}"]
     if settings.pip_conf:
         # A secret is no part of the recipe: the same build is found in the cache.
         command += ["--secret", f"id=pip_conf,src={settings.pip_conf}"]

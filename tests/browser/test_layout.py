@@ -1,10 +1,11 @@
-"""The page fits every window; on a phone nothing zooms or moves, and the canvas takes the width."""
+"""The page fits every window and helps everybody; on a phone nothing zooms or moves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from digits.strokes import CANVAS, PEN
@@ -18,12 +19,12 @@ MARGIN = 12  # pixels, on either side of the canvas
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 390, 768, 1920])
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (390, 740), (768, 1024), (1920, 1080)])
 def test_the_page_fits_every_window(
-    browser: Browser, url: str, pen_digits: PenDigits, width: int, scheme: str
+    browser: Browser, url: str, pen_digits: PenDigits, width: int, height: int, scheme: str
 ) -> None:
     context = browser.new_context(
-        viewport={"width": width, "height": 740},
+        viewport={"width": width, "height": height},
         color_scheme=scheme,  # type: ignore[arg-type]
     )
     page = DigitsPage(context.new_page())
@@ -42,12 +43,16 @@ def test_the_page_fits_every_window(
     canvas = page.canvas.bounding_box()
     assert canvas is not None
     assert abs(canvas["x"] + canvas["width"] / 2 - width / 2) < 10
+    # The three elements are as wide as the canvas.
+    assert boxes[0] is not None
+    assert boxes[0]["x"] == pytest.approx(canvas["x"], abs=1)
+    assert right_of_last == pytest.approx(canvas["x"] + canvas["width"], abs=1)
     everything = page.page.evaluate(
         "() => [document.documentElement.scrollWidth,"
         " document.querySelector('[data-testid=stMain]').scrollHeight]"
     )
     assert everything[0] <= width
-    assert everything[1] <= 740
+    assert everything[1] <= height
     # Light text on a dark page, dark text on a light one.
     text, ground = page.page.evaluate(
         """() => ["color", "backgroundColor"].map(name =>
@@ -56,6 +61,93 @@ def test_the_page_fits_every_window(
     )
     assert (text > ground) == (scheme == "dark")
     assert abs(text - ground) > 400
+    context.close()
+
+
+# A phone on its side, the smallest such phone, a laptop at 200 % zoom, a small laptop.
+@pytest.mark.parametrize(("width", "height"), [(844, 390), (568, 320), (683, 325), (1280, 600)])
+def test_in_a_low_window_the_answer_is_beside_the_canvas(
+    browser: Browser, url: str, pen_digits: PenDigits, width: int, height: int
+) -> None:
+    touch = width < 1000
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch
+    )
+    page = DigitsPage(context.new_page())
+    page.open(url)
+    page.draw(pen_digits[3][1])
+    assert page.prediction()[0] == 3
+    canvas = page.canvas.bounding_box()
+    assert canvas is not None
+    left = canvas["x"] + canvas["width"]
+    for element in (page.correct, page.label, page.submit):
+        box = element.bounding_box()
+        assert box is not None
+        assert box["x"] >= left
+        left = box["x"] + box["width"]
+    for element in (
+        page.canvas,
+        page.page.get_by_test_id("digit"),
+        page.tool("Clear"),
+        page.submit,
+    ):
+        expect(element).to_be_in_viewport(ratio=1)
+    assert page.page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+    page.press_correct()
+    page.wait_until_cleared()
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_first_html_shows_the_title_and_the_frame_of_the_canvas(
+    browser: Browser, url: str, scheme: str
+) -> None:
+    context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+    page = DigitsPage(context.new_page())
+    for width, height in ((390, 844), (844, 390), (1280, 900)):
+        page.page.set_viewport_size({"width": width, "height": height})
+        page.page.route("**/*.js", lambda route: route.abort())  # a slow line, before they come
+        page.page.goto(url)
+        first = [page.page.locator(f".first {name}").bounding_box() for name in ("h1", "div")]
+        ground = page.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert ground == {"light": "rgb(248, 250, 252)", "dark": "rgb(15, 23, 42)"}[scheme]
+        page.page.unroute("**/*.js")
+        page.open(url)
+        expect(page.page.locator(".first")).to_be_hidden()
+        page.page.wait_for_timeout(500)
+        title = page.page.get_by_role("heading", name="Draw a digit").bounding_box()
+        assert title is not None
+        assert first[0] is not None
+        assert title["y"] == pytest.approx(first[0]["y"], abs=2)
+        assert page.canvas.bounding_box() == pytest.approx(first[1], abs=2)
+    context.close()
+
+
+def test_axe_finds_nothing(browser: Browser, url: str, pen_digits: PenDigits) -> None:
+    context = browser.new_context()
+    page = DigitsPage(context.new_page())
+    page.open(url)
+
+    def check(what: str) -> None:
+        for width, height in ((320, 568), (390, 844), (844, 390), (1280, 900)):
+            page.page.set_viewport_size({"width": width, "height": height})
+            for scheme in ("light", "dark"):
+                page.page.emulate_media(color_scheme=scheme)
+                page.page.wait_for_timeout(200)
+                found = Axe().run(page.page)
+                assert found.violations_count == 0, (what, width, scheme, found.generate_report())
+
+    check("empty")
+    page.draw(pen_digits[3][1])
+    page.prediction()
+    page.page.get_by_text("What the network sees").click()
+    page.submit.click()
+    page.message()
+    check("a prediction, its explanation and a message")
+    page.press_correct()
+    page.wait_until_cleared()
+    check("thanks")
     context.close()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from datetime import UTC, datetime
+from io import BytesIO
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from tests import pen
@@ -77,6 +80,81 @@ def test_a_correction_logs_the_label_and_clears_the_page(
     assert [row[:2] for row in rows(empty_log)] == [(digit, label)]
 
 
+def test_an_answer_is_thanked_for_until_the_next_stroke(
+    page: DigitsPage, pen_digits: PenDigits
+) -> None:
+    status = page.page.get_by_role("status")
+    expect(status).to_contain_text("Draw one digit")
+    region = status.element_handle()  # one that stays: screen readers read out what changes in it
+    for typed in (None, "4"):
+        page.draw(pen_digits[4][1])
+        page.prediction()
+        expect(status).to_contain_text("Right? If not, which digit was it?")
+        page.submit_correction(typed) if typed else page.press_correct()
+        page.wait_until_cleared()
+        expect(status).to_have_text("Saved, thank you. Draw another.")
+    page.draw(pen_digits[3][1])
+    page.prediction()
+    expect(status).not_to_contain_text("Saved")
+    page.tool("Clear").click()
+    assert "Draw one digit" in page.hint()
+    assert status.evaluate("(now, before) => now === before", region)
+
+
+def test_after_an_answer_the_focus_is_on_the_drawing_area(
+    page: DigitsPage, pen_digits: PenDigits
+) -> None:
+    expect(page.page.locator("body")).to_be_focused()  # not before there is an answer
+    for button, key in ((page.correct, "Enter"), (page.submit, "Space")):
+        page.draw(pen_digits[4][1])
+        page.prediction()
+        page.label.fill("4")
+        button.focus()
+        page.page.keyboard.press(key)
+        page.wait_until_cleared()
+        area = page.page.get_by_role("img", name="Drawing area")
+        expect(area).to_have_count(1)
+        expect(area).to_be_focused()
+
+
+def test_correct_is_the_button_that_stands_out(drawn: tuple[DigitsPage, int]) -> None:
+    page, _ = drawn
+    correct, submit = (
+        button.evaluate("button => getComputedStyle(button).backgroundColor")
+        for button in (page.correct, page.submit)
+    )
+    assert correct == "rgb(37, 99, 235)"
+    assert submit != correct
+
+
+def test_a_guess_is_no_large_digit(browser: Browser, empty_log: Database) -> None:
+    guesses = (
+        "import runpy; from digits import recogniser\n"
+        "answers = [(7, 0.5), (8, 0.496), (7, 0.42)]\n"
+        "def guess(_): return recogniser.Recognition(*answers.pop(), (0.1,) * 10)\n"
+        "recogniser.recognise = guess\n"
+        "runpy.run_path('serve.py', run_name='__main__')"
+    )
+    with served(empty_log.url, command=(sys.executable, "-c", guesses)) as app:
+        context = browser.new_context()
+        page = DigitsPage(context.new_page())
+        page.open(app.url)
+        for guess in ("Not sure. Perhaps a 7 (42 %)", "Not sure. Perhaps an 8 (50 %)", ""):
+            page.draw([[[0.2, 0.2], [0.8, 0.8]]])
+            page.prediction()
+            if guess:
+                expect(page.page.get_by_role("status")).to_contain_text(guess)
+            else:
+                expect(page.page.get_by_role("status")).not_to_contain_text("Not sure")
+            digit = page.page.get_by_test_id("digit").bounding_box()
+            assert digit is not None
+            assert (digit["height"] < 40) == bool(guess)
+            page.press_correct()  # a guess can be answered, too
+            page.wait_until_cleared()
+        assert sorted(row[:2] for row in rows(empty_log)) == [(7, 7), (7, 7), (8, 8)]
+        context.close()
+
+
 def test_enter_submits_the_correction(drawn: tuple[DigitsPage, int], empty_log: Database) -> None:
     page, digit = drawn
     page.label.fill("5")
@@ -110,7 +188,7 @@ def test_an_empty_field_is_asked_for(drawn: tuple[DigitsPage, int], empty_log: D
     assert rows(empty_log) == []
 
 
-@pytest.mark.parametrize("tool", ["Undo", "Reset canvas & history"])
+@pytest.mark.parametrize("tool", ["Undo", "Clear"])
 def test_a_new_drawing_empties_the_field(
     page: DigitsPage, pen_digits: PenDigits, empty_log: Database, tool: str
 ) -> None:
@@ -183,7 +261,7 @@ def test_what_cannot_be_a_digit_gets_a_hint(
     expect(page.page.get_by_role("status")).to_contain_text(hint, timeout=PATIENCE)
     expect(page.correct).to_be_disabled()
     expect(page.submit).to_be_disabled()
-    page.tool("Reset canvas & history").click()
+    page.tool("Clear").click()
     assert "Draw one digit" in page.hint()
     assert page.canvas_is_empty()
     page.draw(pen_digits[3][1])
@@ -203,7 +281,69 @@ def test_a_stroke_can_be_undone_and_nothing_else_is_offered(
     names = page.page.locator(".st-key-canvas button:visible").evaluate_all(
         "buttons => buttons.map(button => button.ariaLabel)"
     )
-    assert names == ["Undo", "Reset canvas & history"]
+    assert names == ["Undo", "Clear"]
+
+
+def test_the_curious_see_what_the_network_saw(page: DigitsPage, pen_digits: PenDigits) -> None:
+    about = page.page.locator(".st-key-about")
+    bars, picture = about.get_by_role("listitem"), about.get_by_role("img")
+    page.draw(pen_digits[3][1])
+    page.prediction()
+    expect(bars.first).not_to_be_visible()
+    page.page.get_by_text("What the network sees").click()
+    for label in (3, 8):  # it stays open
+        page.draw(pen_digits[label][1])
+        digit, confidence = page.prediction()
+        assert digit == label
+        expect(bars).to_have_count(10)
+        expect(picture).to_be_visible()
+        assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
+        shares = [float(text.split()[1]) for text in bars.all_inner_texts()]
+        assert shares[digit] == max(shares) == pytest.approx(100 * confidence)
+        assert sum(shares) == pytest.approx(100, abs=1)
+        page.press_correct()
+        page.wait_until_cleared()
+        expect(about).to_contain_text("Draw a digit first.")  # nothing of the past
+        expect(bars).to_have_count(0)
+
+
+def test_the_visitor_reads_what_is_stored_and_where_the_source_is(
+    browser: Browser, url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = browser.new_context()
+    page = DigitsPage(context.new_page())
+    page.open(url)
+    expect(page.page.get_by_text("Answers are stored without a name.")).to_be_visible()
+    about = page.page.locator(".st-key-about")
+    expect(about.get_by_role("link")).to_have_count(0)
+    monkeypatch.setenv("SOURCE_URL", "https://example.org/digits")
+    with served(database.url) as app:
+        page.open(app.url)
+        link = about.get_by_role("link", name="Source code")
+        expect(link).to_have_attribute("href", "https://example.org/digits")
+        context.close()
+
+
+def test_a_shared_link_shows_what_it_is(browser: Browser, url: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    response = context.request.get(url, headers={"X-Forwarded-Proto": "https"})
+    secure = url.replace("http", "https", 1)
+    page.set_content(response.text().replace("<script", "<template"))
+    contents = page.locator("meta[content]").evaluate_all(
+        """all => Object.fromEntries(all.map(
+            each => [each.getAttribute("property") || each.name, each.content]))"""
+    )
+    assert page.title() == contents["og:title"] == "Draw a digit"
+    assert contents["description"] == contents["og:description"]
+    assert "recognises it" in contents["description"]
+    assert contents["og:url"] == f"{secure}/"
+    assert contents["og:image"] == f"{secure}/preview.png"
+    for name, size in (("preview.png", (1200, 630)), ("favicon.png", (64, 64))):
+        answer = context.request.get(f"{url}/{name}")
+        assert answer.headers["content-type"] == "image/png"
+        assert Image.open(BytesIO(answer.body())).size == size
+    context.close()
 
 
 def test_the_keyboard_goes_from_left_to_right(drawn: tuple[DigitsPage, int]) -> None:

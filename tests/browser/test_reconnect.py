@@ -133,7 +133,7 @@ def test_what_was_drawn_without_a_connection_is_shown_before_it_is_stored(
         page.open(first.url)
         page.draw(pen_digits[7][1])
         seven, _ = page.prediction()
-    page.tool("Reset canvas & history").click()
+    page.tool("Clear").click()
     page.draw(pen_digits[3][1])
     with served(empty_log.url, port_of(first.url)):
         page.wait_until_connected()

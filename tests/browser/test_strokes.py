@@ -54,6 +54,33 @@ def middle(locator: Any) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
+SENT = """
+    window.sent = [];
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (data) {
+        window.sent.push(performance.now() - window.up);
+        return send.call(this, data);
+    };
+    addEventListener("mouseup", () => { window.up = performance.now(); }, true);
+"""
+
+
+def test_a_drawing_is_sent_at_once_and_quick_strokes_together(desktop: DigitsPage) -> None:
+    desktop.page.evaluate(SENT)
+    waits = []
+    for _ in range(3):  # the machine may be busy at one of them
+        desktop.draw([SEVEN])
+        desktop.prediction()
+        waits.append(desktop.page.evaluate("window.sent[0]"))
+        desktop.press_correct()
+        desktop.wait_until_cleared()
+        desktop.page.evaluate("window.sent = []")
+    assert min(waits) < 150  # the canvas by itself waits 200 ms
+    desktop.draw([[(x / 20, 0.2), (x / 20, 0.8)] for x in range(1, 20)])
+    desktop.settle()
+    assert 1 < desktop.page.evaluate("window.sent.length") < 15
+
+
 @pytest.mark.parametrize("over", ["undo", "correct", "label", "submit"])
 def test_a_release_over_something_disabled_ends_the_stroke(desktop: DigitsPage, over: str) -> None:
     places = {

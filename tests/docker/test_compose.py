@@ -73,6 +73,17 @@ def test_torch_is_the_cpu_build(stack: Stack) -> None:
     assert stack.compose("exec", "-T", "app", "python", "-c", ask) == "None"
 
 
+def test_what_the_page_never_loads_is_not_in_the_image(stack: Stack) -> None:
+    unused = ("altair", "pandas", "pyarrow", "pydeck", "sympy")
+    ask = f"from importlib.util import find_spec; print([*map(find_spec, {unused})])"
+    assert stack.compose("exec", "-T", "app", "python", "-c", ask) == str([None] * len(unused))
+    sizes = [
+        int(stack.run("docker", "image", "inspect", "--format", "{{.Size}}", image))
+        for image in (stack.settings["APP_IMAGE"], "python:3.11-slim-bookworm")
+    ]
+    assert sizes[0] - sizes[1] < 700_000_000  # beside the base image, which may be a stand-in
+
+
 def test_only_the_page_is_published_and_only_to_this_machine(stack: Stack) -> None:
     published = stack.compose("ps", "--format", "{{.Service}} {{.Ports}}")
     assert f"app 127.0.0.1:{stack.settings['APP_PORT']}->8501/tcp" in published

@@ -134,6 +134,12 @@ def test_without_that_index_it_comes_from_where_pip_has_it(clone: Clone) -> None
     assert clone.packages("training") == ["nvidia_thing==1.0", "torch==1.0"]
 
 
+def test_what_the_page_never_loads_is_left_out(clone: Clone) -> None:
+    (clone.folder / LOCK).write_text("pandas==1.0\npyarrow==1.0\nstreamlit==1.0\n")
+    clone.venv()
+    assert clone.packages() == ["streamlit==1.0"]
+
+
 def test_without_python_it_says_how_to_get_it(clone: Clone, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     for program in ("bash", "dirname"):

@@ -17,14 +17,13 @@ from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 
-import jinja2
 import pytest
 import yaml
 
 from tests.needs import need, need_program
-from tests.project import ROOT
+from tests.nginx import WEB, rendered
+from tests.nginx import nginx as served_by_nginx
 
-WEB = ROOT / "infra/ansible/roles/web"
 SITE, VISITORS = (f"digits-{name}-{os.getpid()}" for name in ("site", "visitors"))
 
 LISTENS = """
@@ -52,15 +51,6 @@ for _ in range(int(count)):
 print(len(kept), flush=True)
 sys.stdin.read()
 """
-
-
-def rendered(name: str, **values: object) -> str:
-    """One of the role's templates, as Ansible fills it in."""
-    templates = jinja2.Environment(  # noqa: S701 - no HTML
-        loader=jinja2.FileSystemLoader(WEB / "templates"), trim_blocks=True
-    )
-    defaults = yaml.safe_load((WEB / "defaults/main.yml").read_text())
-    return templates.get_template(name).render(defaults | {"web_processes": "1"} | values)
 
 
 def inside(namespace: str, *command: str, stdin: str = "") -> str:
@@ -182,43 +172,11 @@ class App(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def nginx(tmp_path: Path) -> Iterator[int]:
-    """nginx as the role configures it, behind a balancer so that tests can name an address."""
-    need_program("nginx")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    (tmp_path / "digits-app.conf").write_text(rendered("digits-app.conf.j2", web_balanced=True))
-    for name in ("challenge", "http"):
-        text = (WEB / f"files/digits-{name}.conf").read_text().replace("@domain@", "")
-        (tmp_path / f"digits-{name}.conf").write_text(text)
-    text = rendered("nginx.conf.j2", web_balanced=True)
-    text = text.replace("digits-site.conf", "digits-http.conf")
-    text = text.replace("real_ip_header ", "set_real_ip_from 127.0.0.1;\n    real_ip_header ")
-    text = re.sub(r"^(user|include .*modules-enabled).*", "", text, flags=re.MULTILINE)
-    text = text.replace("syslog:server=unix:/dev/log,nohostname", f"{tmp_path}/log")
-    # Debian's own folders for these belong to root, and are made when nginx first starts.
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    folders = "".join(f"    {kind}_temp_path {tmp_path}/{kind};\n" for kind in kinds)
-    text = text.replace("http {\n", f"http {{\n{folders}")
-    (tmp_path / "nginx.conf").write_text(text)
+    """nginx before an app that answers everything."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), App) as app:
-        (tmp_path / "digits-upstream.conf").write_text(f"server 127.0.0.1:{app.server_port};")
         threading.Thread(target=app.serve_forever, args=(0.05,), daemon=True).start()
-        for file in tmp_path.glob("*.conf"):
-            text = re.sub(r"/etc/nginx/(?=digits)", f"{tmp_path}/", file.read_text())
-            text = text.replace("/run/nginx.pid", f"{tmp_path}/pid")
-            text = re.sub(r"listen (\[::\]:)?80\b", rf"listen \g<1>{port}", text)
-            text = text.replace(f"listen [::]:{port}", f"listen [::1]:{port}")
-            file.write_text(text.replace(f"listen {port}", f"listen 127.0.0.1:{port}"))
-        command = ["nginx", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
-        command += ["-e", str(tmp_path / "errors"), "-g", "daemon off;"]
-        with subprocess.Popen(command) as server:
-            for _ in range(100):
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                    break
-                time.sleep(0.05)
+        with served_by_nginx(tmp_path, app.server_port) as port:
             yield port
-            server.terminate()
         app.shutdown()
 
 
