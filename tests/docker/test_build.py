@@ -143,9 +143,9 @@ def engine() -> Iterator[None]:
 def laptop(tmp_path: Path, index: str, engine: None, offline: dict[str, str]) -> Iterator[Laptop]:
     del engine
     folder = tmp_path / "project"
-    left_out = shutil.ignore_patterns("__pycache__", "terraform*", ".terraform*")
-    for part in ("ops", "infra"):
-        shutil.copytree(ROOT / part, folder / part, ignore=left_out)
+    without_terraform = shutil.ignore_patterns("__pycache__", "terraform*", ".terraform*")
+    shutil.copytree(ROOT / "infra", folder / "infra", ignore=without_terraform)
+    shutil.copytree(ROOT / "ops", folder / "ops", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "docker-compose.yml", folder)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     ssh = folder / "bin/ssh"
