@@ -242,6 +242,7 @@ class World:
         data = self.volumes.get(volume)
         if data:
             data.holder = None
+            data.late = False  # nor does a login go on
             data.waiting.clear()
             for box in self.boxes.values():
                 if box.session and box.session.data is data:
