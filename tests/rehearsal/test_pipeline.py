@@ -173,13 +173,18 @@ def test_going_back_waits_for_a_release_alone_and_no_waiting_push_undoes_it(
     github: GitHub, deployment: Deployment, page: Page
 ) -> None:
     before = deployment.releases()[-2]["id"]
-    # As if a release were under way, until somebody waits for it.
-    waits = "until pgrep -f '[s]bin/digits rollback' >/dev/null; do sleep 0.2; done; sleep 2"
+    # As if a release were under way, until the rollback waits for it. The push's release may wait,
+    # too: it stands still then, so that the rollback is the first of the two.
+    waits = (
+        "until pgrep -f '[s]bin/digits rollback' >/dev/null; do sleep 0.2; done"
+        "; pkill -STOP -f '[s]bin/digits release'; sleep 2"
+    )
     deployment.ssh(f"systemd-run --quiet flock /run/lock/digits sh -c {shlex.quote(waits)}")
     # The run of this push is under way, and before its release, when the button is pressed. Had
     # the other waited for it, it would be released.
     push = github.push(fixed)
     back = github.dispatch("rollback.yml").finish()
+    deployment.ssh("pkill -CONT -f '[s]bin/digits release' || true")
     assert back.status == 0, back.output[-3000:]
     assert "Another command is running." in back.output
     assert "Waiting for it" in back.output
