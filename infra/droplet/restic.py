@@ -26,7 +26,7 @@ _DAMAGED = "what is in {place} is damaged"
 _REASONS = r"""
 write \S*/dump: no space|write /dev/stdout: no space
     the droplet's own disk is full
-wrong password|no key found
+wrong password|no key found|empty password|Resolving password
     the password does not open the repository. Put the one that it was made with into
     COPIES_PASSWORD_FILE on your machine, then: {deploy}
 InvalidAccessKey|ccess key|Access Key Id|Signature|Access ?Denied|Permission denied

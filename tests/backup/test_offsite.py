@@ -457,6 +457,8 @@ def test_a_wrong_password_and_a_place_that_does_not_answer(copies: Copies) -> No
     copies.point_to(copies.place, "another")
     for words in (["hourly"], ["list"], ["test"], ["restore"]):
         assert "the password does not open the repository" in copies.bad(*words)
+    copies.point_to(copies.place, "")
+    assert "the password does not open the repository" in copies.bad("hourly")
     copies.point_to(copies.place)
     copies.data.program("restic", "#!/bin/sh\nexec sleep 600\n")
     with copies.short_of_time(1):
