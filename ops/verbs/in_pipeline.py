@@ -60,7 +60,7 @@ def _noted(settings: Settings, verb: str) -> Iterator[None]:
 @contextmanager
 def _credentials(settings: Settings) -> Iterator[Settings]:
     """The settings with the pipeline's key and pinned host key in files. Raises Failed."""
-    anew = "Set all that it needs again, on the laptop that deployed: " + make("pipeline")
+    again = "Set all that it needs again, on the laptop that deployed: " + make("pipeline")
     given = {
         "DIGITALOCEAN_TOKEN": settings.account.token,
         "DEPLOY_KEY": settings.pipeline.deploy_key,
@@ -76,13 +76,13 @@ def _credentials(settings: Settings) -> Iterator[Settings]:
             raise Failed(
                 "The pipeline's DEPLOY_KEY is no private key, or has a passphrase, so it opens "
                 "nothing.",
-                anew,
+                again,
             )
         if not _succeeds("ssh-keygen", "-l", "-f", pins):
             raise Failed(
                 "The pipeline's DROPLET_HOST_KEY holds no host key, so the droplet could not be "
                 "told from another machine.",
-                anew,
+                again,
             )
         ssh = replace(settings.ssh, private_key=str(key), known_hosts=str(pins), accept_new="no")
         # No program that it starts needs to see the key in its environment.

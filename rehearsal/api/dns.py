@@ -65,7 +65,7 @@ class Certificates(Resource):
         "type": Field(
             required=True,
             one_of=("lets_encrypt",),
-            message="Certificates of one's own are not rehearsed.",
+            message="Custom certificates are not rehearsed.",
         ),
         "dns_names": Field(many=True, required=True),
     }

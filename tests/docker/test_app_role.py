@@ -62,7 +62,7 @@ def assert_hostile_hands_are_tied(stack: Stack) -> None:
 
 
 def start_the_older(stack: Stack) -> None:
-    """Start the stack anew as the version before had it, and store a prediction."""
+    """Start the stack again as the version before had it, and store a prediction."""
     stack.compose("down", "--volumes")
     file = stack.folder / "docker-compose.yml"
     new = text = file.read_text()
