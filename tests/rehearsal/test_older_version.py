@@ -117,6 +117,6 @@ def assert_the_app_has_its_own_role(made: Deployment) -> None:
     sql(made, "DROP TABLE of_root")
     assert count(made) == before + 1
     # Root's own commands go on as before.
-    assert f"{before + 1} answers" in made.ssh("digits status")
+    assert f", {before + 1} answer" in made.ssh("digits status")
     dump = made.ssh("digits backup manual").split()[-1]
     assert f"the database holds {before + 1}" in made.ssh(f"digits restore --look <{dump}")
