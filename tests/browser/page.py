@@ -140,7 +140,11 @@ class DigitsPage:
     def ink(self) -> int:
         """Return how many of the canvas's pixels are bright."""
         count = self.canvas.evaluate(
-            """canvas => {
+            """async canvas => {
+                // A stroke that has just ended is drawn with the next frame.
+                const frame = () => new Promise(requestAnimationFrame);
+                await frame();
+                await frame();
                 const all = [...canvas.parentElement.querySelectorAll('canvas')];
                 let bright = 0;
                 for (const one of all) {

@@ -63,7 +63,7 @@ class RemotePage:
         self._browser.command("Navigate", url=f"{url}/_stcore/health")
         frame = f'<iframe src="/" style="border:0; width:{width}px; height:800px"></iframe>'
         self.run("document.body.innerHTML = arguments[0]", frame)
-        self.wait("named.canvas && named['Submit Correction']")
+        self.wait("roots[0]?.querySelector('#tools') && named.canvas && named['Submit Correction']")
 
     def box(self, name: str) -> tuple[float, float, float, float]:
         """Where something is, and its width and height."""
