@@ -118,7 +118,8 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> bool:
         host.console.warn(
             f"nginx does not start. See why: {host.console.make('ssh')}, then: journalctl -u nginx"
         )
-    there = of_release(host, live)
+    routed = host.nginx.route().ports
+    there = {port: one for port, one in of_release(host, live).items() if port in routed}
     if not there and (first := _start_again(host, live, live.ports[0])):
         there[live.ports[0]] = first
     if not there:  # nothing better than what nginx has now
@@ -165,18 +166,23 @@ def _point(host: Host, live: Release, there: dict[int, Container], *, reload: bo
 
 
 def _start_again(host: Host, live: Release, port: int) -> Container | None:
-    """Start a process of the live release that is missing; None if it does not become healthy."""
+    """Start a process of the live release that is missing; None if it does not become healthy.
+
+    A command that was interrupted here may have started it: then wait for that one.
+    """
     image = host.docker.image(live.id)
     if not image:
         return None
-    ended = [one.id for one in host.docker.containers(APP) if port in one.ports]
-    if ended:
-        host.docker.remove(*ended)
-    host.console.warn(f"Starting {live.name} again, on port {port}")
-    try:
-        found = start(host, port, image.id, live.database)
-    except Stop:
-        return None
+    found = of_release(host, live).get(port)
+    if not found:
+        ended = [one.id for one in host.docker.containers(APP) if port in one.ports]
+        if ended:
+            host.docker.remove(*ended)
+        host.console.warn(f"Starting {live.name} again, on port {port}")
+        try:
+            found = start(host, port, image.id, live.database)
+        except Stop:
+            return None
     if becomes_healthy(host, found, RESTART_WITHIN):
         return found
     host.docker.remove(found.id)

@@ -96,6 +96,21 @@ def test_an_older_app_that_is_started_again_gets_the_role_too(droplet: Droplet) 
     droplet.is_recovered()
 
 
+def test_a_process_that_is_started_again_gets_visitors_once_it_is_healthy() -> None:
+    """A command is killed while it starts one, and the next one recovers."""
+    for call in range(1, 60):
+        droplet = Droplet()
+        droplet.processes = 2
+        droplet.set_site()
+        droplet.release("slow")
+        droplet.world.excused = True
+        droplet.world.remove_box(droplet.world.service("app")[1])
+        droplet.run(droplet.releasing(droplet.publish("bad")), ("kill", call))
+        droplet.world.look()
+        droplet.release("bad")
+        droplet.holds()
+
+
 def test_the_same_image_again_makes_the_app_s_role_right(droplet: Droplet) -> None:
     droplet.release()
     droplet.world.volumes["digits_postgres"].app_role = False

@@ -293,6 +293,10 @@ class World:
         ports = self.ports_in_file()
         if ports is None:
             return False
+        for port in {*ports} - {*self.loaded}:
+            box = self.at_port.get(port)
+            if box and box.works and not self.is_healthy(box) and not self.excused:
+                self.violations.append(f"{port} gets visitors before it is healthy")
         if self.nginx_runs:
             self.draining.append((self.workers, self.loaded, self.now + 60))
         self.workers = (self.workers[0] + 2, self.workers[1] + 2)
