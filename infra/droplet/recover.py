@@ -25,24 +25,25 @@ def alone(host: Host, what: str, by: str, wait: int = 0) -> Iterator[None]:
     with lock.held(host, what, by, wait) as killed:
         if killed:
             host.console.say(f"{killed} did not end. Recovering.")
-        is_recovered = recover(host, killed)
-        if is_recovered:
-            lock.sign(host, what, by)
         host.console.listen()
+        is_recovered = False
         try:
+            is_recovered = recover(host, killed)
+            if is_recovered:
+                lock.sign(host, what, by)
             yield
         except BaseException:
             host.console.protect()
-            if recover(host, None if is_recovered else killed):
+            if recover(host, None if is_recovered else killed, reload=not is_recovered):
                 lock.sign_off(host)
             raise
 
 
-def recover(host: Host, killed: Holder | None = None) -> bool:
+def recover(host: Host, killed: Holder | None = None, *, reload: bool = False) -> bool:
     """Make nginx, files, containers and databases agree on the live release.
 
-    After a kill nginx may run with another configuration than its file's, so it has to load it
-    again. False if it does not: then the next command has to do it.
+    After a kill, or a recovery that did not end, nginx may run with another configuration than its
+    file's, so it has to load it again. False if it does not: then the next command has to do it.
     """
     history.take_over(host)
     host.disk.keep_reserve()
@@ -53,7 +54,7 @@ def recover(host: Host, killed: Holder | None = None) -> bool:
     live = history.live(host)
     if not live:
         processes.clear(host)
-    elif not processes.converge(host, live, reload=killed is not None):
+    elif not processes.converge(host, live, reload=reload or killed is not None):
         return False
     elif live.database == LOCAL:
         database.need_app_role(host)  # what was started again may be the first to need it
