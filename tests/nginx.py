@@ -16,6 +16,7 @@ import yaml
 from tests.needs import ROOT, need_program
 
 WEB = ROOT / "infra/ansible/roles/web"
+FILES = ROOT / "infra/ansible/files"
 
 
 def rendered(name: str, **values: object) -> str:
@@ -36,7 +37,7 @@ def nginx(folder: Path, app_port: int) -> Iterator[int]:
         port: int = probe.getsockname()[1]
     (folder / "digits-app.conf").write_text(rendered("digits-app.conf.j2", web_balanced=True))
     for name in ("challenge", "http"):
-        text = (WEB / f"files/digits-{name}.conf").read_text().replace("@domain@", "")
+        text = (FILES / f"etc/nginx/digits-{name}.conf").read_text().replace("@domain@", "")
         (folder / f"digits-{name}.conf").write_text(text)
     text = rendered("nginx.conf.j2", web_balanced=True)
     text = text.replace("digits-site.conf", "digits-http.conf")

@@ -114,7 +114,8 @@ def fingerprint() -> str:
     A release that finds it unchanged need not run Ansible.
     """
     files = [ROOT / "docker-compose.yml", FOLDER / "site.yml"]
-    files += [file for file in (FOLDER / "roles").rglob("*") if file.is_file()]
+    for folder in (FOLDER / "roles", package.FILES):
+        files += [file for file in folder.rglob("*") if file.is_file()]
     files += package.SOURCE.glob("*.py")
     files += (ROOT / "infra/postgres").glob("*.sql")
     whole = hashlib.sha256()
@@ -163,8 +164,9 @@ def inventory(settings: Settings) -> dict[str, object]:
         "ansible_ssh_common_args": shlex.join([*NO_TUNNELS, *options(settings.ssh)]),
         "app_fingerprint": fingerprint(),
         "app_processes": count,
-        "command_file": str(package.build()),
+        "command_file": str(package.command()),
         "database_connections": migration.connections(settings.scale, count, len(there)),
+        "files_archive": str(package.files()),
         "site_address": deployment.public_ip if first else "",
         **site(settings.site),
     }

@@ -1,32 +1,60 @@
-"""The droplet's command, packed into one file: infra/droplet as a Python zip application."""
+"""What Ansible copies as one file each: the droplet's command, and its configuration files.
+
+The same source gives the same bytes, so Ansible finds nothing to change.
+"""
 
 from __future__ import annotations
 
 import io
+import tarfile
 import zipfile
 from pathlib import Path
 
 from ops.console.settings import ROOT
 
 SOURCE = ROOT / "infra/droplet"
-_FILE = ROOT / "infra/ansible/.digits"
+FILES = ROOT / "infra/ansible/files"
 _FIRST_LINE = b"#!/usr/bin/python3 -I\n"
 _MAIN = b"import sys\nfrom droplet.__main__ import main\nsys.exit(main())\n"
+_DATE = 1_767_225_600  # 2026-01-01; tar compares dates, and a clone has its own
+_FOLDERS = ("etc/digits", "etc/docker", "var/lib/digits", "var/www/acme")  # for what comes later
 
 
-def build() -> Path:
-    """Pack it; the same source gives the same bytes, so Ansible finds nothing to change."""
+def command() -> Path:
+    """infra/droplet as a Python zip application, /usr/local/sbin/digits."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, "__main__.py", _MAIN)
         for file in sorted(SOURCE.glob("*.py")):
             _add(archive, f"droplet/{file.name}", file.read_bytes())
-    content = _FIRST_LINE + packed.getvalue()
-    if not _FILE.exists() or _FILE.read_bytes() != content:
-        beside = _FILE.with_suffix(".new")
+    return _write(".digits", _FIRST_LINE + packed.getvalue())
+
+
+def files() -> Path:
+    """infra/ansible/files as a tar archive, to unpack at / as root."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for name in _FOLDERS:
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(folder)
+        for file in sorted(FILES.rglob("*")):
+            if file.is_file():
+                content = file.read_bytes()
+                entry = tarfile.TarInfo(file.relative_to(FILES).as_posix())
+                entry.size, entry.mtime = len(content), _DATE
+                entry.mode = 0o755 if file.stat().st_mode & 0o100 else 0o644
+                archive.addfile(entry, io.BytesIO(content))
+    return _write(".files.tar", packed.getvalue())
+
+
+def _write(name: str, content: bytes) -> Path:
+    file = ROOT / "infra/ansible" / name
+    if not file.exists() or file.read_bytes() != content:
+        beside = file.with_name(f"{name}.new")
         beside.write_bytes(content)
-        beside.replace(_FILE)
-    return _FILE
+        beside.replace(file)
+    return file
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

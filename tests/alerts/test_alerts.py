@@ -176,16 +176,13 @@ def test_each_alert_is_a_sentence_with_the_next_step(host: Host) -> None:
 
 
 def test_the_nightly_backup_turns_it_red_and_green() -> None:
-    roles = ROOT / "infra/ansible/roles"
-    for unit in (
-        "app/files/digits-backup",
-        "copies/files/digits-copies",
-        "copies/files/digits-copies-test",
-    ):
-        text = (roles / f"{unit}.service").read_text()
+    roles, units = ROOT / "infra/ansible/roles", ROOT / "infra/ansible/files/etc/systemd/system"
+    copies = roles / "copies/files"
+    for unit in (units / "digits-backup", copies / "digits-copies", copies / "digits-copies-test"):
+        text = unit.with_suffix(".service").read_text()
         assert "OnFailure=digits-alert@%N.service\nOnSuccess=digits-alert-over@%N.service\n" in text
-    for unit, mode in (("digits-alert@", "begin"), ("digits-alert-over@", "end")):
-        text = (roles / f"app/files/{unit}.service").read_text()
+    for name, mode in (("digits-alert@", "begin"), ("digits-alert-over@", "end")):
+        text = (units / f"{name}.service").read_text()
         assert f"ExecStart=/usr/local/sbin/digits alert {mode} %i\n" in text
     served = (roles / "web/templates/digits-app.conf.j2").read_text()
     assert f"if (-f {RED})" in served

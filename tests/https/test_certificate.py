@@ -22,7 +22,7 @@ from tests.droplet_data import small_disk
 from tests.needs import need_program
 from tests.project import ROOT
 
-FILES = ROOT / "infra/ansible/roles/web/files"
+FILES = ROOT / "infra/ansible/files/etc/nginx"
 ADDRESS, DOMAIN = "203.0.113.7", "digits.example.org"
 
 # Each notes that it was called, and does what the files of its name in "told" say.

@@ -7,12 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.needs import need
 from tests.project import ROOT
 
-TASKS = ROOT / "infra/ansible/roles/web/tasks/lego.yml"
+PREFERENCES = ROOT / "infra/ansible/files/etc/apt/preferences.d/digits-lego"
 BACKPORTS = "Origin: Debian Backports\nSuite: trixie-backports\nCodename: trixie-backports\n"
 BACKPORTS += "NotAutomatic: yes\nButAutomaticUpgrades: yes\n"
 DEBIAN = "Origin: Debian\nSuite: stable\nCodename: trixie\n"
@@ -28,13 +27,6 @@ def archive(folder: Path, release: str, versions: list[str], other: str) -> None
     packages = [("lego", version) for version in versions] + [("other", other)]
     text = [entry.format(name, version, name) for name, version in packages]
     (folder / "Packages").write_text("\n".join(text))
-
-
-def preferences() -> str:
-    tasks = yaml.safe_load(TASKS.read_text())
-    given = (task.get("ansible.builtin.copy", {}) for task in tasks)
-    [content] = [one["content"] for one in given if "preferences.d" in one.get("dest", "")]
-    return str(content)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +47,7 @@ def test_only_version_4_is_installed(
     archive(tmp_path / "backports", BACKPORTS, backports, "2.5")
     for folder in ("lists/partial", "cache/archives/partial", "preferences.d"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "preferences.d/digits-lego").write_text(preferences())
+    shutil.copy(PREFERENCES, tmp_path / "preferences.d")
     (tmp_path / "sources.list").write_text(
         "".join(
             f"deb [trusted=yes] file:{tmp_path}/{name} ./\n" for name in ("stable", "backports")

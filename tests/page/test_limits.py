@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from tests.needs import need, need_program
-from tests.nginx import WEB, rendered
+from tests.nginx import FILES, WEB, rendered
 from tests.nginx import nginx as served_by_nginx
 
 SITE, VISITORS = (f"digits-{name}-{os.getpid()}" for name in ("site", "visitors"))
@@ -155,7 +155,7 @@ def test_behind_the_balancer_there_are_no_limits_and_dockers_rules_stay(
 
 
 def service() -> str:
-    return (WEB / "files/digits-limits.service").read_text()
+    return (FILES / "etc/systemd/system/digits-limits.service").read_text()
 
 
 class App(http.server.BaseHTTPRequestHandler):

@@ -72,7 +72,7 @@ def test_what_differs_is_said_and_deploy_mends_it(deployment: Deployment, second
     assert "-PasswordAuthentication yes" in done.stdout
     for task in ("Configure nginx", "Allow keys", "Run them from now on", "Make the app's folder"):
         assert task in done.stdout
-    assert "Install unattended-upgrades" in done.stdout
+    assert "Install Debian's packages" in done.stdout
     # It only looked.
     assert "# by hand" in deployment.ssh("cat /etc/nginx/nginx.conf")
     assert run("make", "deploy", "TARGET=rehearsal", **what_serves(deployment)).returncode == 0

@@ -17,4 +17,6 @@ done
 rm --force digits-home digits-trouble digits-watch digits-certificate digits-join digits-copies
 rm --force /etc/systemd/system/digits-{watch.service,watch.timer,trouble@.service,well@.service}
 systemctl daemon-reload
+# nginx logs to the journal now, and is configured by other files.
+rm --force /etc/nginx/conf.d/digits.conf /var/log/nginx/*.log*
 rm --recursive --force /usr/local/lib/digits
