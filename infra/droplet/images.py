@@ -88,14 +88,12 @@ def prune(host: Host, kept: set[str]) -> None:
     in_use = {one.image for one in host.docker.containers(APP)}
     keep = {*kept, *history.to_keep(found), *in_use, *last}
     ours = {*pulled, *(one.id for one in found)}
-    here: set[str] = set()
     for image in host.docker.images():
         names = {*image.names, image.id}
         if names & ours and not names & keep:
             host.docker.remove_image(image)
-        else:
-            here |= names
-    if not set(pulled) <= here:
+    here = {name for image in host.docker.images() for name in (*image.names, image.id)}
+    if here and not set(pulled) <= here:  # Docker names none while it does not answer
         with suppress(DiskFull):  # then the next release does it
             _write(host, [one for one in pulled if one in here])
 

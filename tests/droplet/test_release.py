@@ -184,6 +184,20 @@ def test_how_long_a_new_container_may_take_is_a_setting(droplet: Droplet) -> Non
     assert droplet.run(droplet.releasing(name)).how == "done"
 
 
+def test_images_of_failed_releases_are_removed_though_docker_hung_meanwhile() -> None:
+    for call in (1, *range(2, 40, 3)):
+        droplet = Droplet()
+        droplet.release()
+        for _ in range(2):
+            droplet.release("bad")
+        droplet.run(droplet.releasing(droplet.publish("good")), ("docker hangs", call))
+        droplet.causes_gone()
+        for _ in range(2):
+            assert droplet.release().how == "done"
+        kinds = [image.kind for image in droplet.world.images.values()]
+        assert "bad" not in kinds, f"Docker hung at call {call}"
+
+
 def test_the_image_of_a_failed_release_stays_for_the_next_try_and_no_longer(
     droplet: Droplet,
 ) -> None:
