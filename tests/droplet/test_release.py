@@ -8,6 +8,7 @@ import pytest
 
 from droplet import __main__ as command
 from droplet import database, history, images, lock, release, site, status, watchdog
+from droplet.console import Stop
 from droplet.disk import Disk
 from droplet.nginx import Route
 from droplet.processes import ports_after
@@ -196,6 +197,35 @@ def test_images_of_failed_releases_are_removed_though_docker_hung_meanwhile() ->
             assert droplet.release().how == "done"
         kinds = [image.kind for image in droplet.world.images.values()]
         assert "bad" not in kinds, f"Docker hung at call {call}"
+
+
+@pytest.mark.parametrize("wait", [0, 3, 30])
+def test_it_waits_for_another_command_as_long_as_it_may(droplet: Droplet, wait: int) -> None:
+    droplet.release()
+    world = droplet.world
+    other = world.lock = Process(world)
+    lock.sign(fakes.host(other), "rollback", "you@there")
+    began = world.now
+
+    def other_ends_after_ten_seconds(_: Process) -> None:
+        if world.now > began + 10:
+            world.ended(other)
+
+    host = fakes.host(Process(world, dict.fromkeys(range(500), other_ends_after_ten_seconds)))
+    if wait > 10:
+        with lock.held(host, "release", "me@here", wait):
+            assert world.now > began + 10
+    else:
+        with (
+            pytest.raises(Stop, match=r"The rollback by you@there, .* is running"),
+            lock.held(host, "release", "me@here", wait),
+        ):
+            pass
+        assert wait <= world.now - began < wait + 1
+    printed_lines = host.console.printed  # type: ignore[attr-defined]
+    waiting = [line for line in printed_lines if "Waiting for it" in line]
+    assert len(waiting) == (1 if wait else 0)
+    assert all(line.startswith("The rollback by you@there") for line in waiting)
 
 
 def test_the_image_of_a_failed_release_stays_for_the_next_try_and_no_longer(
