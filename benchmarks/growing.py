@@ -1,4 +1,4 @@
-"""The table of docs/growing.md: what each size holds, by the figures of docs/benchmarks.md."""
+"""The table of docs/scaling.md: what each size holds, by the figures of docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks import report
 from benchmarks.processes import BUSY, PACE, PAGES
 from ops.cloud import prices
 
-PAGE = report.FILE.with_name("growing.md")
+PAGE = report.FILE.with_name("scaling.md")
 TABLE = re.compile(r"(?<=\| --- \| --- \| --- \| --- \|\n)(\|.*\n)*")
 # What `make bench PART=processes` writes: what one process does with a processor to itself.
 A_CORE = "a whole core of this machine would do"

@@ -11,8 +11,6 @@ README = report.FILE.parents[1] / "README.md"
 TABLE = re.compile(r"(?<=## In numbers\n\n\| \| \|\n\| --- \| --- \|\n)(\|.*\n)*")
 
 Numbers = dict[str, str]  # what was measured, and what came out
-ZEROS = "right on 1,000 drawn zeros with a slash or a bar"
-ZEROS_LINE = "1,000 drawn zeros with a slash or a bar: right"
 NEVER_PAUSING = "50 visitors at once, 10 draws and answers, never pausing: "
 
 
@@ -52,13 +50,9 @@ def _release(numbers: Numbers) -> str:
 ROWS: dict[str, Callable[[Numbers], str]] = {
     "right on MNIST's test digits": lambda n: n["MNIST's 10,000 test digits: right"],
     "right on 7,494 digits that 30 people drew with a pen": _pens,
-    ZEROS: lambda n: n[ZEROS_LINE],
     "mouse up to visible prediction": _mouse_up,
     "fifty visitors at once who never pause, on two cores": _visitors,
     "a release, and the requests it drops under load": _release,
-    "requests dropped while Docker itself is restarted": lambda n: _first(
-        n["requests failed while Docker itself is restarted, as for an upgrade"]
-    ),
     "sent to the droplet for a one-line change": lambda n: n["bytes to the droplet for it"],
     "memory held at most, during a release, on a droplet of 1 GB": lambda n: n[
         "memory held at most, both versions and a backup, droplet of 1 GB without its swap"
@@ -70,9 +64,8 @@ ROWS: dict[str, Callable[[Numbers], str]] = {
 
 
 def table(numbers: Numbers) -> str:
-    """Return the rows, as Markdown; that on barred zeros once they have been measured."""
-    rows = {what: row for what, row in ROWS.items() if what != ZEROS or ZEROS_LINE in numbers}
-    return "".join(f"| {what} | {row(numbers)} |\n" for what, row in rows.items())
+    """Return the rows, as Markdown."""
+    return "".join(f"| {what} | {row(numbers)} |\n" for what, row in ROWS.items())
 
 
 def write() -> None:

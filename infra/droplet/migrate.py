@@ -178,7 +178,7 @@ def _make_room(host: Host, moving: Migration) -> None:
         raise Stop(
             f"{name[0].upper()}{name[1:]} holds {count(has)} that did not come from here, and they "
             "would be replaced.",
-            "Choose which to keep: docs/managed-database.md, Two logs.",
+            "Choose which to keep: docs/managed-database.md, Both databases have answers.",
         )
 
 

@@ -100,7 +100,8 @@ class Restic:
         self.environment = dict(word.partition("=")[::2] for word in words)
         if not is_set_up(host):
             raise Stop(
-                "This droplet makes no offsite backups.", "Set up where they go: docs/backups.md"
+                "This droplet makes no offsite backups.",
+                "Set up where they go: docs/backups-and-restore.md",
             )
         self.place = self.environment["RESTIC_REPOSITORY"]
         self.host_option = ("--host", self.environment.get("COPIES_OF", ""))

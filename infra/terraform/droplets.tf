@@ -1,4 +1,4 @@
-# More droplets than one (docs/growing.md). The first, in droplet.tf, is the same whether it is alone
+# More droplets than one (docs/scaling.md). The first, in droplet.tf, is the same whether it is alone
 # or not: so others come and go without touching it.
 variable "droplets" {
   description = "How many droplets serve the page. More than one stand behind DigitalOcean's load balancer ($12 a month for each of its nodes), and need the managed database."

@@ -1,4 +1,4 @@
-# DigitalOcean's managed PostgreSQL in the place of the one on the droplet (docs/growing.md): its own
+# DigitalOcean's managed PostgreSQL in the place of the one on the droplet (docs/scaling.md): its own
 # machine, with backups of every moment of the last seven days.
 variable "managed_database" {
   description = "Whether what is logged goes to DigitalOcean's managed PostgreSQL ($15 a month and more). Needed by several droplets."

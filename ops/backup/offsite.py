@@ -29,7 +29,7 @@ BUCKET_AND_KEYS = (
     "digitalocean_spaces_bucket.copies",
     MAKER,
 )
-_DOCS = "docs/backups.md"
+_DOCS = "docs/backups-and-restore.md"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A droplet's power, at DigitalOcean: one that is off has no visitors, and does not start alone.
 
 So a release can go on without one that does not answer: it cannot come back with an older version
-than the others (docs/growing.md).
+than the others (docs/scaling.md).
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class BackupSettings:
 
 @dataclass(frozen=True)
 class OffsiteSettings:
-    """Offsite backups (docs/backups.md)."""
+    """Offsite backups (docs/backups-and-restore.md)."""
 
     bucket: str = _setting(
         "TF_VAR_backup_bucket", "a Space that deploy makes, for hourly offsite backups"
@@ -171,7 +171,7 @@ class OffsiteSettings:
 
 @dataclass(frozen=True)
 class ScaleSettings:
-    """How large it is: droplets, processes, the database (docs/growing.md)."""
+    """How large it is: droplets, processes, the database (docs/scaling.md)."""
 
     droplets: str = _setting("TF_VAR_droplets", "how many droplets, behind a load balancer", "1")
     balancer_nodes: str = _setting(
@@ -219,7 +219,7 @@ def number(text: str) -> int:
 
 @dataclass(frozen=True)
 class AlertSettings:
-    """Alerts (docs/watching.md)."""
+    """Alerts (docs/alerts.md)."""
 
     email: str = _setting(
         "TF_VAR_alert_email", "who gets an alert when the page is down or something has failed"
@@ -228,7 +228,7 @@ class AlertSettings:
 
 @dataclass(frozen=True)
 class SiteSettings:
-    """How the page is reached (docs/https.md)."""
+    """How the page is reached (docs/https-and-domains.md)."""
 
     domain: str = _setting(
         "TF_VAR_domain", "a name that leads to the site's address, beside it", kind="domain"

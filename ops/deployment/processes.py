@@ -1,6 +1,6 @@
 """How many processes the app has: one for each processor that there is memory for.
 
-One process uses one processor, whatever the droplet has (docs/growing.md).
+One process uses one processor, whatever the droplet has (docs/scaling.md).
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ def test_what_did_not_come_from_here_is_not_replaced(two: Two) -> None:
     with pytest.raises(Stop) as stop:
         two.release()
     assert "holds 7 answers that did not come from here" in stop.value.what
-    assert "docs/managed-database.md, Two logs" in stop.value.then[-1]
+    assert "docs/managed-database.md, Both databases have answers" in stop.value.then[-1]
     assert two.live() == "local"
     assert len(two.rows("managed")) == 7
 

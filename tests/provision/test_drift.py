@@ -138,7 +138,7 @@ def test_make_ends_with_2_and_names_the_number() -> None:
     """make has one exit status for a recipe that fails; Python's own is for scripts."""
     text = (ROOT / "Makefile").read_text()
     assert "\t@$(OPS) drift\n" in text
-    page = (ROOT / "docs/another-laptop.md").read_text()
+    page = (ROOT / "docs/several-laptops.md").read_text()
     assert "scripts/in ops -m ops drift" in page
 
 

@@ -1,4 +1,4 @@
-"""The README's commands, run as they stand there: nobody types what does not work."""
+"""The commands of the docs, run as they are there: nobody types what does not work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 # Blocks that cannot run here, by their first line; tests of their own run what they say.
 ELSEWHERE = {
-    "make run",  # tests/app/test_run.py
+    "git clone https://github.com/you/digits",  # tests/app/test_run.py
     "make up",  # tests/docker/test_compose.py
     "make deploy TARGET=rehearsal",  # test_deploy.py
     "make destroy",  # test_destroy.py
@@ -31,8 +31,7 @@ ELSEWHERE = {
     "export TF_VAR_droplets=3 TF_VAR_managed_database=true",  # test_fleet.py, with two
     "export TF_VAR_droplets=1",
     "export TF_VAR_domain=digits.example.org",  # test_https.py
-    "make patch",  # a line of README's block that begins with make url
-    "make upgrade-database",  # as well
+    "make upgrade-database",  # a line of the block that begins with make url
     # These need a Space at DigitalOcean, and a host of the reader's own.
     "export RCLONE_S3_PROVIDER=DigitalOcean RCLONE_S3_ENDPOINT=fra1.digitaloceanspaces.com",
     (
@@ -40,7 +39,7 @@ ELSEWHERE = {
         '"/srv/kept/$(date +%F)"'
     ),
 }
-# What a reader puts in place of the README's examples.
+# What a reader puts in place of the examples.
 EXAMPLES = (
     (r"\bIP\b", "{ip}"),
     (r"ghcr\.io/you/digits:1", "{image}"),

@@ -5,13 +5,22 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks import growing, report
+from ops.cloud import prices
+from ops.console import distribution
+from ops.console.settings import Settings
+from ops.verbs import settings as listed
 from tests.rehearsal.deployment import ROOT, clean_environment
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+OUTER = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")]
+PAGES = [*OUTER, *sorted(DOCS.glob("*.md"))]
+README = ROOT / "README.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -32,6 +41,28 @@ def commands() -> list[str]:
             found |= {line.split("#")[0].strip() for line in block.splitlines()}
         found |= set(re.findall(r"`((?:[A-Z_a-z]+=\S+ )*make(?: [^`\n]+)?)`", text))
     return sorted(line for line in found if re.search(r"(^|\s)make(\s|$)", line))
+
+
+def each_page(test: Callable[[Path], None]) -> Callable[[Path], None]:
+    return pytest.mark.parametrize("page", PAGES, ids=named)(test)
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def anchors(page: Path) -> list[str]:
+    """The anchor of each heading, as GitHub makes it."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+@each_page
+def test_no_two_headings_have_one_anchor(page: Path) -> None:
+    found = anchors(page)
+    if page.name != "CHANGELOG.md":
+        assert sorted(found) == sorted(set(found))
 
 
 @pytest.mark.parametrize("command", commands())
@@ -74,14 +105,18 @@ def is_known(setting: str) -> bool:
     return any(re.search(rf"\b{setting}\b", text) for text in texts)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@each_page
 def test_files_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
-    links = {link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)}
+    links = set(re.findall(r"\]\(([^)\s]+)\)", text))
     links |= set(re.findall(r'(?:src|srcset)="([^"]+)"', text))
-    for link in links:
-        if link and not link.startswith("http"):
-            assert (page.parent / link).exists(), link
+    # On GitHub's page of the repository, this leads to its runs.
+    for link in {one for one in links if not one.startswith(("http", "../../actions/"))}:
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
     for path in re.findall(
         r"`((?:app|benchmarks|infra|ops|scripts|tests|training|rehearsal|docs|\.github)/[\w./-]+)`",
         text,
@@ -96,8 +131,8 @@ def is_ignored(path: str) -> bool:
 
 
 def messages() -> list[str]:
-    text = (ROOT / "docs/troubleshooting.md").read_text()
-    return re.findall(r"^### `(.+)`$", text, re.MULTILINE)
+    text = (DOCS / "troubleshooting.md").read_text()
+    return re.findall(r"^#### `(.+)`$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("message", messages())
@@ -117,5 +152,93 @@ def test_every_setting_of_the_workflows_is_in_the_docs() -> None:
     named = set()
     for file in tracked(".github/workflows"):
         named |= set(re.findall(r"\b(?:secrets|vars)\.([A-Z_]+)", file.read_text()))
-    readme = (ROOT / "README.md").read_text()
-    assert [name for name in sorted(named) if name not in readme] == []
+    page = (DOCS / "deploy-from-github.md").read_text()
+    assert [name for name in sorted(named) if f"`{name}`" not in page] == []
+
+
+def test_readme_is_short_and_its_everyday_commands_are_run() -> None:
+    text = README.read_text()
+    assert len(text.split()) <= 1000
+    everyday = re.findall(r"^\| `(make [^`]+)` \|", text, re.MULTILINE)
+    run = [line.split("#")[0].strip() for page in PAGES for block in BLOCK.findall(page.read_text())
+           for line in block.splitlines()]  # fmt: skip
+    assert len(everyday) == 10
+    assert set(everyday) <= set(run)
+
+
+def test_the_index_has_every_page() -> None:
+    index = (DOCS / "README.md").read_text()
+    for page in set(DOCS.glob("*.md")) - {DOCS / "README.md"}:
+        assert f"]({page.name})" in index, page.name
+
+
+def sentences(page: Path) -> list[str]:
+    """Each sentence of a page's paragraphs, items and cells; code in it counts as a word."""
+    text = re.sub(r"^```.*?^```|^#.*?$|<.*?>", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"`[^`]*`", "code", text)
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text)
+    parts = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|(?<!\\)\||[.!?:;][*_)]*\s| · ", text)
+    return [" ".join(part.split()) for part in parts]
+
+
+@each_page
+def test_no_sentence_is_long(page: Path) -> None:
+    assert [one for one in sentences(page) if len(one.split()) > 30] == []
+
+
+def cells(page: str) -> list[list[str]]:
+    """The rows of every table of a page."""
+    rows = re.findall(r"^\| (.+) \|$", (DOCS / page).read_text(), re.MULTILINE)
+    return [[cell.strip() for cell in row.split("|")] for row in rows]
+
+
+def test_the_page_of_settings_has_the_defaults_of_the_code() -> None:
+    defaults = {one.metadata["name"]: str(one.default) for one, _ in Settings().every()}
+    others = [(name, default) for names, default, _ in listed.OTHERS for name in names.split(", ")]
+    defaults |= dict(others)
+    terraform = (ROOT / "infra/terraform/variables.tf").read_text()
+    variables = re.findall(r'variable "(\w+)" {\n(?:  .*\n)*?  default += "(.*)"\n', terraform)
+    defaults |= {f"TF_VAR_{name}": default for name, default in variables}
+    assert len(variables) > 3
+    for names, default, _ in (row for row in cells("settings.md") if row[0].startswith("`")):
+        for name in re.findall(r"`(\w+)`", names):
+            assert name in defaults, name
+            if default.startswith("`"):
+                assert default.strip("`") == defaults[name], name
+
+
+def test_the_page_of_costs_has_the_prices_of_the_code() -> None:
+    shown = {row[1]: row[2] for row in cells("costs.md")}
+    by_setting = {
+        setting: price for text, price in shown.items() for setting in re.findall("`(.+?)`", text)
+    }
+    for size, (_, dollars) in growing.SIZES.items():
+        assert by_setting[f"TF_VAR_size={size}"] == f"${dollars}"
+    for size, price in list(prices.DATABASES.items())[1:]:
+        assert by_setting[f"TF_VAR_database_size={size}"] == f"${price:g}"
+    smallest = next(iter(prices.DATABASES.values()))
+    assert by_setting["TF_VAR_managed_database=true"] == f"${smallest:g}"
+    assert by_setting["TF_VAR_backup_bucket=..."] == f"${prices.SPACE:g}"
+    assert by_setting["TF_VAR_droplets=2"] == f"${prices.BALANCER_NODE:g}"
+    weekly, daily = (f"{prices.BACKUPS[often]:.0%}" for often in ("weekly", "daily"))
+    assert by_setting["TF_VAR_backups=weekly"] == f"{weekly} or {daily} of the droplet"
+
+
+def test_what_is_installed_is_what_the_doctor_names() -> None:
+    page = (DOCS / "your-first-deployment.md").read_text()
+    for name in ("debian", "ubuntu"):
+        command, packages = distribution._PACKAGES[name]  # noqa: SLF001
+        wanted = " ".join(packages[program] for program in ("docker", "compose", "buildx"))
+        assert f"`{command} {wanted}`" in page
+
+
+def test_a_number_that_is_repeated_is_the_one_that_was_measured() -> None:
+    measured = report.numbers()
+    plain = measured["requests failed when the same is done by plain `docker compose up -d`"]
+    failed, of = (int(number.replace(",", "")) for number in plain.split(" of "))
+    decisions = " ".join((DOCS / "decisions.md").read_text().split())
+    assert f"fails {plain} requests, which is {failed / of:.0%}".replace("%", " %") in decisions
+    rehearsed = measured["`git clone` and `make deploy TARGET=rehearsal`, to the page"]
+    assert f"took {rehearsed}" in " ".join((DOCS / "rehearsal.md").read_text().split())
+    second = measured["bytes sent for the second, 1,000 answers later"]
+    assert f"sends {second.split('(')[1].rstrip(')')} of the first" in decisions
