@@ -14,6 +14,9 @@ pytestmark = pytest.mark.timeout(900)
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
+LOOK_AFTER_IT = (ROOT / "docs/commands.md").read_text().split("\n## Look after it\n")[1]
+LOOK_AFTER_IT = LOOK_AFTER_IT.split("\n## ")[0]
+
 # Blocks that cannot run here, by their first line; tests of their own run what they say.
 ELSEWHERE = {
     "git clone https://github.com/you/digits",  # tests/app/test_run.py
@@ -31,7 +34,7 @@ ELSEWHERE = {
     "export TF_VAR_droplets=3 TF_VAR_managed_database=true",  # test_fleet.py, with two
     "export TF_VAR_droplets=1",
     "export TF_VAR_domain=digits.example.org",  # test_https.py
-    "make upgrade-database",  # a line of the block that begins with make url
+    "make upgrade-database",  # a row of the table that begins with make url
     # These need a Space at DigitalOcean, and a host of the reader's own.
     "export RCLONE_S3_PROVIDER=DigitalOcean RCLONE_S3_ENDPOINT=fra1.digitaloceanspaces.com",
     (
@@ -64,12 +67,12 @@ ssh() {{ command ssh -i .rehearsal/ssh_key -o UserKnownHostsFile=.rehearsal/know
 
 
 def blocks() -> dict[str, str]:
-    """Every block of shell commands, comments taken off, by its first line."""
-    found = {}
+    """Every block of shell commands, by its first line; and the commands of one table."""
+    rows = re.findall(r"^\| `(make [^`]+)`", LOOK_AFTER_IT, re.MULTILINE)
+    found = {rows[0]: "\n".join(rows)}
     for page in PAGES:
         for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
-            lines = [re.sub(r"(^|\s+)# .*", "", line) for line in block.splitlines()]
-            found[lines[0]] = "\n".join(lines)
+            found[block.splitlines()[0]] = block
     return found
 
 
