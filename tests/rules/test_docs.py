@@ -9,11 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
+import gate
 from benchmarks import growing, report
+from droplet import backup, history, offsite, release, watchdog
+from ops.backup import dumps
 from ops.cloud import prices
 from ops.console import distribution
 from ops.console.settings import Settings
+from ops.deployment import processes
 from ops.verbs import settings as listed
 from tests.rehearsal import test_readme
 from tests.rehearsal.deployment import ROOT, clean_environment
@@ -237,6 +242,30 @@ def test_what_is_installed_is_what_the_doctor_names() -> None:
         command, packages = distribution._PACKAGES[name]  # noqa: SLF001
         wanted = " ".join(packages[program] for program in ("docker", "compose", "buildx"))
         assert f"`{command} {wanted}`" in page
+
+
+WORDS = {2: "two", 3: "three", 7: "seven", 10: "ten"}
+_LAST, _HOURLY, _DAILY, _MONTHLY = offsite._RETENTION.split()[1::2]  # noqa: SLF001
+_WEB = yaml.safe_load((ROOT / "infra/ansible/roles/web/defaults/main.yml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [
+        ("scaling", f"needs {processes.PROCESS_MB} MB at most and holds {gate.PAGES} open pages"),
+        ("releases-and-rollback", f"The droplet keeps {WORDS[history.KEEP]} images"),
+        ("backups-and-restore", f"keeps {_HOURLY} hourly, {_DAILY} daily and {_MONTHLY} monthly"),
+        ("backups-and-restore", f"always the last {WORDS[int(_LAST)]}"),
+        ("backups-and-restore", f"{WORDS[backup.KEEP // 86400]} days, and the last of each kind"),
+        ("backups-and-restore", f"the {WORDS[dumps.KEPT]} newest, the fullest"),
+        ("alerts", f"restarted a container {WORDS[watchdog.OFTEN]} times"),
+        ("alerts", f"less than {WORDS[watchdog.RECENT // 60]} minutes ago"),
+        ("decisions", f"An address may have {_WEB['web_connections_of_address']}"),
+        ("settings", f"| `HEALTHY_WITHIN` | `{release.HEALTHY_WITHIN}` |"),
+    ],
+)
+def test_a_number_of_the_code_is_the_same_in_the_docs(page: str, sentence: str) -> None:
+    assert sentence in " ".join((DOCS / f"{page}.md").read_text().split())
 
 
 def test_a_number_that_is_repeated_is_the_one_that_was_measured() -> None:
