@@ -1,4 +1,4 @@
-# Somebody is told: a look at the page from outside, and alerts on what the droplet uses. None of
+# Alerts: a check of the page from outside, and alerts on what the droplet uses. None of
 # it is made unless there is an address to write to (docs/alerts.md).
 variable "alert_email" {
   description = "Who is told when the page does not answer, when something on the droplet has failed, or when it runs out of processor, memory or disk. DigitalOcean writes to addresses only that it knows: your own, or one of your team's."

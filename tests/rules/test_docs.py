@@ -19,7 +19,6 @@ from ops.cloud import prices
 from ops.console import distribution
 from ops.console.settings import Settings
 from ops.deployment import processes
-from ops.verbs import settings as listed
 from tests.rehearsal import test_readme
 from tests.rehearsal.deployment import ROOT, clean_environment
 
@@ -206,8 +205,6 @@ def cells(page: str) -> list[list[str]]:
 
 def test_the_page_of_settings_has_the_defaults_of_the_code() -> None:
     defaults = {one.metadata["name"]: str(one.default) for one, _ in Settings().every()}
-    others = [(name, default) for names, default, _ in listed.OTHERS for name in names.split(", ")]
-    defaults |= dict(others)
     terraform = (ROOT / "infra/terraform/variables.tf").read_text()
     variables = re.findall(r'variable "(\w+)" {\n(?:  .*\n)*?  default += "(.*)"\n', terraform)
     defaults |= {f"TF_VAR_{name}": default for name, default in variables}
