@@ -21,9 +21,9 @@ from typing import IO
 
 from ops.console.errors import Failed
 
-# A verb makes only the environments that it uses. "dev" takes the app's locks, so that the tests run
-# what is shipped. Two are apart because their packages exclude versions that dev has: tf and boto3
-# (rehearsal) exclude the app's protobuf and python-dateutil, checkov excludes its packaging.
+# A verb makes only the environments that it uses. "dev" takes the app's locks: the tests run what
+# is shipped. Two are apart, because their packages exclude versions that dev has: tf and boto3 (in
+# rehearsal) exclude the app's protobuf and python-dateutil; checkov excludes its packaging.
 LOCKS = {
     "app": ("app/requirements.txt", "app/requirements-local.txt"),
     "training": ("training/requirements.txt",),

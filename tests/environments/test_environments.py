@@ -76,7 +76,7 @@ INSTALLED = "lib/python3*/site-packages/needed.py"
     ("moment", "whom"),
     [
         pytest.param("pyvenv.cfg", "all", marks=pytest.mark.long),
-        ("bin/pip", "all"),
+        pytest.param("bin/pip", "all", marks=pytest.mark.long),
         pytest.param("bin/pip", "the script alone", marks=pytest.mark.long),
         pytest.param(INSTALLED, "all", marks=pytest.mark.long),
         (INSTALLED, "the script alone"),
