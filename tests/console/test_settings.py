@@ -243,3 +243,14 @@ def test_python_reads_utf_8_in_every_locale() -> None:
         check=False,
     )
     assert done.stdout == "1\n", done.stderr
+
+
+def test_python_keeps_what_it_compiled() -> None:
+    done = subprocess.run(
+        [ROOT / "scripts/in", "dev", "-c", "import sys; print(sys.dont_write_bytecode)"],
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "False\n", done.stderr
