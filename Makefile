@@ -13,7 +13,7 @@ ifeq ($(OPS),)
 $(error TARGET=$(TARGET) is unknown. Use TARGET=digitalocean or TARGET=rehearsal)
 endif
 # Where a registry of images or packages cannot be reached, what stands in for it; else nothing.
-with-stand-ins := scripts/in rehearsal -m rehearsal.offline with
+with-stand-ins := scripts/in ops -m rehearsal.offline with
 # How a verb has to be typed, for messages that name the next one.
 export VERB_SUFFIX := $(if $(filter digitalocean,$(TARGET)),, TARGET=$(TARGET))
 
@@ -85,12 +85,14 @@ train: ## train the network on MNIST and write its weights
 evaluate: ## accuracy on pen strokes (STROKES=file.json)
 	@scripts/in app -m training.evaluate
 bench: ## how fast it is: measure, and write docs/benchmarks.md
-	@scripts/in test -m benchmarks $(PART)
+	@scripts/in dev -m benchmarks $(PART)
 pictures: ## take README's screenshots and draw its diagram anew
-	@scripts/in test -m tests.browser.screenshots && scripts/in test -m tests.browser.diagram
+	@scripts/in dev -m tests.browser.screenshots && scripts/in dev -m tests.browser.diagram
 lock: ## pin every package that every requirements.in needs
-	@scripts/in lint -m ops.environments.lock
-test: lint ## the linters, and every test without a droplet
+	@scripts/in dev -m ops.environments.lock
+test: ## the linters, and every test without a droplet
+	@scripts/venv dev ops rehearsal
+	@scripts/lint
 	@scripts/test
 test-rehearsal: ## the tests on rehearsed droplets
 	@scripts/test rehearsal

@@ -55,12 +55,12 @@ class Service:
         """Whether this rehearsal has one."""
         return self._path("-url").exists()
 
-    def start(self, python: str, *arguments: str) -> str:
+    def start(self, *arguments: str) -> str:
         """Start it on a free port, and wait until it is ready; its address. Raises Failed."""
         self.stop()  # one that was started and then not waited for
         with self.log.open("w") as log:
             process = subprocess.Popen(
-                [python, "-m", self.module, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", self.module, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._path(".pid").write_text(f"{process.pid}\n")
@@ -100,7 +100,7 @@ SPACES = Service("rehearsal.spaces", "What stands in for Spaces", "spaces")
 
 def start_api() -> str:
     """Start the API; its address. Raises Failed."""
-    return API.start(sys.executable, str(places.API_STATE), str(places.TOKEN))
+    return API.start(str(places.API_STATE), str(places.TOKEN))
 
 
 def start_spaces_if_wanted() -> None:
@@ -109,13 +109,7 @@ def start_spaces_if_wanted() -> None:
         return
     url = SPACES.url()
     if url is None:
-        if subprocess.run([ROOT / "scripts/venv", "spaces"], check=False).returncode != 0:
-            raise Failed(
-                "What stands in for Spaces has no Python environment; the reason is above.",
-                "Fix it, then run the same command again.",
-            )
         # Where the droplets reach this machine: the first address of their network.
         address = Network(places.PROJECT, places.LABEL).address(HOST_ADDRESS)
-        python = str(ROOT / ".venv/spaces/bin/python")
-        url = SPACES.start(python, address, str(places.API_STATE / "state.json"))
+        url = SPACES.start(address, str(places.API_STATE / "state.json"))
     terminal.line(f"Rehearsal: moto at {url} stands in for DigitalOcean's Spaces.")

@@ -248,7 +248,7 @@ def running_provider(terraform: dict[str, str], **own: str) -> Iterator[dict[str
         yield {}
         return
     with TemporaryDirectory() as cache, Path(cache, "log").open("w") as log:
-        python = str(environment("stand-in"))
+        python = str(environment("rehearsal"))
         command = [python, "-u", "-m", "rehearsal.offline.provider", cache, "--dev"]
         with subprocess.Popen(
             command,

@@ -13,6 +13,7 @@ and arm64, Python 3.11 and newer. Versions stay as they are locked;
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import os
 import re
@@ -33,24 +34,19 @@ HEADER = f"make lock   (uv pip compile {' '.join(OPTIONS)})"
 
 def lists(root: Path = ROOT) -> list[Path]:
     """Every requirements*.in, each after those that it names."""
-    found = [
-        file.relative_to(root)
-        for depth in ("*", "*/*", "*/*/*")
-        for file in root.glob(f"{depth}/requirements*.in")
-    ]
-    names = {file: _named_in(root, file) for file in found if not file.parts[0].startswith(".")}
+    found = list(root.glob("*/requirements*.in"))
+    names = {file.relative_to(root): _named_in(root, file) for file in found}
     return list(graphlib.TopologicalSorter(names).static_order())
 
 
 def _named_in(root: Path, file: Path) -> set[Path]:
     """The lists that this one takes packages (-r) or versions (-c) from."""
-    named = re.findall(r"^-[rc] (\S+)", (root / file).read_text(), re.MULTILINE)
-    return {
-        (root / file.parent / name).resolve().relative_to(root.resolve()).with_suffix(".in")
-        for name in named
-    }
+    named = re.findall(r"^-[rc] (\S+)", file.read_text(), re.MULTILINE)
+    paths = {Path(os.path.relpath(file.parent / name, root)) for name in named}
+    return {path.with_suffix(".in") for path in paths}
 
 
+@functools.cache
 def index_of_pip() -> dict[str, str]:
     """The package index and certificates that pip is set to use, as uv's settings.
 

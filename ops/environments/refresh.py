@@ -1,7 +1,8 @@
-"""Make or refresh one Python environment, .venv/NAME: `scripts/venv NAME`.
+"""Make or refresh Python environments, .venv/NAME: `scripts/venv NAME...`.
 
-It holds what its lock files name and nothing else. It is recreated when a lock file, Python or
-the clone's place has changed, or its making was cut short; otherwise this takes an instant.
+An environment holds what its lock files name and nothing else. It is recreated when a lock file,
+Python or the clone's place has changed, or its making was cut short; otherwise this takes an
+instant.
 
 This runs before there is an environment, so it needs nothing but Python's own library.
 """
@@ -20,18 +21,18 @@ from typing import IO
 
 from ops.console.errors import Failed
 
+# A verb makes only the environments that it uses. "dev" takes the app's locks: the tests run what
+# is shipped. Two are apart, because their packages exclude versions that dev has: tf and boto3 (in
+# rehearsal) exclude the app's protobuf and python-dateutil; checkov excludes its packaging.
 LOCKS = {
     "app": ("app/requirements.txt", "app/requirements-local.txt"),
-    "test": ("app/requirements.txt", "app/requirements-local.txt", "tests/requirements.txt"),
     "training": ("training/requirements.txt",),
     "ops": ("ops/requirements.txt",),
+    "dev": ("app/requirements.txt", "app/requirements-local.txt", "scripts/requirements-dev.txt"),
     "rehearsal": ("rehearsal/requirements.txt",),
-    "spaces": ("rehearsal/spaces/requirements.txt",),
-    "stand-in": ("rehearsal/offline/provider/requirements.txt",),
-    "lint": ("scripts/requirements-lint.txt",),
     "checkov": ("scripts/requirements-checkov.txt",),
 }
-USE_THE_APP = ("app", "test", "training")  # these import the package digits
+USE_THE_APP = ("app", "dev", "training")  # these import the package digits
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 # What only a build of torch with CUDA needs.
 CUDA = re.compile(r"cuda|nvidia|triton")
@@ -91,7 +92,6 @@ class Environment:
                 self._make()
 
     def _make(self) -> None:
-        need_venv_module()
         index = torch_index() if re.search(r"^torch==", self.lock_text, re.MULTILINE) else None
         say(f"Making the Python environment .venv/{self.name} (once; needs a minute or two) ...")
         self._marker.unlink(missing_ok=True)  # first, so that what is half removed does not count
@@ -102,11 +102,6 @@ class Environment:
                 "Fix it (a full disk?), then run the same command again.",
             )
         self._install_all(index)
-        # All but Ansible's 10,000 modules, which run on the droplet. A few files are templates
-        # with Python's suffix; what is not compiled is only slower to start.
-        leave_out = "/(ansible_collections|tests?)/"
-        compile_all = ("-m", "compileall", "-q", "-j", "0", "-x", leave_out)
-        self._run(self.python, *compile_all, self.folder / "lib", quiet=True)
         self._put_on_path()
         part = self._marker.with_suffix(".part")
         part.write_text(self.wanted)
@@ -135,6 +130,7 @@ class Environment:
 
     def _install(self, lines: list[str], index: str | None) -> bool:
         """Whether pip installed these: no dependency that is not listed, no tool to build with."""
+        # Python compiles what it loads when it first loads it, a small part of all.
         options = ["-qq", "--no-compile", "--no-deps", "--only-binary=:all:"]
         if index:
             options += ["--extra-index-url", index]
@@ -159,12 +155,11 @@ class Environment:
         [packages] = self.folder.glob("lib/python3*/site-packages")
         (packages / "digits.pth").write_text("".join(f"{folder}\n" for folder in folders))
 
-    def _run(self, *command: str | Path, text: str = "", quiet: bool = False) -> int:
+    def _run(self, *command: str | Path, text: str = "") -> int:
         """The exit status of a command; the lock is held until it, too, has ended."""
         assert self.lock_file is not None  # noqa: S101 - only a holder of the lock runs commands
-        output = subprocess.DEVNULL if quiet else sys.stderr
         return subprocess.run(
-            command, input=text, text=True, stdout=output, check=False,
+            command, input=text, text=True, stdout=sys.stderr, check=False,
             pass_fds=[self.lock_file.fileno()],
         ).returncode  # fmt: skip
 
@@ -216,15 +211,36 @@ def torch_index() -> str | None:
     return index
 
 
+def refresh_all(environments: list[Environment]) -> list[Failed]:
+    """Make those that are not current, all at once; what went wrong."""
+    stale = [environment for environment in environments if not environment.is_current()]
+    if not stale:
+        return []
+    from concurrent.futures import ThreadPoolExecutor  # slow to load, and seldom needed
+
+    def refresh(environment: Environment) -> Failed | None:
+        try:
+            environment.refresh()
+        except Failed as failed:
+            return failed
+        return None
+
+    need_venv_module()
+    with ThreadPoolExecutor() as pool:
+        return [failed for failed in pool.map(refresh, stale) if failed]
+
+
 def main() -> None:
-    """Refresh the environment that is named."""
+    """Refresh the environments that are named."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
     try:
         need_python(sys.version_info[:3])
-        Environment(Path.cwd(), sys.argv[1]).refresh()
+        failures = refresh_all([Environment(Path.cwd(), name) for name in sys.argv[1:]])
     except Failed as failed:
-        say(*failed.lines())
-        sys.exit(1)
+        failures = [failed]
+    for failure in failures:
+        say(*failure.lines())
+    sys.exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

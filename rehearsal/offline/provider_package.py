@@ -8,7 +8,6 @@ A folder gets
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -33,7 +32,7 @@ exec "$package/../../../../../../stand-in"
 _START = """\
 #!/bin/sh
 # Made by rehearsal/offline/provider_package.py.
-cd '{root}' && exec .venv/stand-in/bin/python -m rehearsal.offline.provider '{cache}'
+cd '{root}' && exec .venv/rehearsal/bin/python -m rehearsal.offline.provider '{cache}'
 """
 _SETTINGS = """\
 # Made by rehearsal/offline/provider_package.py: a stand-in for one provider, nothing else.
@@ -87,18 +86,11 @@ def install_stand_in(folder: Path) -> None:
 
 
 def _make_environment() -> None:
-    if subprocess.run([ROOT / "scripts/venv", "stand-in"], check=False).returncode != 0:
+    if subprocess.run([ROOT / "scripts/venv", "rehearsal"], check=False).returncode != 0:
         raise Failed(
             "The stand-in for Terraform's provider has no Python environment; the reason is above.",
             "Fix it, then run the same command again.",
         )
-    # Terraform starts a provider several times a command. Compiled once, here, a start takes a
-    # fraction of a second, even where Python may not write.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    venv = ROOT / ".venv/stand-in"
-    folders = [str(venv / "lib"), str(Path(__file__).parent)]
-    command = [str(venv / "bin/python"), "-m", "compileall", "-q", *folders]
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
 
 
 def _version() -> str:

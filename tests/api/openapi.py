@@ -1,6 +1,6 @@
 """DigitalOcean's own description of its API: where it is, and how it is fetched.
 
-`scripts/in test -m tests.api.openapi` fetches it.
+`scripts/in dev -m tests.api.openapi` fetches it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import yaml
 
 from tests import needs
 
-FETCH = "scripts/in test -m tests.api.openapi"
+FETCH = "scripts/in dev -m tests.api.openapi"
 FILE = needs.ROOT / "data/digitalocean-openapi.json"
 SOURCE = (
     "https://api-engineering.nyc3.cdn.digitaloceanspaces.com/spec-ci/DigitalOcean-public.v2.yaml"

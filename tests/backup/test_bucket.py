@@ -32,7 +32,7 @@ def spaces(
     api: Api, terraform_settings: dict[str, str], tmp_path: Path
 ) -> Iterator[dict[str, str]]:
     """What stands in for Spaces: where it is, and a provider that knows it."""
-    python = str(environment("spaces"))
+    python = str(environment("rehearsal"))
     command = [python, "-m", "rehearsal.spaces", "127.0.0.1", str(api.folder / "state.json")]
     with (tmp_path / "spaces.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -194,7 +194,7 @@ print(droplet.get_object(**where, Key="data/1")["Body"].read().decode())
 print(rule["Status"], rule["NoncurrentVersionExpiration"], rule["Expiration"])
 """
     done = subprocess.run(
-        [environment("stand-in"), "-c", IN_THE_SPACE + script],
+        [environment("rehearsal"), "-c", IN_THE_SPACE + script],
         cwd=with_bucket.folder,
         env=os.environ | with_bucket.settings,
         capture_output=True,

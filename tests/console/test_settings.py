@@ -236,10 +236,21 @@ def test_a_shell_that_exports_cdpath(tmp_path: Path, script: str) -> None:
 
 def test_python_reads_utf_8_in_every_locale() -> None:
     done = subprocess.run(
-        [ROOT / "scripts/in", "test", "-c", "import sys; print(sys.flags.utf8_mode)"],
+        [ROOT / "scripts/in", "dev", "-c", "import sys; print(sys.flags.utf8_mode)"],
         env=os.environ | {"LC_ALL": "de_DE.ISO-8859-1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.stdout == "1\n", done.stderr
+
+
+def test_python_keeps_what_it_compiled() -> None:
+    done = subprocess.run(
+        [ROOT / "scripts/in", "dev", "-c", "import sys; print(sys.dont_write_bytecode)"],
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "False\n", done.stderr

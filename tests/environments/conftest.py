@@ -51,11 +51,10 @@ class Clone:
         assert process.returncode == status, said
         return said
 
-    def venv(
-        self, name: str = "rehearsal", status: int = 0, day: str = "one", **settings: str
-    ) -> str:
+    def venv(self, *names: str, status: int = 0, day: str = "one", **settings: str) -> str:
         """What scripts/venv prints."""
-        return self.run("scripts/venv", name, status=status, day=day, **settings)
+        names = names or ("rehearsal",)
+        return self.run("scripts/venv", *names, status=status, day=day, **settings)
 
     def is_made_anew(self, **settings: str) -> bool:
         """Whether scripts/venv begins to make it; it is stopped then."""
@@ -68,7 +67,7 @@ class Clone:
 
     def lock(self, *options: str, status: int = 0, day: str = "one", **settings: str) -> str:
         """What `make lock` prints."""
-        python = str(ROOT / ".venv/lint/bin/python")
+        python = str(ROOT / ".venv/dev/bin/python")
         return self.run(
             python, "-m", "ops.environments.lock", *options, status=status, day=day, **settings
         )
@@ -107,7 +106,7 @@ def clone(tmp_path: Path, index: str) -> Clone:
 def first(tmp_path_factory: pytest.TempPathFactory, index: str) -> Clone:
     """A clone whose environment was made, which takes seconds of work."""
     clone = _new_clone(tmp_path_factory.mktemp("first") / "clone", index)
-    clone.venv()
+    assert MAKING in clone.venv()
     return clone
 
 
@@ -128,4 +127,4 @@ def made(clone: Clone, first: Clone) -> Clone:
 @pytest.fixture(scope="module")
 def uv() -> None:
     """The environment that has the tool which makes the locks."""
-    subprocess.run([ROOT / "scripts/venv", "lint"], check=True)
+    subprocess.run([ROOT / "scripts/venv", "dev"], check=True)

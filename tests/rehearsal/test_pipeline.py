@@ -53,7 +53,7 @@ def registry(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def github(registry: str, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
     """The project as a repository of yours, not set up for deploying yet."""
-    need(ACT.exists(), "act", "scripts/venv test")
+    need(ACT.exists(), "act", "scripts/venv dev")
     folder = tmp_path_factory.mktemp("github")
     settings = rehearsed("env").stdout
     kept = r"^((?:DIGITALOCEAN_API_URL|ACME_ROOT|TORCH_INDEX|PIP_CONF)=.*)$"

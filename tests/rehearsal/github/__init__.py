@@ -24,7 +24,7 @@ from tests.rehearsal.deployment import ROOT, clean_environment
 
 WORKFLOWS = ".github/workflows"
 ACTIONS = Path(__file__).with_name("actions")
-ACT = ROOT / ".venv" / "test" / "bin" / "act"
+ACT = ROOT / ".venv" / "dev" / "bin" / "act"
 # deploy.yml waits for `make test`, which is tested elsewhere and takes minutes.
 NO_TESTS = """\
 name: Test
