@@ -28,23 +28,23 @@ help: ## show this list
 	@scripts/help $(MAKEFILE_LIST)
 
 ##@ On this machine
-run: ## the app without Docker, on http://localhost:8501
+run: ## run the app without Docker, on http://localhost:8501
 	@scripts/in app -m ops run
-up: ## the app in its two containers, on http://localhost:8501
+up: ## run the app in two containers, on http://localhost:8501
 	@$(with-stand-ins) scripts/in ops -m ops up
-down: ## stop the two containers (the logged answers stay)
+down: ## stop the two containers (the stored answers stay)
 	@scripts/in ops -m ops down
 
 ##@ On the internet
-doctor: ## what a deployment needs and has; changes nothing
+doctor: ## check this machine, the account and the server; changes nothing
 	@$(OPS) doctor
-deploy: ## a droplet with the app on it; prints its URL
+deploy: ## create a server with the app on it; prints its URL
 	@$(OPS) deploy
-release: ## this code into service, without a dropped request
+release: ## put this code online, without a dropped request
 	@$(OPS) release
-rollback: ## the release before back into service (or RELEASE=image)
+rollback: ## put the release before online again (or RELEASE=image)
 	@$(OPS) rollback
-adopt: ## look after a deployment that was made elsewhere
+adopt: ## manage a deployment that another laptop made
 	@$(OPS) adopt
 pipeline: ## let GitHub Actions release every push to main
 	@$(OPS) pipeline
@@ -52,49 +52,49 @@ destroy: ## remove everything that `make deploy` made; asks first
 	@$(OPS) destroy
 
 ##@ Look after it
-status: ## what serves, since when, and how the droplet is
+status: ## show what is live, since when, and how the server is
 	@$(OPS) status
-drift: ## what is not as this project says; changes nothing
+drift: ## show what differs from this project; changes nothing
 	@$(OPS) drift
-releases: ## what was released when, by whom, and which one serves
+releases: ## list the releases: when, by whom, which one is live
 	@$(OPS) releases
-backup: ## a dump of the database into backups/
+backup: ## save the database to backups/
 	@$(OPS) backup
-restore: ## put a dump back (FILE=backups/...)
+restore: ## put a backup back (FILE=backups/...)
 	@$(OPS) restore
-patch: ## newer packages, and a reboot where one is needed
+patch: ## install updates, and reboot if one needs it
 	@$(OPS) patch
-upgrade-database: ## the newest minor PostgreSQL, or VERSION=18
+upgrade-database: ## PostgreSQL's newest minor version, or VERSION=18
 	@$(OPS) upgrade-database
-url: ## the address of the page
+url: ## print the address of the page
 	@$(OPS) url
-look: ## whether the page answers, as a visitor reaches it
+look: ## check that the page answers, as a visitor reaches it
 	@$(OPS) look
-logs: ## what the containers write (Ctrl-C ends it)
+logs: ## show what the containers print (Ctrl-C ends it)
 	@$(OPS) logs
-ssh: ## a shell on the droplet
+ssh: ## open a shell on the server
 	@$(OPS) ssh
-psql: ## the database's prompt
+psql: ## open the database's prompt
 	@$(OPS) psql
-settings: ## every environment variable that changes what a verb does
+settings: ## list every setting
 	@scripts/in ops -m ops settings
 
 ##@ For developers
 train: ## train the network on MNIST and write its weights
 	@scripts/in training -m training
-evaluate: ## accuracy on pen strokes (STROKES=file.json)
+evaluate: ## measure the accuracy on pen strokes (STROKES=file.json)
 	@scripts/in app -m training.evaluate
-bench: ## how fast it is: measure, and write docs/benchmarks.md
+bench: ## measure how fast it is, and write docs/benchmarks.md
 	@scripts/in dev -m benchmarks $(PART)
-pictures: ## take README's screenshots and draw its diagram anew
+pictures: ## take README's screenshots, and draw its diagram
 	@scripts/in dev -m tests.browser.screenshots && scripts/in dev -m tests.browser.diagram
-lock: ## pin every package that every requirements.in needs
+lock: ## pin every Python package that is needed
 	@scripts/in dev -m ops.environments.lock
-test: ## the linters, and every test without a droplet
+test: ## run the linters, and every test without a droplet
 	@scripts/venv dev ops rehearsal
 	@scripts/lint
 	@scripts/test
-test-rehearsal: ## the tests on rehearsed droplets
+test-rehearsal: ## run the tests on rehearsed droplets
 	@scripts/test rehearsal
-lint: ## every linter alone
+lint: ## run only the linters
 	@scripts/lint
