@@ -19,6 +19,7 @@ from ops.console.settings import ROOT, Settings
 
 from . import places
 from .down import down
+from .droplet.containers import Containers
 from .offline import base_images, docker_hub
 from .settings import NOT_FOR_A_REHEARSAL, environment, refuse_what_leads_outside, settings
 from .up import up
@@ -59,7 +60,7 @@ def run(verb: str, arguments: list[str]) -> int:
 def _offer_postgres() -> None:
     """Have ready what the droplet is going to pull, where Docker Hub cannot be reached."""
     if Settings.read().upgrade.version == "18":
-        docker_hub.offer(places.HUB, base_images.NEXT_POSTGRES)
+        docker_hub.offer(Containers(places.PROJECT), base_images.NEXT_POSTGRES)
 
 
 def main(arguments: list[str]) -> int:

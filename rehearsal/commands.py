@@ -12,32 +12,38 @@ from ops.console import terminal
 from ops.console.errors import Failed
 
 
+class CommandFailed(Failed):
+    """A command failed; as a text it is all that there is to read."""
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
 def output(
-    *command: str | Path, stdin: str | None = None, env: Mapping[str, str] | None = None
+    *command: str | Path, stdin: str | bytes = "", env: Mapping[str, str] | None = None
 ) -> str:
     """What a command prints; `env` comes on top of this process's. Raises Failed if it fails."""
     try:
         done = subprocess.run(
             command,
-            input=stdin,
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
-            text=True,
             check=False,
             env=os.environ | (env or {}),
         )
     except FileNotFoundError as error:
-        raise Failed(
+        raise CommandFailed(
             f"{command[0]} is not installed, and this needs it.",
             f"Get it: sudo apt-get install {command[0]}",
         ) from error
     if done.returncode != 0:
-        printed = (done.stderr or done.stdout).strip()
-        raise Failed(
+        printed = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise CommandFailed(
             f"{' '.join(map(str, command[:2]))} failed. What it printed:",
             printed,
             "Fix it, then run the same command again.",
         )
-    return done.stdout.strip()
+    return done.stdout.decode().strip()
 
 
 def need_packages(packages: Mapping[str, str]) -> None:

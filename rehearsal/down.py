@@ -9,11 +9,10 @@ import shutil
 import subprocess
 
 from ops.console import terminal
-from ops.console.programs import output_of
 from ops.release import registry
 from ops.release.docker import need_engine
 from rehearsal import places, services
-from rehearsal.commands import output
+from rehearsal.droplet.containers import Containers
 
 
 def down() -> None:
@@ -23,7 +22,7 @@ def down() -> None:
     services.API.stop()
     services.SPACES.stop()
     registry.forget_volume()
-    _remove_from_docker()
+    Containers(places.PROJECT).remove_all()
     shutil.rmtree(places.STATE, ignore_errors=True)
     terminal.done("The rehearsal is over: no container, network, volume or process of it is left.")
 
@@ -34,13 +33,3 @@ def _close_ssh() -> None:
         if socket.is_socket():
             close = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "droplet"]
             subprocess.run(close, capture_output=True, check=False)
-
-
-def _remove_from_docker() -> None:
-    """Everything that carries the rehearsal's label."""
-    ours = ("--quiet", "--filter", f"label={places.LABEL}")
-    if containers := output("docker", "ps", "--all", *ours).split():
-        output("docker", "rm", "--force", "--volumes", *containers)
-    for kind in ("network", "volume"):
-        for name in (output_of("docker", kind, "ls", *ours) or "").split():
-            output("docker", kind, "rm", name)

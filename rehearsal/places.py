@@ -28,5 +28,4 @@ PROJECT = "digits-rehearsal"
 LABEL = f"digits.rehearsal={PROJECT}"
 # The authority is there as long as a rehearsal is, and names the clone.
 CLONE = "digits.clone"
-HUB = f"{PROJECT}-docker-hub"
 BUILD = build.Place(STATE / "offline", f"{PROJECT}-wheels", LABEL)

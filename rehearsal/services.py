@@ -17,7 +17,7 @@ from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.settings import ROOT, Settings
 from rehearsal import places
-from rehearsal.droplet.network import HOST_ADDRESS, Network
+from rehearsal.droplet.containers import HOST, Containers
 
 _SECONDS_TO_START = 60
 _SECONDS_TO_STOP = 20
@@ -110,6 +110,7 @@ def start_spaces_if_wanted() -> None:
     url = SPACES.url()
     if url is None:
         # Where the droplets reach this machine: the first address of their network.
-        address = Network(places.PROJECT, places.LABEL).address(HOST_ADDRESS)
-        url = SPACES.start(address, str(places.API_STATE / "state.json"))
+        address = Containers(places.PROJECT).host(HOST)
+        python = str(ROOT / ".venv/spaces/bin/python")
+        url = SPACES.start(python, address, str(places.API_STATE / "state.json"))
     terminal.line(f"Rehearsal: moto at {url} stands in for DigitalOcean's Spaces.")

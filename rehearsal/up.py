@@ -15,13 +15,15 @@ from ops.release.docker import need_compose, need_engine
 from rehearsal import places, services, terraform_root
 from rehearsal.authority import pebble
 from rehearsal.commands import need_packages, output
-from rehearsal.offline import build, docker_plugins, provider_package
+from rehearsal.droplet.containers import Containers
+from rehearsal.offline import build, docker_hub, docker_plugins, provider_package
 from rehearsal.offline.base_images import ENGINES, BaseImages
 
 
 def up() -> None:
     """Start it, unless it stands. Raises Failed."""
     _check()
+    containers = Containers(places.PROJECT)
     url = services.API.url()
     if url is None:
         terminal.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
@@ -30,6 +32,7 @@ def up() -> None:
         provider_package.install(places.PROVIDER)
         build.pip_settings(places.BUILD)
         _make_keys()
+        docker_hub.start_if_needed(containers)
         url = services.start_api()
     terraform_root.make(places.TERRAFORM)
     # The answer to "what am I talking to?" is in every log.
@@ -37,7 +40,7 @@ def up() -> None:
     terminal.line(
         f"Rehearsal: the local DigitalOcean at {url} stands in for the real one; log: {log}"
     )
-    terminal.line(f"Rehearsal: pebble at {pebble.start()} stands in for Let's Encrypt.")
+    terminal.line(f"Rehearsal: pebble at {pebble.start(containers)} stands in for Let's Encrypt.")
     services.start_spaces_if_wanted()
     _provide_engines_if_wanted()
 

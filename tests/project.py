@@ -19,10 +19,9 @@ import pytest
 import requests
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from rehearsal.api.clock import LOG
 from rehearsal.api.cloud import Cloud
 from rehearsal.api.server import make_app
-from rehearsal.api.store import Store
+from rehearsal.api.store import LOG, Store
 from tests import in_process as verbs
 from tests.api.machines import FakeDriver, FakeEngines
 from tests.needs import need_terraform

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from waitress.server import create_server
 
+from rehearsal import places
+from rehearsal.droplet.containers import Containers
 from rehearsal.droplet.driver import DockerDriver
-from rehearsal.engines.driver import DockerEngines
+from rehearsal.engines import DockerEngines
 
-from .clock import LOG
 from .cloud import Cloud
 from .server import make_app
-from .store import Store
+from .store import LOG, Store
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -37,7 +38,9 @@ def main(folder: Path, token_file: Path) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    cloud = Cloud(Store(folder / "state.json"), DockerDriver(hub=True), DockerEngines())
+    containers = Containers(places.PROJECT)
+    store = Store(folder / "state.json")
+    cloud = Cloud(store, DockerDriver(containers), DockerEngines(containers))
     app = make_app(cloud, token_file.read_text().strip(), folder / "requests.jsonl")
     server = create_server(app, host="127.0.0.1", port=0, threads=8, ident="rehearsal")
     port: int = server.effective_port  # type: ignore[union-attr]

@@ -7,11 +7,9 @@ import binascii
 import hashlib
 import secrets
 
-from .clock import now
-from .errors import refused
-from .fields import Field, Item
+from .fields import Field, Item, refused
 from .resource import Answer, Call, Resource, route
-from .store import State
+from .store import State, now
 
 
 class Account(Resource):

@@ -6,11 +6,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from .clock import now
-from .errors import refused
-from .fields import Item
+from .fields import Item, refused
 from .resource import Resource
-from .store import State
+from .store import State, now
 
 _REGIONS = {
     "nyc1": "New York 1",

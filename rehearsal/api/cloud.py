@@ -9,15 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from .clock import log
 from .droplets import end_action
-from .errors import ApiError, not_found
-from .fields import Item
+from .fields import ApiError, Item, not_found
 from .firewalls import inbound_rules
 from .machines import Driver, Engines
 from .projects import add_default_project
 from .reconciler import Reconciler
-from .store import State, Store
+from .store import State, Store, log
 
 _NEVER = object()
 
@@ -86,26 +84,25 @@ class Cloud:
 
     def boot(self, droplet_id: int, action_id: int) -> None:
         """Make the machine for a droplet whose status is new."""
-        work = partial(self._boot, droplet_id)
-        self._work.submit(self._act, droplet_id, action_id, work, {"status": "off"})
+        self.act(droplet_id, action_id, partial(self._boot, droplet_id), failed="off")
 
     def _boot(self, droplet_id: int) -> Item:
         droplet = self.store.state["droplets"][str(droplet_id)]
         log(f"droplet {droplet_id}: making {droplet['name']} ({droplet['size']})")
-        addresses = self.driver.create(droplet)
-        log(f"droplet {droplet_id}: runs at {addresses.public_ipv4}")
-        return {**vars(addresses), "status": "active"}
+        address = self.driver.create(droplet)
+        log(f"droplet {droplet_id}: runs at {address}")
+        return {"address": address, "status": "active"}
 
-    def act(self, droplet_id: int, action_id: int, work: Callable[[], None], after: Item) -> None:
-        """Do something to a machine in the background, and note what its droplet is then."""
+    def act(
+        self, droplet_id: int, action_id: int, work: Callable[[], Item], failed: str = ""
+    ) -> None:
+        """Do something to a machine in the background; it returns what changes in its droplet.
 
-        def act() -> Item:
-            work()
-            return after
+        `failed` is the status of the droplet after a failure, if that is another one.
+        """
+        self._work.submit(self._act, droplet_id, action_id, work, failed)
 
-        self._work.submit(self._act, droplet_id, action_id, act, {})
-
-    def _act(self, droplet_id: int, action_id: int, work: Callable[[], Item], failed: Item) -> None:
+    def _act(self, droplet_id: int, action_id: int, work: Callable[[], Item], failed: str) -> None:
         with self._turns[droplet_id]:
             if str(droplet_id) not in self.store.state["droplets"]:
                 return
@@ -121,7 +118,8 @@ class Cloud:
             except Exception as error:  # noqa: BLE001 - whatever it was, the action failed
                 log(f"droplet {droplet_id}: {error}")
                 with self.store.change() as state:
-                    state["droplets"][str(droplet_id)] |= {**failed, "locked": False}
+                    droplet = state["droplets"][str(droplet_id)]
+                    droplet |= {"status": failed or droplet["status"], "locked": False}
                     end_action(state["actions"][str(action_id)], "errored")
 
     def answer_at(self, action_id: int, reserved_ips: dict[int, str | None]) -> None:

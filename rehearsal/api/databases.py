@@ -8,12 +8,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from .catalog import REGIONS, vpc_of
-from .clock import now
-from .errors import ApiError, not_found, refused
-from .fields import Field, Item, read
-from .firewalls import ADDRESSES
+from .fields import ApiError, Field, Item, not_found, read, refused
 from .resource import NO_CONTENT, Answer, Call, Resource, project_of, route
-from .store import State, next_id
+from .store import State, next_id, now
 
 if TYPE_CHECKING:
     from .machines import Engines
@@ -237,6 +234,6 @@ def _trusted(state: State, cluster: Item) -> list[str] | None:
     rules = {(rule["type"], rule["value"]) for rule in cluster["rules"]}
     for droplet in state["droplets"].values():
         names = {("tag", tag) for tag in droplet["tags"]} | {("droplet", str(droplet["id"]))}
-        if names & rules:
-            found |= {droplet[kind] for kind in ADDRESSES if droplet[kind]}
+        if names & rules and droplet["address"]:
+            found.add(droplet["address"])
     return sorted(found)

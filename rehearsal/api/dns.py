@@ -6,11 +6,9 @@ import hashlib
 import time
 from datetime import UTC, datetime, timedelta
 
-from .clock import now
-from .errors import ApiError, refused
-from .fields import Field, Item
+from .fields import ApiError, Field, Item, refused
 from .resource import Call, Resource
-from .store import State
+from .store import State, now
 
 _TTL = 1800
 _DAYS = 90

@@ -9,11 +9,9 @@ from functools import partial
 
 from .account import key_of
 from .catalog import IMAGES, REGIONS, SIZES, Images, vpc_of
-from .clock import now
-from .errors import ApiError, refused
-from .fields import Field, Fields, Item, read
+from .fields import ApiError, Field, Fields, Item, read, refused
 from .resource import NO_CONTENT, Answer, Call, Resource
-from .store import State, next_id
+from .store import State, next_id, now
 from .tags import TAG, add_tags
 
 _HOSTNAME = Field(
@@ -29,7 +27,7 @@ _POLICY = Field(
         "hour": Field(type="integer", default=0, one_of=(0, 4, 8, 12, 16, 20)),
     },
 )
-_OPTIONS = ("monitoring", "ipv6", "backups")
+_OPTIONS = ("monitoring", "backups")
 
 
 def _invalid(what: str) -> str:
@@ -74,9 +72,7 @@ class Droplets(Resource):
             "status": "new",
             "locked": True,
             "created_at": now(),
-            "public_ipv4": None,
-            "private_ipv4": None,
-            "public_ipv6": None,
+            "address": None,
         }
 
     def create(self, call: Call, parent: str = "") -> Answer:
@@ -120,38 +116,26 @@ def _public_keys(state: State, keys: list[object]) -> list[str]:
 
 
 def _networks(state: State, droplet: Item) -> Item:
-    """Its addresses: its own first, a reserved IP as one more public one."""
-    own = [(kind, droplet[f"{kind}_ipv4"]) for kind in ("public", "private")]
-    reserved = [
-        ("public", one["ip"])
-        for one in state["reserved_ips"].values()
-        if one["droplet_id"] == droplet["id"]
-    ]
-    v6 = droplet["public_ipv6"] if "ipv6" in droplet["features"] else None
-    return {
-        "v4": [_network(kind, address, 20) for kind, address in own + reserved if address],
-        "v6": [_network("public", v6, 64)] if v6 else [],
-    }
+    """Its addresses: its own first, a reserved IP as one more."""
+    reserved = state["reserved_ips"].values()
+    mapped = [one["ip"] for one in reserved if one["droplet_id"] == droplet["id"]]
+    addresses = [droplet["address"], *mapped]
+    return {"v4": [_network(address) for address in addresses if address], "v6": []}
 
 
-def _network(kind: str, address: str, prefix: int) -> Item:
-    network = ipaddress.ip_network(f"{address}/{prefix}", strict=False)
+def _network(address: str) -> Item:
+    network = ipaddress.ip_network(f"{address}/20", strict=False)
     return {
         "ip_address": address,
-        "netmask": str(network.netmask) if network.version == 4 else prefix,
-        "gateway": str(network.network_address + 1) if kind == "public" else "",
-        "type": kind,
+        "netmask": str(network.netmask),
+        "gateway": str(network.network_address + 1),
+        "type": "public",
     }
 
 
-def _feature(name: str, *, wanted: bool) -> Callable[[Item, Item], Item]:
-    """A droplet with this feature, or without."""
-
-    def after(droplet: Item, _given: Item) -> Item:
-        others = [other for other in droplet["features"] if other != name]
-        return {"features": [*others, name] if wanted else others}
-
-    return after
+def _backups(droplet: Item, *, wanted: bool) -> Item:
+    others = [feature for feature in droplet["features"] if feature != "backups"]
+    return {"features": [*others, "backups"] if wanted else others}
 
 
 def _resized(droplet: Item, given: Item) -> Item:
@@ -187,25 +171,20 @@ class Action:
     after: Callable[[Item, Item], Item] = lambda _droplet, given: given
 
 
-_POWER_OFF = Action(
-    needs="active",
-    refusal="Droplet is already powered off.",
-    work="power_off",
-    after=lambda _droplet, _given: {"status": "off"},
-)
-_REBOOT = Action(needs="active", refusal="Droplet is powered off.", work="reboot")
 _SIZE = Field(required=True, one_of=tuple(SIZES), message="You specified an invalid size.")
 ACTIONS = {
-    "power_off": _POWER_OFF,
-    "shutdown": _POWER_OFF,
+    "power_off": Action(
+        needs="active",
+        refusal="Droplet is already powered off.",
+        work="power_off",
+        after=lambda _droplet, _given: {"status": "off"},
+    ),
     "power_on": Action(
         needs="off",
         refusal="Droplet is already powered on.",
         work="power_on",
         after=lambda _droplet, _given: {"status": "active"},
     ),
-    "reboot": _REBOOT,
-    "power_cycle": _REBOOT,
     "resize": Action(
         fields={"size": _SIZE, "disk": Field(type="boolean", default=False)},
         needs="off",
@@ -215,9 +194,8 @@ ACTIONS = {
         after=_resized,
     ),
     "rename": Action(fields={"name": _HOSTNAME}),
-    "enable_ipv6": Action(after=_feature("ipv6", wanted=True)),
-    "enable_backups": Action(after=_feature("backups", wanted=True)),
-    "disable_backups": Action(after=_feature("backups", wanted=False)),
+    "enable_backups": Action(after=lambda droplet, _given: _backups(droplet, wanted=True)),
+    "disable_backups": Action(after=lambda droplet, _given: _backups(droplet, wanted=False)),
     "change_backup_policy": Action(fields={"backup_policy": _POLICY}, after=_other_policy),
 }
 
@@ -260,9 +238,13 @@ class DropletActions(Actions):
         note = new_action(call.state, "droplet", droplet, kind)
         if action.work:
             droplet["locked"] = True
-            values = [after[name] for name in action.arguments]
-            work = partial(getattr(call.cloud.driver, action.work), droplet["id"], *values)
-            call.later.append(partial(call.cloud.act, droplet["id"], note["id"], work, after))
+
+            def work() -> Item:
+                values = [after[name] for name in action.arguments]
+                getattr(call.cloud.driver, action.work)(droplet["id"], *values)
+                return after
+
+            call.later.append(partial(call.cloud.act, droplet["id"], note["id"], work))
         else:
             droplet |= after
             end_action(note, "completed")

@@ -1,4 +1,4 @@
-"""What a request may say of a resource: a table of fields, each with its type and its limits."""
+"""What a request may say of a resource: a table of fields; and the errors that refuse the rest."""
 
 from __future__ import annotations
 
@@ -7,10 +7,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import refused
 from .store import State
 
 Item = dict[str, Any]
+
+_IDS = {
+    401: "Unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    412: "precondition_failed",
+    422: "unprocessable_entity",
+    429: "too_many_requests",
+}
+
+
+class ApiError(Exception):
+    """A request that is answered with an error, in the form that DigitalOcean gives it."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_id = _IDS.get(status, "server_error")
+        self.message = message
+
+
+def not_found() -> ApiError:
+    return ApiError(404, "The resource you were accessing could not be found.")
+
+
+def refused(message: str) -> ApiError:
+    """The request is understood, and what it asks for is not possible."""
+    return ApiError(422, message)
+
 
 # By the type's name in DigitalOcean's description; any value has the type "".
 _PYTHON: dict[str, tuple[type, ...]] = {

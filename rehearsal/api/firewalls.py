@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from .clock import now
-from .errors import refused
-from .fields import Field, Item
+from .fields import Field, Item, refused
 from .resource import Call, Resource
-from .store import State
+from .store import State, now
 
-ADDRESSES = ("public_ipv4", "private_ipv4", "public_ipv6")
 _NUMBERS = Field(type="integer", many=True, refers="droplets", message="there is no such droplet")
 _TAGS = Field(many=True, refers="tags", message="there is no such tag")
 _PEERS = Field(
@@ -104,7 +101,8 @@ def _addresses(state: State, sources: Item) -> list[str]:
     for droplet in state["droplets"].values():
         by_tag = set(droplet["tags"]) & set(sources.get("tags", []))
         if by_tag or droplet["id"] in sources.get("droplet_ids", []):
-            found += [droplet[kind] for kind in ADDRESSES if droplet[kind]]
+            found.append(droplet["address"])
     balancers = state["load_balancers"]
-    named = (balancers.get(key, {}).get("ip") for key in sources.get("load_balancer_uids", []))
-    return found + [ip for ip in named if ip]
+    found += [balancers.get(key, {}).get("ip") for key in sources.get("load_balancer_uids", [])]
+    # One that is being made has none yet.
+    return [address for address in found if address]

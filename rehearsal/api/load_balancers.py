@@ -6,11 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .catalog import REGIONS, vpc_of
-from .clock import now
-from .errors import ApiError, refused
-from .fields import Field, Fields, Item
+from .fields import ApiError, Field, Fields, Item, refused
 from .resource import Call, Resource, project_of
-from .store import State
+from .store import State, now
 from .tags import TAG, add_tags
 
 if TYPE_CHECKING:
@@ -133,8 +131,7 @@ def _members(state: State, balancer: Item) -> list[tuple[Item, str]]:
     """The droplets that it stands before, those with its tag or named, and their addresses."""
     found = []
     for droplet in state["droplets"].values():
-        address = droplet["private_ipv4"] or droplet["public_ipv4"]
         chosen = droplet["id"] in balancer["droplet_ids"] or balancer["tag"] in droplet["tags"]
-        if chosen and address and droplet["status"] != "new":
-            found.append((droplet, address))
+        if chosen and droplet["address"] and droplet["status"] != "new":
+            found.append((droplet, droplet["address"]))
     return found

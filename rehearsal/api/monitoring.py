@@ -5,11 +5,9 @@ from __future__ import annotations
 import ssl
 import urllib.request
 
-from .clock import now
-from .errors import refused
-from .fields import Field, Fields, Item
+from .fields import Field, Fields, Item, refused
 from .resource import Answer, Call, Resource, route
-from .store import State
+from .store import State, now
 
 _SECONDS = 3.0
 _RECEIVERS: Fields = {"email": Field(many=True), "slack": Field(type="object", many=True)}

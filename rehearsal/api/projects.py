@@ -5,11 +5,9 @@ from __future__ import annotations
 import uuid
 from urllib.parse import urlsplit
 
-from .clock import now
-from .errors import ApiError
-from .fields import Field, Item
+from .fields import ApiError, Field, Item
 from .resource import Answer, Call, Resource, default_project, page, project_of, route
-from .store import State, next_id
+from .store import State, next_id, now
 
 # By the word in a URN; a reserved IP still has the service's old word.
 _KINDS = {

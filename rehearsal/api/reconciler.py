@@ -10,12 +10,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .clock import log
 from .databases import Databases
 from .fields import Item
 from .load_balancers import LoadBalancers
 from .machines import Engines
-from .store import State, Store
+from .store import State, Store, log
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_AFTER_A_FAILURE = 5.0

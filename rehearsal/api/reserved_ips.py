@@ -6,8 +6,7 @@ from functools import partial
 
 from .catalog import REGIONS
 from .droplets import Actions, Droplets, new_action
-from .errors import refused
-from .fields import Field, Item
+from .fields import Field, Item, refused
 from .projects import follow
 from .resource import Answer, Call, Resource, project_of
 from .store import State

@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from .clock import now
-from .errors import ApiError, not_found
-from .fields import Fields, Item, read
-from .store import State, next_id
+from .fields import ApiError, Fields, Item, not_found, read
+from .store import State, next_id, now
 
 #: What an endpoint returns: a JSON body and a status.
 Answer = tuple[dict[str, Any] | str, int]

@@ -1,26 +1,27 @@
-"""The account's state: one JSON document, kept in one file."""
+"""The account's state: one JSON document, kept in one file; and the log of what changes it."""
 
 from __future__ import annotations
 
 import copy
 import json
+import logging
 import os
 import threading
 import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 State = dict[str, Any]
+LOG = logging.getLogger("rehearsal.api")
 
 # The kinds of resources, each a dictionary by key.
 _KINDS = (
     "keys", "droplets", "reserved_ips", "actions", "tags", "firewalls", "projects", "vpcs",
     "uptime_checks", "alert_policies", "spaces_keys", "load_balancers", "databases", "domains",
-    "certificates", "volumes",
+    "certificates", "volumes", "faults",
 )  # fmt: skip
 
 
@@ -62,3 +63,13 @@ def next_id(state: State) -> int:
     state["next_id"] += 1
     number: int = state["next_id"]
     return number
+
+
+def now() -> str:
+    """This second, in UTC, as DigitalOcean writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def log(message: str) -> None:
+    """Log what went on behind the API."""
+    LOG.info("%s %s", now(), message)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import not_found, refused
-from .fields import Field, Item
+from .fields import Field, Item, not_found, refused
 from .resource import NO_CONTENT, Answer, Call, Resource, route
 from .store import State
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from rehearsal.api.databases import ADMIN
-from rehearsal.droplet.containers import Containers
-from rehearsal.droplet.docker import DropletError, docker, run
+from ops.console.errors import Failed
+from ops.console.programs import output_of
+from rehearsal.commands import output
+from rehearsal.droplet.containers import ENGINES, Containers
+from rehearsal.offline import base_images
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_COMMAND = ("digits-rehearsal-database",)
-_TLS = "/var/lib/postgresql/tls"
-_CERTIFICATE = f"{_TLS}/ca.crt"
-_PORT = "25060"
+PORT = 25060
+ADMIN = "doadmin"
+_CERTIFICATE = "/var/lib/postgresql/tls/server.crt"
 _SECONDS_TO_START = 60
+_CONNECTIONS = "digits.rehearsal.connections"
 # What PostgreSQL keeps for its own administrator, beside what the size offers.
 _RESERVED = 3
 _CONNECTIONS_OF_A_GB = 22
@@ -39,87 +39,68 @@ class Databases:
         """Run it with the users, passwords and databases that it names; its CA, as PEM."""
         name = self._containers.name("database", cluster["id"])
         allowed = str(connections(cluster["size"]) + _RESERVED)
-        if self._containers.exists(name) and self._connections(name) != allowed:
-            self._resize(name, cluster, allowed)
-        elif not self._containers.exists(name):
+        exists = self._containers.exists(name)
+        if exists and self._containers.label_of(name, _CONNECTIONS) != allowed:
+            # Another container with the same data: for a short while nobody answers.
+            output("docker", "stop", name)
+            self._containers.remove(name)
+            exists = False
+        if not exists:
             self._create(name, cluster, allowed)
-        docker("start", name)
-        self._wait(name)
-        roles = self._known(name, "pg_roles", "rolname")
-        databases = self._known(name, "pg_database", "datname")
+        output("docker", "start", name)
+        _wait(name)
+        roles = _known(name, "pg_roles", "rolname")
+        databases = _known(name, "pg_database", "datname")
         for database, statement in statements(cluster, roles, databases):
-            self._sql(name, statement, database)
-        return docker("exec", name, "cat", _CERTIFICATE) + "\n"
+            _sql(name, statement, database)
+        return output("docker", "exec", name, "cat", _CERTIFICATE) + "\n"
 
     def guard(self, cluster_id: str, addresses: list[str] | None) -> None:
         """Let only these addresses in, at the network, as trusted sources do; None lets all in."""
+        rule = {"protocol": "tcp", "ports": str(PORT), "sources": {"addresses": addresses}}
         name = self._containers.name("database", cluster_id)
-        rules = None
-        if addresses is not None:
-            rules = [{"protocol": "tcp", "ports": _PORT, "sources": {"addresses": addresses}}]
-        self._containers.guard(name, rules)
+        self._containers.guard(name, None if addresses is None else [rule])
 
     def remove(self, cluster_id: str) -> None:
         """Remove it with all that is in it; nothing happens if there is none."""
         name = self._containers.name("database", cluster_id)
         self._containers.remove(name)
-        run("volume", "rm", "--force", name)
-
-    def fail_over(self, cluster: Mapping[str, Any]) -> str:
-        """Let it end as a machine that dies, and come back at another address; the address."""
-        name = self._containers.name("database", cluster["id"])
-        docker("kill", name)
-        address = self._containers.move(name, cluster["host"], f"private-{cluster['host']}")
-        docker("start", name)
-        return address
-
-    def rotate_authority(self, cluster: Mapping[str, Any]) -> None:
-        """Give it another authority and certificate; the API tells the new one once it restarts."""
-        name = self._containers.name("database", cluster["id"])
-        docker("exec", name, "rm", "-r", _TLS)
-        docker("restart", name)
-        self._wait(name)
+        output("docker", "volume", "rm", "--force", name)
 
     def _create(self, name: str, cluster: Mapping[str, Any], allowed: str) -> None:
         host = cluster["host"]
-        docker("volume", "create", "--label", self._containers.label, name)
-        self._containers.create_engine(
+        output("docker", "volume", "create", "--label", self._containers.label, name)
+        self._containers.create(
             name,
-            *("--cap-add", "NET_ADMIN", "--label", f"digits.rehearsal.connections={allowed}"),
+            base_images.ENGINES,
+            ENGINES,
+            *("--cap-add", "NET_ADMIN", "--label", f"{_CONNECTIONS}={allowed}"),
             *("--network-alias", host, "--network-alias", f"private-{host}"),
-            *("--env", f"HOST={host}", "--env", f"PROJECT={cluster['name']}"),
-            *("--env", f"CONNECTIONS={allowed}"),
+            *("--env", f"HOST={host}", "--env", f"CONNECTIONS={allowed}"),
             *("--volume", f"{name}:/var/lib/postgresql"),
-            command=_COMMAND,
+            command=("digits-rehearsal-database",),
         )
 
-    def _resize(self, name: str, cluster: Mapping[str, Any], allowed: str) -> None:
-        """Another container with the same data: a short while nobody answers, as in a real one."""
-        docker("stop", name)
-        docker("rm", name)
-        self._create(name, cluster, allowed)
 
-    def _connections(self, name: str) -> str:
-        label = '{{index .Config.Labels "digits.rehearsal.connections"}}'
-        return docker("inspect", "--format", label, name)
+def _wait(name: str) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    ready = ("docker", "exec", "--user", "postgres", name, "pg_isready", "-q", "-p", str(PORT))
+    while output_of(*ready) is None:
+        if time.monotonic() > deadline:
+            printed = output("docker", "logs", "--tail", "20", name)
+            raise Failed(f"the database {name} does not start. It printed:\n{printed}")
+        time.sleep(0.3)
 
-    def _wait(self, name: str) -> None:
-        deadline = time.monotonic() + _SECONDS_TO_START
-        while run("exec", "--user", "postgres", name, "pg_isready", "-q", "-p", _PORT).returncode:
-            if time.monotonic() > deadline:
-                printed = run("logs", "--tail", "20", name).stderr.decode(errors="replace")
-                raise DropletError(f"the database {name} does not start. It printed:\n{printed}")
-            time.sleep(0.3)
 
-    def _known(self, name: str, table: str, column: str) -> set[str]:
-        return set(self._sql(name, f"SELECT {column} FROM {table}").split())  # noqa: S608
+def _known(name: str, table: str, column: str) -> set[str]:
+    return set(_sql(name, f"SELECT {column} FROM {table}").split())  # noqa: S608
 
-    def _sql(self, name: str, statement: str, database: str = "postgres") -> str:
-        """One statement as PostgreSQL's own administrator; it never stands in a command line."""
-        psql = ("psql", "-p", _PORT, "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", database)
-        return docker(
-            "exec", "--interactive", "--user", "postgres", name, *psql, stdin=statement.encode()
-        )
+
+def _sql(name: str, statement: str, database: str = "postgres") -> str:
+    """One statement as PostgreSQL's own administrator; it never stands in a command line."""
+    psql = ("psql", "-p", str(PORT), "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", database)
+    inside = ("docker", "exec", "--interactive", "--user", "postgres", name)
+    return output(*inside, *psql, stdin=statement)
 
 
 def statements(

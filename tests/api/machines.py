@@ -9,14 +9,13 @@ import json
 import time
 from typing import Any
 
-from rehearsal.api.clock import LOG
-from rehearsal.api.machines import Addresses
+from rehearsal.api.store import LOG
 
 _CA = "-----BEGIN CERTIFICATE-----\nof no authority\n-----END CERTIFICATE-----\n"
 
 
 class FakeDriver:
-    """Its addresses are documentation addresses (RFC 5737, RFC 3849), where nothing ever answers.
+    """Its addresses are documentation addresses (RFC 5737), where nothing ever answers.
 
     A droplet named "broken" cannot be made.
     """
@@ -24,12 +23,11 @@ class FakeDriver:
     def __init__(self, seconds_to_boot: float = 0.05) -> None:
         self.seconds_to_boot = seconds_to_boot
 
-    def create(self, droplet: dict[str, Any]) -> Addresses:
+    def create(self, droplet: dict[str, Any]) -> str:
         time.sleep(self.seconds_to_boot)
         if droplet["name"] == "broken":
             raise RuntimeError("this droplet was asked to be broken")
-        last = droplet["id"] % 254 + 1
-        return Addresses(f"203.0.113.{last}", f"10.114.0.{last}", f"2001:db8::{last:x}")
+        return f"203.0.113.{droplet['id'] % 254 + 1}"
 
     def apply_firewall(self, droplet_id: int, inbound_rules: list[dict[str, Any]] | None) -> None:
         LOG.info("rules %s %s", droplet_id, json.dumps(inbound_rules))
@@ -48,9 +46,6 @@ class FakeDriver:
 
     def power_on(self, droplet_id: int) -> None:
         LOG.info("power_on %s", droplet_id)
-
-    def reboot(self, droplet_id: int) -> None:
-        LOG.info("reboot %s", droplet_id)
 
     def resize(self, droplet_id: int, vcpus: int, memory_mb: int) -> None:
         LOG.info("resize %s %s %s", droplet_id, vcpus, memory_mb)

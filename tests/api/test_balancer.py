@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.engines import haproxy
+from rehearsal.engines import balancers
 from tests.needs import need_program
 
 
@@ -114,11 +114,11 @@ class Balancer:
         """What the rehearsal does when the droplets with the tag change."""
         members = {droplet.name: droplet.address for droplet in droplets}
         known = self.ask("show servers state") if self.process else ""
-        text = haproxy.configuration(self.object, members, str(self.folder))
+        text = balancers.configuration(self.object, members, str(self.folder))
         (self.folder / "haproxy.cfg").write_text(text)
-        (self.folder / "state").write_text(haproxy.state(self.object, members, known))
+        (self.folder / "state").write_text(balancers.state(self.object, members, known))
         if self.process:
-            while not haproxy.runs_on(self.ask("show info"), text):
+            while not balancers.runs_on(self.ask("show info"), text):
                 self.process.send_signal(signal.SIGUSR2)
                 time.sleep(0.5)
         else:
@@ -250,9 +250,9 @@ def test_nobody_there(balancer: Balancer) -> None:
 
 
 def test_another_droplet_of_the_same_name_is_a_stranger(balancer: Balancer) -> None:
-    first = haproxy.state(balancer.object, {"digits": "10.0.0.2"}, "")
+    first = balancers.state(balancer.object, {"digits": "10.0.0.2"}, "")
     well = first.replace("10.0.0.2 0", "10.0.0.2 2")
-    assert haproxy.state(balancer.object, {"digits": "10.0.0.2"}, well) == well
-    other = haproxy.state(balancer.object, {"digits": "10.0.0.3"}, well)
+    assert balancers.state(balancer.object, {"digits": "10.0.0.2"}, well) == well
+    other = balancers.state(balancer.object, {"digits": "10.0.0.3"}, well)
     assert "10.0.0.3 0" in other
     assert "10.0.0.2" not in other

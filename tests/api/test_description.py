@@ -28,7 +28,11 @@ LAXER = {
     "firewalls outbound_rules ports": "As above.",
     "projects is_default": "Described for an update only.",
 }
-KINDS = [kind for kind in RESOURCES if "create" in kind.verbs and kind.fields]
+KINDS = [
+    kind
+    for kind in RESOURCES
+    if "create" in kind.verbs and kind.fields and not kind.path.startswith("rehearsal/")
+]
 
 
 @cache

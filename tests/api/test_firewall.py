@@ -23,8 +23,3 @@ from rehearsal.droplet import firewall
 def test_digitalocean_rules_become_nftables_rules(rule: dict[str, Any], line: str) -> None:
     ruleset = firewall.ruleset([rule | {"sources": {"addresses": ["10.0.0.0/8"]}}])
     assert f"        {line}\n        drop\n" in ruleset
-
-
-def test_a_source_the_firewall_does_not_know_is_refused() -> None:
-    with pytest.raises(ValueError, match="tags"):
-        firewall.ruleset([{"protocol": "tcp", "ports": "22", "sources": {"tags": ["web"]}}])

@@ -35,7 +35,7 @@ def several(project: Project) -> Project:
 def fault(api: Api, method: str, path: str, status: int, message: str, after: int = 0) -> None:
     """Let the API answer the next such request so."""
     values = {"method": method, "path": f"/v2/{path}", "status": status, "message": message}
-    assert api.call("POST", "rehearsal/faults", values | {"after": after}).status_code == 204
+    assert api.call("POST", "rehearsal/faults", values | {"after": after}).status_code == 201
 
 
 def zone(api: Api, *addresses: str) -> list[int]:

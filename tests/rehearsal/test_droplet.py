@@ -12,8 +12,9 @@ from uuid import uuid4
 
 import pytest
 
+from rehearsal.droplet.containers import Containers
 from rehearsal.droplet.driver import DockerDriver
-from rehearsal.offline import base_images
+from rehearsal.offline import base_images, docker_hub
 from tests.needs import need_docker
 from tests.rehearsal.deployment import volumes
 
@@ -38,9 +39,9 @@ class Server:
     """A droplet of the tests and the way in."""
 
     driver: DockerDriver
+    label: str
     droplet_id: int
     address: str
-    address_ipv6: str | None
     key: Path
 
     def ssh(self, command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -125,15 +126,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     base_images.BaseImages().provide_all()
     key = tmp_path_factory.mktemp("key") / "id"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    driver = DockerDriver(f"digits-test-{uuid4().hex[:8]}", hub=True)
+    containers = Containers(f"digits-test-{uuid4().hex[:8]}")
+    driver = DockerDriver(containers)
     try:
+        docker_hub.start_if_needed(containers)
         public_key = key.with_suffix(".pub").read_text()
-        addresses = driver.create(droplet(101, "web", ssh_keys=[public_key], user_data=USER_DATA))
-        made = Server(driver, 101, addresses.public_ipv4, addresses.public_ipv6, key)
+        address = driver.create(droplet(101, "web", ssh_keys=[public_key], user_data=USER_DATA))
+        made = Server(driver, containers.label, 101, address, key)
         made.wait_for_ssh()
         yield made
     finally:
-        driver.cleanup()
+        containers.remove_all()
 
 
 @pytest.fixture(scope="module")
@@ -204,11 +207,14 @@ def test_only_what_the_firewall_names_answers(docker_inside: Server) -> None:
     server.run("systemd-run --unit=listener python3 -m http.server --bind :: 80")
     wait_until(lambda: answers(server.address, 80), 30, "the listener")
     server.driver.apply_firewall(server.droplet_id, ONLY_SSH)
-    addresses = [server.address] + ([server.address_ipv6] if server.address_ipv6 else [])
-    for address in addresses:
-        assert [port for port in (22, 80, 8080) if answers(address, port)] == [22]
+    assert [port for port in (22, 80, 8080) if answers(server.address, port)] == [22]
     # What the droplet itself asks for is let back in.
     server.run("apt-get update -qq", timeout=600)
+
+
+def reboot(server: Server) -> None:
+    server.driver.power_off(server.droplet_id)
+    server.driver.power_on(server.droplet_id)
 
 
 def test_a_reboot_keeps_address_files_host_key_and_firewall(docker_inside: Server) -> None:
@@ -216,7 +222,7 @@ def test_a_reboot_keeps_address_files_host_key_and_firewall(docker_inside: Serve
     server.run("echo kept >/root/file")
     server.run("touch /run/before")  # is in memory, and gone with it
     server.driver.apply_firewall(server.droplet_id, ONLY_SSH)
-    server.driver.reboot(server.droplet_id)
+    reboot(server)
     server.wait_for_ssh()  # refuses a changed host key
     assert server.run("systemctl is-system-running --wait") == "running"
     assert server.run("cat /root/file") == "kept"
@@ -242,7 +248,7 @@ def test_it_answers_at_its_reserved_ip_after_a_reboot_too(server: Server) -> Non
     driver.answer_at(droplet_id, second)
     wait_until(lambda: answers(second, 22), 10, "the other reserved IP")
     assert not answers(first, 22)
-    driver.reboot(droplet_id)
+    reboot(server)
     server.wait_for_ssh()
     assert answers(second, 22)
     driver.apply_firewall(droplet_id, [])
@@ -269,10 +275,10 @@ def test_off_changed_in_size_and_on_again(server: Server) -> None:
 def test_another_droplet_has_its_own_address_and_host_key_and_goes_without_a_trace(
     server: Server,
 ) -> None:
-    firsts = volumes_of(server.driver.label)
+    firsts = volumes_of(server.label)
     other = server.driver.create(droplet(102, "other"))
-    assert other.public_ipv4 != server.address
-    others = volumes_of(server.driver.label) - firsts
+    assert other != server.address
+    others = volumes_of(server.label) - firsts
     server.driver.destroy(102)
     server.driver.destroy(102)  # nothing is left to do
     assert others
@@ -282,11 +288,11 @@ def test_another_droplet_has_its_own_address_and_host_key_and_goes_without_a_tra
 
 @pytest.mark.usefixtures("server")
 def test_cleanup_leaves_nothing() -> None:
-    driver = DockerDriver(f"digits-test-{uuid4().hex[:8]}")
-    driver.create(droplet(1, "short-lived"))
-    its = volumes_of(driver.label)
-    driver.cleanup()
-    driver.cleanup()
-    assert labelled("container", driver.label) == ""
-    assert labelled("network", driver.label) == ""
+    containers = Containers(f"digits-test-{uuid4().hex[:8]}")
+    DockerDriver(containers).create(droplet(1, "short-lived"))
+    its = volumes_of(containers.label)
+    containers.remove_all()
+    containers.remove_all()
+    assert labelled("container", containers.label) == ""
+    assert labelled("network", containers.label) == ""
     assert not its & volumes()

@@ -13,11 +13,12 @@ from uuid import uuid4
 
 import pytest
 
+from rehearsal.droplet import containers
 from rehearsal.droplet.containers import Containers
-from rehearsal.droplet.driver import DockerDriver
-from rehearsal.engines.driver import DockerEngines
+from rehearsal.engines import DockerEngines
 from rehearsal.offline.base_images import ENGINES, BaseImages
 from tests.needs import need_docker
+from tests.rehearsal.database import fail_over, rotate_authority
 from tests.rehearsal.deployment import volumes
 from tests.rehearsal.test_droplet import labelled, volumes_of, wait_until
 
@@ -67,14 +68,14 @@ class Place:
     def __init__(self) -> None:
         self.project = f"digits-test-{uuid4().hex[:8]}"
         self.containers = Containers(self.project)
-        self.engines = DockerEngines(self.project)
+        self.engines = DockerEngines(self.containers)
 
     def stand(self, name: str, *command: str) -> str:
         """A container on the network; its address."""
         name = f"{self.project}-{name}"
-        self.containers.create_engine(name, command=command)
+        address = self.containers.create(name, ENGINES, containers.ENGINES, command=command)
         subprocess.run(["docker", "start", name], check=True, capture_output=True)
-        return self.containers.address(name)
+        return address
 
     def droplet(self, name: str, says: str = "") -> str:
         """One that answers with its name, or what it says; its address."""
@@ -106,12 +107,11 @@ def place() -> Iterator[Place]:
     need_docker()
     BaseImages().provide(ENGINES)
     made = Place()
-    made.containers.network.address(1)
     yield made
     its = volumes_of(made.containers.label)
     made.engines.unbalance(NUMBER)
     made.engines.remove(NUMBER)
-    DockerDriver(made.project).cleanup()
+    made.containers.remove_all()
     assert labelled("container", made.containers.label) == ""
     assert labelled("volume", made.containers.label) == ""
     assert not its & volumes()
@@ -189,15 +189,15 @@ def test_a_database_and_who_reaches_it(place: Place) -> None:
     place.engines.guard(NUMBER, [droplet])
     assert place.sql("droplet", "SELECT 1").returncode != 0
     assert place.sql("droplet", "SHOW max_connections", password="b").stdout.strip() == "47"
-    before = place.containers.address(place.containers.name("database", NUMBER))
-    assert place.engines.fail_over(other) != before
+    database = place.containers.name("database", NUMBER)
+    fail_over(place.containers, database, HOST)
     wait_until(
         lambda: place.sql("droplet", "SELECT a FROM kept", **admin).stdout == "7\n", 30, "it"
     )
     assert place.sql("stranger", "SELECT 1", password="b").returncode != 0
 
     # Another authority: whoever trusts the old one alone is not let talk to it.
-    place.engines.rotate_authority(other)
+    rotate_authority(database)
     assert "certificate verify failed" in place.sql("droplet", "SELECT 1", password="b").stderr
     place.trust("droplet", place.engines.serve(other))
     assert place.sql("droplet", "SELECT 1", password="b").returncode == 0

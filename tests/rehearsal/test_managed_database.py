@@ -16,10 +16,10 @@ import pytest
 import requests
 
 from rehearsal.droplet.containers import Containers
-from rehearsal.engines.databases import Databases
 from rehearsal.places import PROJECT
 from rehearsal.services import API
 from tests.crowd import visiting
+from tests.rehearsal.database import fail_over, rotate_authority
 from tests.rehearsal.deployment import Deployment, run
 from tests.rehearsal.fleet import account
 from tests.rehearsal.load import under_load
@@ -145,8 +145,7 @@ def test_down_for_a_while(deployment: Deployment) -> None:
 def test_another_address(deployment: Deployment) -> None:
     """The database's machine dies and another takes its name: nobody has to do anything."""
     with visitors(deployment):
-        before = ENGINES.address(ENGINES.name("database", cluster()["id"]))
-        assert Databases(ENGINES).fail_over(cluster()) != before
+        fail_over(ENGINES, ENGINES.name("database", cluster()["id"]), cluster()["host"])
         time.sleep(15)
     assert f" at DigitalOcean, {count(deployment)} answers" in deployment.ssh("digits status")
 
@@ -164,7 +163,7 @@ def test_another_password_and_another_authority(deployment: Deployment) -> None:
         assert done.returncode == 0, done.stdout[-3000:]
     assert deployment.ssh(apps) == before
     with visitors(deployment):
-        Databases(ENGINES).rotate_authority(cluster())
+        rotate_authority(ENGINES.name("database", cluster()["id"]))
         API.stop()  # it hears of another authority when it starts
         time.sleep(5)
         assert "its password or authority is another" in deployment.ssh("digits status")

@@ -158,8 +158,9 @@ def test_what_is_not_the_log_is_not_left_behind_unsaid(deployment: Deployment) -
 def have_18() -> None:
     """Let the droplets' Docker Hub have 18, as the verb does in a rehearsal."""
     offer = (
-        "from rehearsal import places; from rehearsal.offline import base_images as b, docker_hub"
-        "; docker_hub.is_needed() and docker_hub.offer(places.HUB, b.NEXT_POSTGRES)"
+        "from rehearsal.places import PROJECT; from rehearsal.droplet.containers import Containers"
+        "; from rehearsal.offline import base_images, docker_hub"
+        "; docker_hub.offer(Containers(PROJECT), base_images.NEXT_POSTGRES)"
     )
     assert run(str(ROOT / ".venv/rehearsal/bin/python"), "-c", offer).returncode == 0
 

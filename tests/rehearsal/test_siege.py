@@ -28,7 +28,7 @@ SECONDS = 7  # for which visitors are watched
 PAUSE = 1  # seconds before each draw and each answer: people are no faster
 KEPT = 0.9  # of the visitors' speed, at least
 TRIES = 3  # other programs on this machine slow visitors down as well
-# Addresses of the rehearsal's network that it gives nobody (rehearsal/droplet/network.py).
+# Addresses of the rehearsal's network that it gives nobody (rehearsal/droplet/containers.py).
 ADDRESSES = (2, 3, 4, 7)
 
 
