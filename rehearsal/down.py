@@ -19,8 +19,7 @@ def down() -> None:
     """Remove every trace. Raises Failed."""
     need_engine()
     _close_ssh()
-    services.API.stop()
-    services.SPACES.stop()
+    services.stop()
     registry.forget_volume()
     Containers(places.PROJECT).remove_all()
     shutil.rmtree(places.STATE, ignore_errors=True)

@@ -37,7 +37,6 @@ def settings() -> dict[str, str]:
         raise Failed(
             "There is no rehearsal to point at.", "Start it: scripts/in rehearsal -m rehearsal up"
         )
-    pip_conf = places.BUILD.folder / "pip.conf"
     return {
         # The API: where it is, and the token it knows.
         "DIGITALOCEAN_TOKEN": places.TOKEN.read_text().strip(),
@@ -50,21 +49,20 @@ def settings() -> dict[str, str]:
         "ANSIBLE_CONFIG": str(ROOT / "infra/ansible/ansible.cfg"),
         "ANSIBLE_PRIVATE_KEY_FILE": str(places.SSH_KEY),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(places.SSH_SOCKETS),
-        "SSH_KNOWN_HOSTS": str(places.KNOWN_HOSTS),
-        "DEPLOY_KEY_FILE": str(places.DEPLOY_KEY),
+        "SSH_KNOWN_HOSTS": str(places.STATE / "known_hosts"),
+        "DEPLOY_KEY_FILE": str(places.STATE / "deploy_key"),
         # GitHub's tool gh is logged in nowhere here. The token is the one above, which opens
         # nothing outside.
-        "GH_CONFIG_DIR": str(places.GH),
+        "GH_CONFIG_DIR": str(places.STATE / "gh"),
         "PIPELINE_TOKEN": "mine",
         # What was rehearsed is no backup of the real deployment.
         "BACKUP_FOLDER": "backups/rehearsal",
-        "COPIES_PASSWORD_FILE": str(places.COPIES_PASSWORD),
+        "COPIES_PASSWORD_FILE": str(places.STATE / "copies_password"),
         # The certificate authority. Never the real one: it would be asked for nothing.
         **_authority(),
-        # Spaces, where a bucket was asked for.
         **_spaces(),
         # The build, where PyTorch's index does not answer.
-        **({"PIP_CONF": str(pip_conf)} if pip_conf.exists() else {}),
+        **({"PIP_CONF": str(places.PIP_CONF)} if places.PIP_CONF.exists() else {}),
     }
 
 

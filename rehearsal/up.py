@@ -16,7 +16,7 @@ from rehearsal import places, services, terraform_root
 from rehearsal.authority import pebble
 from rehearsal.commands import need_packages, output
 from rehearsal.droplet.containers import Containers
-from rehearsal.offline import build, docker_hub, docker_plugins, provider_package
+from rehearsal.offline import debian_13, docker_hub, provider_package
 from rehearsal.offline.base_images import ENGINES, BaseImages
 
 
@@ -24,24 +24,22 @@ def up() -> None:
     """Start it, unless it stands. Raises Failed."""
     _check()
     containers = Containers(places.PROJECT)
-    url = services.API.url()
-    if url is None:
+    if services.url() is None:
         terminal.phase("Rehearsal: start a local DigitalOcean (no account, no money)")
         places.STATE.mkdir(mode=0o700, exist_ok=True)
         BaseImages().provide_all()
         provider_package.install(places.PROVIDER)
-        build.pip_settings(places.BUILD)
         _make_keys()
         docker_hub.start_if_needed(containers)
-        url = services.start_api()
+        services.start()
     terraform_root.make(places.TERRAFORM)
     # The answer to "what am I talking to?" is in every log.
-    log = os.path.relpath(services.API.log, ROOT)
+    log = os.path.relpath(services.LOG, ROOT)
     terminal.line(
-        f"Rehearsal: the local DigitalOcean at {url} stands in for the real one; log: {log}"
+        f"Rehearsal: the local DigitalOcean at {services.url()} stands in for the real one; "
+        f"log: {log}"
     )
     terminal.line(f"Rehearsal: pebble at {pebble.start(containers)} stands in for Let's Encrypt.")
-    services.start_spaces_if_wanted()
     _provide_engines_if_wanted()
 
 
@@ -59,7 +57,7 @@ def _check() -> None:
         if not Path("/etc/debian_version").exists():
             raise
         # Debian 12 has no compose for today's docker; Debian 13's serves.
-        docker_plugins.install()
+        debian_13.docker_plugins()
     need("terraform")
     _check_for_another()
 
@@ -83,6 +81,8 @@ def _check_for_another() -> None:
 
 def _provide_engines_if_wanted() -> None:
     settings = Settings.read()
+    if settings.offsite.bucket:
+        terminal.line("Rehearsal: moto stands in for DigitalOcean's Spaces.")
     if settings.scale.several or settings.scale.is_managed:
         BaseImages().provide(ENGINES)
         terminal.line(

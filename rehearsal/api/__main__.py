@@ -1,7 +1,9 @@
-"""python -m rehearsal.api FOLDER TOKEN-FILE: serve until told to stop.
+"""python -m rehearsal.api FOLDER: the rehearsal's own process, until told to stop.
 
-The folder holds the state and the journal; the file holds the token that clients must send. It
-listens at a free port of this machine's own address: whoever reaches it can start machines here.
+The API listens at a free port of this machine's own address: whoever reaches it can start machines
+here, so clients must send the token in FOLDER/token. Beside it, for the droplets, there are Spaces;
+and where PyTorch's index does not answer, what a build needs in its place. All write into FOLDER
+where they are, the API last.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from waitress.server import create_server
 
-from rehearsal import places
-from rehearsal.droplet.containers import Containers
+from rehearsal import places, spaces
+from rehearsal.droplet.containers import HOST, Containers
 from rehearsal.droplet.driver import DockerDriver
 from rehearsal.engines import DockerEngines
+from rehearsal.offline import build
 
 from .cloud import Cloud
 from .server import make_app
@@ -27,9 +30,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def main(folder: Path, token_file: Path) -> None:
+def main(folder: Path) -> None:
     """Serve until told to stop."""
-    folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     LOG.setLevel(logging.INFO)
 
@@ -38,20 +40,21 @@ def main(folder: Path, token_file: Path) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    containers = Containers(places.PROJECT)
-    store = Store(folder / "state.json")
+    build.pip_settings(folder)
+    containers, store = Containers(places.PROJECT), Store(folder / "state.json")
+    url = spaces.serve(containers.host(HOST), lambda: store.state["spaces_keys"])
+    (folder / "spaces-url").write_text(f"{url}\n")
     cloud = Cloud(store, DockerDriver(containers), DockerEngines(containers))
-    app = make_app(cloud, token_file.read_text().strip(), folder / "requests.jsonl")
+    app = make_app(cloud, (folder / "token").read_text().strip(), folder / "requests.jsonl")
     server = create_server(app, host="127.0.0.1", port=0, threads=8, ident="rehearsal")
     port: int = server.effective_port  # type: ignore[union-attr]
-    print(f"Local stand-in for DigitalOcean, ready: http://127.0.0.1:{port}", flush=True)
+    (folder / "api-url").write_text(f"http://127.0.0.1:{port}\n")
     try:
         server.run()  # returns on SystemExit
     finally:
         server.close()
         cloud.close()
-        print("Local stand-in for DigitalOcean, stopped.", flush=True)
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(Path(sys.argv[1]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from ops.console import terminal
 from ops.console.errors import AlreadyPrinted
 
-from . import build, debian_13, docker_plugins, provider_package
+from . import build, debian_13, provider_package
 from .base_images import BaseImages
 
 
@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> None:
         case "provider":
             provider_package.install(arguments.folder)
         case "plugins":
-            docker_plugins.install()
+            debian_13.docker_plugins()
         case "restic":
             debian_13.restic(Path(".venv/restic"))
         case "with":

@@ -23,7 +23,7 @@ from ops.release.registry import IMAGE as REGISTRY
 from rehearsal.commands import output
 
 from . import debian, pip_conf
-from .machine import certificates
+from .debian import certificates
 
 DROPLET = "digits-rehearsal-droplet:debian-13-x64"
 AUTHORITY = "digits-rehearsal-authority:pebble"

@@ -1,16 +1,23 @@
-"""Packages of Debian 13 on any Debian: fetched and verified by an apt beside the machine's own."""
+"""Programs of Debian 13 on an older Debian, by an apt beside the machine's own.
+
+`docker compose` (v2) and `docker buildx`, of which Debian 12 has neither; and restic, for the
+tests. They are single programs that run anywhere.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import tempfile
 from pathlib import Path
 
 from ops.console import terminal
+from ops.console.errors import Failed
+from ops.console.programs import need, output_of
 from rehearsal.commands import output
 
-from .machine import apt_settings, debian_sources
+from .debian import apt_settings, debian_sources
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # Only Debian 13, nothing installed, nothing of the machine's own lists touched.
@@ -25,8 +32,6 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
 APT::Sandbox::User "root";
 """
-
-
 # Where the machine is no Debian: with Debian's own apt, in its image.
 _IMAGE = "debian:trixie-slim"
 _INSTALL = "apt-get -qq update && apt-get -qq install --no-install-recommends restic >/dev/null"
@@ -37,8 +42,7 @@ def restic(to: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if platform.freedesktop_os_release()["ID"] == "debian":
-            [package] = packages(folder, ["restic"])
-            output("dpkg-deb", "--extract", package, folder)
+            _unpack(folder, "restic")
         else:
             install = f"{_INSTALL} && cp --parents /usr/bin/restic /to"
             mount = f"{folder}:/to"
@@ -47,8 +51,33 @@ def restic(to: Path) -> None:
     terminal.line(f"restic: Debian 13's, in {to}")
 
 
-def packages(folder: Path, names: list[str]) -> list[Path]:
-    """Fetch these packages of Debian 13; their files. Raises Failed."""
+def docker_plugins() -> None:
+    """See to it that both are there. Raises Failed."""
+    need("docker")
+    missing = [name for name in ("compose", "buildx") if not output_of("docker", name, "version")]
+    if not missing:
+        terminal.line("images: docker compose and docker buildx are there")
+        return
+    terminal.line(f"images: fetching Debian 13's docker plugins: {' '.join(missing)}")
+    home = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    place = (Path("/usr/local/lib/docker") if os.geteuid() == 0 else home) / "cli-plugins"
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _unpack(folder, *(f"docker-{plugin}" for plugin in missing))
+        for plugin in missing:
+            shutil.copy(folder / f"usr/libexec/docker/cli-plugins/docker-{plugin}", place)
+            if not output_of("docker", plugin, "version"):
+                raise Failed(
+                    f"docker {plugin} still does not run: it is in {place}, but docker does not "
+                    "take it.",
+                    f"See what it says: docker {plugin} version",
+                )
+            terminal.line(f"images: docker {plugin} is in {place}")
+
+
+def _unpack(folder: Path, *packages: str) -> None:
+    """Fetch and verify these packages, and unpack them into this folder. Raises Failed."""
     for part in ("lists/partial", "cache/archives/partial", "none", "debs"):
         (folder / part).mkdir(parents=True)
     sources = [
@@ -59,9 +88,7 @@ def packages(folder: Path, names: list[str]) -> list[Path]:
     (folder / "apt.conf").write_text(settings + _APT.format(folder=folder))
     ours = {"APT_CONFIG": str(folder / "apt.conf")}
     output("apt-get", "update", "-qq", env=ours)
-    files: list[Path] = []
-    for name in names:
-        download = f"cd {folder / 'debs'} && apt-get download -qq {name}"
-        output("sh", "-c", download, env=ours)
-        files += (folder / "debs").glob(f"{name}_*.deb")
-    return files
+    download = f"cd {folder / 'debs'} && apt-get download -qq {' '.join(packages)}"
+    output("sh", "-c", download, env=ours)
+    for file in (folder / "debs").iterdir():
+        output("dpkg-deb", "--extract", file, folder)

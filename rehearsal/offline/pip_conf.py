@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import sys
+import tempfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from rehearsal.commands import output
-
-from .machine import docker_gateway
 
 # Settings that hold in a container as they do outside.
 _CARRIED = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout")
@@ -28,14 +31,33 @@ def _settings() -> dict[str, list[str]]:
     return found
 
 
-def wheel_folders() -> list[Path]:
-    """The folders of this machine that pip looks for wheels in, each once."""
-    links = (link.removeprefix("file://") for link in _settings().get("find-links", []))
-    return [Path(name) for name in dict.fromkeys(links) if list(Path(name).glob("*.whl"))]
+def serve_wheels() -> str:
+    """Serve the wheels that pip finds in folders of this machine; the address, "" for none.
+
+    A folder cannot be reached from a container, a page on Docker's bridge can, for as long as this
+    process lives; and nothing of it ends up in an image.
+    """
+    links = [Path(link.removeprefix("file://")) for link in _settings().get("find-links", [])]
+    wheels = {wheel.name: wheel.resolve() for link in links for wheel in link.glob("*.whl")}
+    if not wheels:
+        return ""
+    # One page of links, which is what pip's find-links asks for.
+    page = Path(tempfile.mkdtemp(prefix="digits-wheels-"))
+    for name, wheel in wheels.items():
+        (page / name).symlink_to(wheel)
+    handler = partial(_Quiet, directory=str(page))
+    server = ThreadingHTTPServer((_gateway(), 0), handler)
+    threading.Thread(target=server.serve_forever, name="wheels", daemon=True).start()
+    return f"{_gateway()}:{server.server_port}"
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
 
 
 def for_containers(wheels: str = "") -> str:
-    """A pip.conf for a container here; `wheels` is the address that serves the wheel folders."""
+    """A pip.conf for a container here; `wheels` is the address that has the wheels."""
     found = _settings()
     kept = {
         key: [value for value in dict.fromkeys(found.get(key, [])) if not value.startswith("file:")]
@@ -54,4 +76,13 @@ def fingerprint() -> str:
     files = [Path(name).expanduser() for name in (*_FILES, os.environ.get("PIP_CONFIG_FILE", ""))]
     texts = [file.read_text() for file in (*files, Path(__file__)) if file.is_file()]
     variables = [os.environ.get(f"PIP_{name}", "") for name in _VARIABLES]
-    return "\n".join([*texts, *variables, docker_gateway()])
+    return "\n".join([*texts, *variables, _gateway()])
+
+
+def _gateway() -> str:
+    """The address at which containers on Docker's default bridge find this machine."""
+    [bridge] = json.loads(output("docker", "network", "inspect", "bridge"))
+    config = bridge["IPAM"]["Config"][0]
+    # Docker leaves it out where nobody chose one; it is the first of the subnet then.
+    first = config["Subnet"].rpartition(".")[0] + ".1"
+    return str(config.get("Gateway") or first)

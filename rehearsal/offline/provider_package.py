@@ -18,7 +18,7 @@ from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.settings import ROOT
 
-from .reachable import terraform_registry_answers
+from .reachable import page
 
 _SOURCE = "registry.terraform.io/digitalocean/digitalocean"
 # Terraform keeps a hash of all files in the package, so this one never changes: where Python
@@ -57,7 +57,7 @@ def settings(folder: Path) -> dict[str, str]:
 
 def install(folder: Path) -> None:
     """Install the stand-in, or, where Terraform's registry answers, take it away. Raises Failed."""
-    if terraform_registry_answers():
+    if b"providers.v1" in page("https://registry.terraform.io/.well-known/terraform.json"):
         shutil.rmtree(folder / "mirror", ignore_errors=True)
         for name in ("stand-in", "terraformrc"):
             (folder / name).unlink(missing_ok=True)

@@ -32,18 +32,19 @@ def spaces(
     api: Api, terraform_settings: dict[str, str], tmp_path: Path
 ) -> Iterator[dict[str, str]]:
     """What stands in for Spaces: where it is, and a provider that knows it."""
-    python = str(environment("rehearsal"))
-    command = [python, "-m", "rehearsal.spaces", "127.0.0.1", str(api.folder / "state.json")]
-    with (tmp_path / "spaces.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-    assert process.stdout is not None
-    url = process.stdout.readline().split("ready: ")[1].strip()
-    own = {**PROVIDER_SETTINGS, "DIGITALOCEAN_API_URL": api.url, "SPACES_ENDPOINT_URL": url}
-    with running_provider(terraform_settings, **own) as running:
-        yield running | {"SPACES_ENDPOINT_URL": url}
-    process.terminate()
-    process.wait()
-    process.stdout.close()
+    command = (environment("spaces"), "-m", "rehearsal.spaces", api.folder / "state.json")
+    pipe = subprocess.PIPE
+    with (
+        (tmp_path / "spaces.log").open("w") as log,
+        subprocess.Popen(
+            command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=log, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        own = {**PROVIDER_SETTINGS, "DIGITALOCEAN_API_URL": api.url, "SPACES_ENDPOINT_URL": url}
+        with running_provider(terraform_settings, **own) as running:
+            yield running | {"SPACES_ENDPOINT_URL": url}
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def destroyed(
 ) -> Destroyed:
     """The deployment gone. What uses this comes last: conftest.py sees to it."""
     journal = tmp_path_factory.mktemp("api") / "requests.jsonl"
-    shutil.copy(STATE / "api" / "requests.jsonl", journal)
+    shutil.copy(STATE / "requests.jsonl", journal)
     record(deployment)
     rows = deployment.rows()
     done = run("make", "destroy", "TARGET=rehearsal", "CONFIRM=digits")

@@ -1,6 +1,10 @@
-"""The server: moto, the S3 of many a test, behind a check of who may do what.
+"""The rehearsal's Spaces, which speak S3: moto, behind a check of who may do what.
 
-moto has a check of its own, but computes another signature than restic does.
+moto has a check of its own, but computes another signature than restic does. Buckets and what is in
+them are in this process's memory, and go with the rehearsal.
+
+Not rehearsed: a bucket by Terraform's real provider, where its registry answers. It asks for one
+at a host name of its own, BUCKET.ADDRESS, and an address of this machine has no such names.
 """
 
 from __future__ import annotations
@@ -9,12 +13,15 @@ import hashlib
 import hmac
 import json
 import re
+import sys
+import threading
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from waitress.server import create_server
 
 Environ = dict[str, Any]
 _CREDENTIAL = re.compile(
@@ -25,11 +32,18 @@ _ERROR = "<?xml version='1.0'?><Error><Code>{0}</Code><Message>{0}</Message></Er
 
 
 class ObjectStore:
-    """An S3 server that knows the account's keys: those in the API's state, a file."""
+    """An S3 server that knows the account's keys, as the API's state has them."""
 
-    def __init__(self, state: Path) -> None:
-        self._state = state
-        self._moto = DomainDispatcherApplication(create_backend_app)
+    def __init__(self, keys: Callable[[], dict[str, Any]]) -> None:
+        self._keys = keys
+
+    @cached_property
+    def _moto(self) -> Callable[..., Any]:
+        """Loaded when somebody asks for a Space: it takes seconds."""
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        made: Callable[..., Any] = DomainDispatcherApplication(create_backend_app)
+        return made
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request, or refuse it as S3 does."""
@@ -47,7 +61,7 @@ class ObjectStore:
         signed = _CREDENTIAL.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
         if not signed:
             return "AccessDenied"
-        key = json.loads(self._state.read_text())["spaces_keys"].get(signed[1])
+        key = self._keys().get(signed[1])
         if key is None:
             return "InvalidAccessKeyId"
         if not hmac.compare_digest(_signature(environ, key["secret_key"], signed), signed[4]):
@@ -93,3 +107,17 @@ def _header(environ: Environ, name: str) -> str:
     key = name.upper().replace("-", "_")
     plain = key in ("CONTENT_TYPE", "CONTENT_LENGTH")
     return " ".join(str(environ.get(key if plain else f"HTTP_{key}", "")).split())
+
+
+def serve(address: str, keys: Callable[[], dict[str, Any]]) -> str:
+    """Serve in the background as long as this process lives; the URL."""
+    server = create_server(ObjectStore(keys), host=address, port=0, threads=4, ident="rehearsal")
+    threading.Thread(target=server.run, name="spaces", daemon=True).start()
+    port: int = server.effective_port  # type: ignore[union-attr]
+    return f"http://{address}:{port}"
+
+
+if __name__ == "__main__":  # python -m rehearsal.spaces STATE: for tests, until its input ends
+    state = Path(sys.argv[1])
+    print(serve("127.0.0.1", lambda: json.loads(state.read_text())["spaces_keys"]), flush=True)
+    sys.stdin.read()
