@@ -13,11 +13,11 @@ from ops.console.programs import need
 from ops.console.settings import ROOT, Settings
 from ops.release.docker import need_compose, need_engine
 from rehearsal import places, services, terraform_root
-from rehearsal.authority import pebble
 from rehearsal.commands import need_packages, output
 from rehearsal.droplet.containers import Containers
+from rehearsal.engines import authority
 from rehearsal.offline import debian_13, docker_hub, provider_package
-from rehearsal.offline.base_images import ENGINES, BaseImages
+from rehearsal.offline.base_images import BaseImages
 
 
 def up() -> None:
@@ -39,8 +39,9 @@ def up() -> None:
         f"Rehearsal: the local DigitalOcean at {services.url()} stands in for the real one; "
         f"log: {log}"
     )
-    terminal.line(f"Rehearsal: pebble at {pebble.start(containers)} stands in for Let's Encrypt.")
-    _provide_engines_if_wanted()
+    acme = authority.start(containers)
+    terminal.line(f"Rehearsal: pebble at {acme} stands in for Let's Encrypt.")
+    _name_the_other_stand_ins()
 
 
 def _check() -> None:
@@ -79,12 +80,11 @@ def _check_for_another() -> None:
     )
 
 
-def _provide_engines_if_wanted() -> None:
+def _name_the_other_stand_ins() -> None:
     settings = Settings.read()
     if settings.offsite.bucket:
         terminal.line("Rehearsal: moto stands in for DigitalOcean's Spaces.")
     if settings.scale.several or settings.scale.is_managed:
-        BaseImages().provide(ENGINES)
         terminal.line(
             "Rehearsal: haproxy and PostgreSQL in containers stand in for DigitalOcean's load "
             "balancer and managed database."

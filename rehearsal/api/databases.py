@@ -36,7 +36,7 @@ _RULE = Field(
     },
 )
 # What the cluster behind it needs to know.
-_SETTINGS = ("version", "region", *_LAYOUT, "users", "dbs", "removed")
+_SETTINGS = ("version", "region", *_LAYOUT, "users", "dbs")
 
 
 class Databases(Resource):
@@ -45,7 +45,7 @@ class Databases(Resource):
     urn = "dbaas"
     runs = True
     taken = (422, "cluster name is not available")
-    hidden = ("gone", "host", "dbs", "removed", "ca")
+    hidden = ("gone", "host", "dbs", "ca")
     fields = {
         "name": Field(
             required=True,
@@ -70,7 +70,6 @@ class Databases(Resource):
             "host": f"{item['name']}-do-user-{next_id(call.state)}-0.d.db.ondigitalocean.com",
             "users": {ADMIN: {"name": ADMIN, "role": "primary", "password": _password()}},
             "dbs": {FIRST_DATABASE: {"name": FIRST_DATABASE}},
-            "removed": {"users": [], "dbs": []},
             "ca": "",
         }
 
@@ -163,7 +162,7 @@ class Databases(Resource):
 
 
 class _Parts(Resource):
-    """What is in a cluster and has a name."""
+    """What is in a cluster and has a name. PostgreSQL keeps what is removed, as long as it runs."""
 
     parent: Resource | None = Databases()
     key = "name"
@@ -175,18 +174,12 @@ class _Parts(Resource):
     def add(self, call: Call, parent: str = "") -> Item:
         if call.values.get("name") in self.items(call.state, parent):
             raise refused(f"{call.values['name']} already exists")
-        item = super().add(call, parent)
-        # What was removed and is made again must not go a second time.
-        removed = Databases().find(call.state, parent)["removed"]
-        removed[self.many] = [name for name in removed[self.many] if name != item["name"]]
-        return item
+        return super().add(call, parent)
 
     def delete(self, call: Call, key: str, parent: str = "") -> Answer:
         if key == self.first:
             raise ApiError(422, f"{key} cannot be removed")
-        answer = super().delete(call, key, parent)
-        Databases().find(call.state, parent)["removed"][self.many].append(key)
-        return answer
+        return super().delete(call, key, parent)
 
 
 class Users(_Parts):

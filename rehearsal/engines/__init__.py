@@ -1,4 +1,4 @@
-"""What stands behind the rehearsal's load balancers and managed databases: containers."""
+"""Containers in place of DigitalOcean's load balancers and databases, and of Let's Encrypt."""
 
 from .balancers import Balancers
 from .databases import Databases

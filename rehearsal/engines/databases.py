@@ -51,8 +51,8 @@ class Databases:
         _wait(name)
         roles = _known(name, "pg_roles", "rolname")
         databases = _known(name, "pg_database", "datname")
-        for database, statement in statements(cluster, roles, databases):
-            _sql(name, statement, database)
+        for statement in statements(cluster, roles, databases):
+            _sql(name, statement)
         return output("docker", "exec", name, "cat", _CERTIFICATE) + "\n"
 
     def guard(self, cluster_id: str, addresses: list[str] | None) -> None:
@@ -96,45 +96,23 @@ def _known(name: str, table: str, column: str) -> set[str]:
     return set(_sql(name, f"SELECT {column} FROM {table}").split())  # noqa: S608
 
 
-def _sql(name: str, statement: str, database: str = "postgres") -> str:
+def _sql(name: str, statement: str) -> str:
     """One statement as PostgreSQL's own administrator; it never stands in a command line."""
-    psql = ("psql", "-p", str(PORT), "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", database)
+    psql = ("psql", "-p", str(PORT), "-qAtX", "-v", "ON_ERROR_STOP=1")
     inside = ("docker", "exec", "--interactive", "--user", "postgres", name)
     return output(*inside, *psql, stdin=statement)
 
 
-def statements(
-    cluster: Mapping[str, Any], roles: set[str], databases: set[str]
-) -> list[tuple[str, str]]:
-    """What makes the users and databases those that the cluster names, as DigitalOcean has them.
+def statements(cluster: Mapping[str, Any], roles: set[str], databases: set[str]) -> list[str]:
+    """What gives it the users and databases that the cluster names, as DigitalOcean has them.
 
-    Each with the database to say it in. doadmin makes databases and users and is no superuser.
-    Every database is doadmin's, and a user may not make tables in it (PostgreSQL 15 and later).
+    doadmin makes databases and users and is no superuser. Every database is doadmin's, and a user
+    may not make tables in it (PostgreSQL 15 and later).
     """
     made = []
     for user in cluster["users"]:
         verb = "ALTER" if user["name"] in roles else "CREATE"
         more = " CREATEDB CREATEROLE" if user["name"] == ADMIN else ""
         made.append(f"{verb} ROLE \"{user['name']}\" LOGIN{more} PASSWORD '{user['password']}'")
-    made += [
-        f'CREATE DATABASE "{name}" OWNER {ADMIN}'
-        for name in cluster["dbs"]
-        if name not in databases
-    ]
-    # What was made by SQL, and never by the API, stays.
-    gone = cluster["removed"]
-    made += [f'DROP DATABASE "{name}" WITH (FORCE)' for name in gone["dbs"] if name in databases]
-    kept = [name for name in cluster["dbs"] if name in databases]
-    found = [("postgres", statement) for statement in made]
-    for name in gone["users"]:
-        if name in roles:
-            found += [
-                (database, statement)
-                for database in kept
-                for statement in (
-                    f'REASSIGN OWNED BY "{name}" TO {ADMIN}',
-                    f'DROP OWNED BY "{name}"',
-                )
-            ]
-            found.append(("postgres", f'DROP ROLE "{name}"'))
-    return found
+    missing = [name for name in cluster["dbs"] if name not in databases]
+    return made + [f'CREATE DATABASE "{name}" OWNER {ADMIN}' for name in missing]

@@ -26,8 +26,7 @@ from . import debian, pip_conf
 from .debian import certificates
 
 DROPLET = "digits-rehearsal-droplet:debian-13-x64"
-AUTHORITY = "digits-rehearsal-authority:pebble"
-# Behind load balancers and managed databases; made when somebody wants one.
+# Behind load balancers and managed databases, and the certificate authority.
 ENGINES = "digits-rehearsal-engines:debian-13"
 # What a rehearsal pulls when it moves the database on, and the Debian release that has it.
 NEXT_POSTGRES = "postgres:18-trixie"
@@ -36,16 +35,7 @@ _RELEASES = {NEXT_POSTGRES: "forky"}
 _POSTGRES_WITH_FOLDERS = 18
 _HERE = Path(__file__).parent
 # The rehearsal's own, which no registry has, and where their recipes are.
-_OWN = {
-    DROPLET: _HERE.parent / "droplet",
-    AUTHORITY: _HERE.parent / "authority",
-    ENGINES: _HERE.parent / "engines",
-}
-_MEANT = {
-    DROPLET: "DigitalOcean's Debian 13",
-    AUTHORITY: "Let's Encrypt",
-    ENGINES: "DigitalOcean's load balancer and managed database",
-}
+_OWN = {DROPLET: _HERE.parent / "droplet", ENGINES: _HERE.parent / "engines"}
 _RECIPE = "digits.rehearsal.recipe"
 _APT = Path("/etc/apt")
 # Where apt fetches from, and how.
@@ -89,7 +79,7 @@ class BaseImages:
     def provide_all(self) -> None:
         """Every image of the project, the rehearsal's own too. Raises Failed."""
         need_engine()
-        for image in (python(), postgres(), REGISTRY, DROPLET, AUTHORITY):
+        for image in (python(), postgres(), REGISTRY, DROPLET, ENGINES):
             self.provide(image)
 
     def provide(self, image: str) -> None:
@@ -120,6 +110,7 @@ class BaseImages:
         return True
 
     def _build(self, image: str, recipe: str) -> None:
+        terminal.line(f"images: making a stand-in for {image} from Debian packages")
         labels = {
             "stand-in": "true",
             _RECIPE: recipe,
@@ -127,7 +118,6 @@ class BaseImages:
         }
         name, _, version = image.partition(":")
         if name == "debian":
-            terminal.line(f"images: making a stand-in for {image} from Debian packages")
             debian.make(version.removesuffix("-slim"), image, labels)
             return
         folder = _folder(image)
@@ -138,8 +128,6 @@ class BaseImages:
             )
         base = _base(image)
         self.provide(base)
-        what = _MEANT.get(image, image)
-        terminal.line(f"images: making a stand-in for {what} from Debian packages")
         with tempfile.TemporaryDirectory() as scratch:
             context = shutil.copytree(folder, Path(scratch, "context"))
             (context / "certificates").mkdir()

@@ -51,7 +51,7 @@ def test_a_second_run_does_nothing_and_says_so() -> None:
         "images: postgres:17-trixie",
         "images: registry:2",
         "images: digits-rehearsal-droplet:debian-13-x64",
-        "images: digits-rehearsal-authority:pebble",
+        "images: digits-rehearsal-engines:debian-13",
     }
 
 

@@ -52,7 +52,6 @@ CLUSTER = {
     "size": "db-s-1vcpu-1gb",
     "users": [{"name": "doadmin", "password": "of-the-admin"}, {"name": "digits", "password": "a"}],
     "dbs": ["defaultdb", "digits"],
-    "removed": {"users": [], "dbs": []},
 }
 # A droplet's nginx, in as few words as can be.
 ANSWERS = """frontend f
@@ -184,7 +183,7 @@ def test_a_database_and_who_reaches_it(place: Place) -> None:
     admin = {"user": "doadmin", "password": "of-the-admin"}
     assert place.sql("droplet", "CREATE TABLE kept AS SELECT 7 AS a", **admin).returncode == 0
     other: dict[str, Any] = CLUSTER | {"size": "db-s-1vcpu-2gb"}
-    other["users"] = [CLUSTER["users"][0], {"name": "digits", "password": "b"}]  # type: ignore[index]
+    other["users"] = [CLUSTER["users"][0], {"name": "digits", "password": "b"}]
     assert place.engines.serve(other) == certificate
     place.engines.guard(NUMBER, [droplet])
     assert place.sql("droplet", "SELECT 1").returncode != 0

@@ -1,10 +1,12 @@
-"""SSH keys and tags."""
+"""What the account has beside machines: SSH keys, tags, projects and alerts."""
 
 from __future__ import annotations
 
-from .client import Client
+import struct
+
+from .client import ApiError
 from .resource import Resource
-from .schema import computed, required
+from .schema import LIST, STRINGS, State, block, computed, optional, required
 
 
 class SshKey(Resource):
@@ -27,18 +29,134 @@ class Tag(Resource):
     fields = {
         "name": required(force_new=True),
         "total_resource_count": computed("number", read="resources.count"),
-        **{
-            f"{kind}_count": computed("number", read=f"resources.{kind}.count")
-            for kind in ("droplets", "images", "volumes", "volume_snapshots", "databases")
-        },
+        "droplets_count": computed("number", read="resources.droplets.count"),
     }
 
 
-def set_tags(client: Client, kind: str, key: str, old: list[str], new: list[str]) -> None:
-    """Bring a resource's tags from old to new: as the real one, the old go first."""
-    resource = {"resources": [{"resource_id": key, "resource_type": kind}]}
-    for tag in sorted(set(old) - set(new)):
-        client.request("DELETE", f"tags/{tag}/resources", resource)
-    for tag in sorted(set(new) - set(old)):
-        client.request("POST", "tags", {"name": tag})
-        client.request("POST", f"tags/{tag}/resources", resource)
+class _Holder(Resource):
+    """What puts resources into a project."""
+
+    def assign(self, project: str, urns: set[str]) -> None:
+        """Put resources into a project."""
+        if urns:
+            path = f"projects/{project}/resources"
+            self.client.request("POST", path, {"resources": sorted(urns)})
+
+    def let_go(self, urns: set[str]) -> None:
+        """Put resources into the default project."""
+        self.assign(self.client.get("projects/default")["project"]["id"], urns)
+
+    def held(self, project: str) -> set[str]:
+        """The URNs of all that a project holds."""
+        answer = self.client.get(f"projects/{project}/resources?per_page=200")
+        return {resource["urn"] for resource in answer["resources"]}
+
+
+class Project(_Holder):
+    name, title = "project", "Project"
+    path, one = "projects", "project"
+    update_method = "PATCH"
+    fields = {
+        "name": required(),
+        "description": optional(default=""),
+        "purpose": optional(
+            default="Web Application", from_api=lambda purpose: purpose.removeprefix("Other: ")
+        ),
+        "environment": optional(
+            same=lambda old, new: old.lower() == new.lower(),
+        ),
+    }
+
+    def delete(self, state: State) -> None:
+        self.let_go(self.held(state["id"]))
+        super().delete(state)
+
+
+class ProjectResources(_Holder):
+    name, title = "project_resources", "project resources"
+    fields = {
+        "project": required(force_new=True),
+        "resources": required(STRINGS),
+    }
+
+    def create(self, planned: State) -> State:
+        self.client.get(f"projects/{planned['project']}")
+        planned["id"] = planned["project"]
+        self.assign(planned["id"], set(planned["resources"]))
+        return self.read(planned)
+
+    def read(self, state: State) -> State:
+        self.client.get(f"projects/{state['id']}")
+        there = self.held(state["id"])
+        # Of what the project holds only that which was asked for: the rest is not its business.
+        kept = [urn for urn in state["resources"] or [] if urn in there]
+        return {"id": state["id"], "project": state["id"], "resources": kept}
+
+    def update(self, current: State, planned: State) -> State:
+        old, new = set(current["resources"] or []), set(planned["resources"] or [])
+        self.let_go(old - new)
+        self.assign(current["id"], new - old)
+        return self.read(planned)
+
+    def delete(self, state: State) -> None:
+        self.let_go(set(state["resources"] or []))
+
+    def import_(self, state: State) -> State:
+        raise ApiError(0, f"resource digitalocean_{self.name} doesn't support import")
+
+
+def _float32(value: float) -> float:
+    """The number as the real provider keeps it: 90.1 comes back as another one."""
+    (kept,) = struct.unpack("f", struct.pack("f", value))
+    return float(kept)
+
+
+_SLACK = {"channel": required(), "url": required()}
+_RECEIVERS = {"email": optional(LIST), "slack": block(_SLACK, ordered=True, unset=None)}
+
+
+class MonitorAlert(Resource):
+    name, title = "monitor_alert", "Alert Policy"
+    path, one = "monitoring/alerts", "policy"
+    key = "uuid"
+    fields = {
+        "type": required(),
+        "description": required(),
+        "compare": required(),
+        "value": required("number", from_api=_float32),
+        "window": required(),
+        "enabled": optional("bool", default=True, unset=False),
+        "entities": optional(STRINGS, unset=[]),
+        "tags": optional(STRINGS, unset=[]),
+        # The real one declares it and never sets it.
+        "uuid": computed(read="none"),
+        "alerts": block(_RECEIVERS, ordered=True, single=True),
+    }
+
+
+class UptimeCheck(Resource):
+    name, title = "uptime_check", "Check"
+    path, one = "uptime/checks", "check"
+    fields = {
+        "name": required(),
+        "target": required(),
+        "type": optional(default="https"),
+        "regions": optional(STRINGS, unset=None),
+        "enabled": optional("bool", default=True, unset=False),
+    }
+
+
+class UptimeAlert(Resource):
+    name, title = "uptime_alert", "Alert"
+    path, one = "uptime/checks/{check_id}/alerts", "alert"
+    imported = ("check_id",)
+    fields = {
+        "check_id": required(api="", read=""),
+        "name": required(),
+        "type": required(),
+        # What is not set is sent, too.
+        "threshold": optional("number", unset=0),
+        "comparison": optional(unset=""),
+        "period": optional(unset=""),
+        "notifications": block(_RECEIVERS, ordered=True, single=True),
+    }

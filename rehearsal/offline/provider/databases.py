@@ -9,7 +9,7 @@ from .client import ApiError, Client
 from .resource import Resource, Wait
 from .schema import STRINGS, State, block, body, computed, optional, required
 
-_ONLINE = Wait(("creating", "resizing", "migrating"), "online", seconds=1800)
+_ONLINE = Wait(("creating", "resizing", "migrating"), "online")
 
 
 class DatabaseCluster(Resource):

@@ -6,15 +6,14 @@ import hashlib
 import time
 from typing import Any
 
-from .account import set_tags
 from .client import SECONDS_BETWEEN_LOOKS, ApiError
 from .resource import Resource, Wait
 from .schema import STRINGS, State, block, body, computed, kept, optional, required
 
 # The real provider looks first after 10 s and then every 3 s at most.
-_ACTIVE = Wait(pending=("new", "off"), target="active", seconds=3600)
-_OFF = Wait(pending=("active",), target="off", seconds=3600)
-_UNLOCKED = Wait(pending=(True,), target=False, field="locked", seconds=3600)
+_ACTIVE = Wait(pending=("new", "off"), target="active")
+_OFF = Wait(pending=("active",), target="off")
+_UNLOCKED = Wait(pending=(True,), target=False, field="locked")
 
 
 def _hash(value: str) -> str:
@@ -35,7 +34,7 @@ class Droplet(Resource):
     path, one = "droplets", "droplet"
     urn = "droplet"
     version = 1
-    made = Wait(pending=("new",), target="active", seconds=3600)
+    made = Wait(pending=("new",), target="active")
     fields = {
         # It is not read back: its slug may name a newer one by now.
         "image": required(force_new=True, read="", to_api=_number),
@@ -62,7 +61,6 @@ class Droplet(Resource):
             read="",
         ),
         "ipv4_address": computed(read=""),
-        "ipv4_address_private": computed(read=""),
         "price_monthly": computed("number", read="size.price_monthly"),
         "urn": computed(read=""),
     }
@@ -72,13 +70,9 @@ class Droplet(Resource):
         return super().body(state) | user_data
 
     def found(self, state: State, answer: State) -> State:
-        # The first of a kind: a reserved IP is one more, after the droplet's own.
-        networks = reversed(answer["networks"]["v4"])
-        addresses = {one["type"]: one["ip_address"] for one in networks}
-        return super().found(state, answer) | {
-            "ipv4_address": addresses.get("public", ""),
-            "ipv4_address_private": addresses.get("private", ""),
-        }
+        # The first: a reserved IP is one more, after the droplet's own.
+        own = [network["ip_address"] for network in answer["networks"]["v4"][:1]]
+        return super().found(state, answer) | {"ipv4_address": "".join(own)}
 
     def import_(self, state: State) -> State:
         image = self.get(state)["image"]
@@ -100,8 +94,7 @@ class Droplet(Resource):
         if "backup_policy" in changed and policy:
             self._act(planned, "change_backup_policy", **_with_a_day(policy))
         if "tags" in changed:
-            old, new = current["tags"] or [], planned["tags"] or []
-            set_tags(self.client, "droplet", planned["id"], old, new)
+            self._set_tags(planned["id"], set(current["tags"] or []), set(planned["tags"] or []))
         return self.read(planned)
 
     def delete(self, state: State) -> None:
@@ -110,6 +103,15 @@ class Droplet(Resource):
         while True:
             self.get(state)  # 404 at last
             time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _set_tags(self, key: str, old: set[str], new: set[str]) -> None:
+        """As the real one, the old go first."""
+        droplet = {"resources": [{"resource_id": key, "resource_type": "droplet"}]}
+        for tag in sorted(old - new):
+            self.client.request("DELETE", f"tags/{tag}/resources", droplet)
+        for tag in sorted(new - old):
+            self.client.request("POST", "tags", {"name": tag})
+            self.client.request("POST", f"tags/{tag}/resources", droplet)
 
     def _resize(self, planned: State) -> None:
         try:

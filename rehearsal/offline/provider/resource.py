@@ -18,7 +18,6 @@ class Wait:
     pending: tuple[Any, ...]
     target: Any
     field: str = "status"
-    seconds: float = 600.0
 
 
 class Provider:
@@ -32,7 +31,8 @@ class Provider:
         return "registry.terraform.io/digitalocean/digitalocean"
 
 
-_DONE = Wait(pending=("new", "in-progress"), target="completed", seconds=3600)
+_SECONDS = 3600
+_DONE = Wait(pending=("new", "in-progress"), target="completed")
 
 
 class Resource:
@@ -133,7 +133,7 @@ class Resource:
 
 def until(look: Callable[[], State], wait: Wait, title: str) -> None:
     """Ask again and again, until the answer's field has the target. Raises ApiError."""
-    deadline = time.monotonic() + wait.seconds
+    deadline = time.monotonic() + _SECONDS
     while True:
         now = look()
         value = now[wait.field]

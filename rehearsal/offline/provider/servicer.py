@@ -10,7 +10,7 @@ from tf.gen import tfplugin_pb2_grpc as rpc
 from tf.types import Unknown
 from tf.utils import read_dynamic_value, to_dynamic_value
 
-from . import account, databases, droplets, monitoring, network, projects, spaces
+from . import account, databases, droplets, network, spaces
 from .client import ApiError, Client
 from .resource import Provider, Resource, settled
 from .schema import Fields, State, filled, optional, planned, same, schema
@@ -23,16 +23,16 @@ RESOURCES: tuple[type[Resource], ...] = (
     databases.DatabaseFirewall,
     databases.DatabaseUser,
     droplets.Droplet,
-    monitoring.MonitorAlert,
-    monitoring.UptimeAlert,
-    monitoring.UptimeCheck,
+    account.MonitorAlert,
+    account.UptimeAlert,
+    account.UptimeCheck,
     network.Certificate,
     network.Firewall,
     network.LoadBalancer,
     network.Record,
     network.ReservedIp,
-    projects.Project,
-    projects.ProjectResources,
+    account.Project,
+    account.ProjectResources,
     spaces.SpacesBucket,
     spaces.SpacesKey,
 )

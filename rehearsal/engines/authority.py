@@ -1,4 +1,4 @@
-"""Starts it, on the droplets' network, and fetches the roots that it is to be trusted by."""
+"""The certificate authority on the droplets' network: pebble, which stands in for Let's Encrypt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ops.console.settings import ROOT
 from rehearsal import places
 from rehearsal.commands import output
 from rehearsal.droplet.containers import AUTHORITY, Containers
-from rehearsal.offline import base_images
+from rehearsal.offline.base_images import ENGINES
 
 _SECONDS_TO_START = 20
 
@@ -21,7 +21,8 @@ def start(containers: Containers) -> str:
     """Start it, unless it runs; where it answers. Raises Failed."""
     name, address = f"{containers.project}-authority", containers.host(AUTHORITY)
     clone = ("--label", f"{places.CLONE}={ROOT}")
-    containers.serve(name, base_images.AUTHORITY, AUTHORITY, *clone, command=(address,))
+    command = ("digits-rehearsal-authority", address)
+    containers.serve(name, ENGINES, AUTHORITY, *clone, command=command)
     url = f"https://{address}:14000/dir"
     # It signs with a root that is new at every start.
     started = output("docker", "inspect", "--format", "{{.State.StartedAt}}", name)

@@ -1,1 +1,0 @@
-"""The rehearsal's certificate authority: pebble, which stands in for Let's Encrypt."""
