@@ -18,11 +18,10 @@ from ops.console.errors import AlreadyPrinted, Failed
 from ops.console.settings import ROOT, Settings
 
 from . import places
-from .down import down
 from .droplet.containers import Containers
 from .offline import base_images, docker_hub
 from .settings import NOT_FOR_A_REHEARSAL, environment, refuse_what_leads_outside, settings
-from .up import up
+from .standing import down, up
 
 
 def _print_settings() -> None:

@@ -159,8 +159,6 @@ class Cloud:
                 for reserved in state["reserved_ips"].values():
                     if reserved["droplet_id"] == droplet_id:
                         reserved["droplet_id"] = None
-                for project in state["projects"].values():
-                    project["resources"].pop(f"do:droplet:{droplet_id}", None)
                 for holder in (*state["firewalls"].values(), *state["load_balancers"].values()):
                     named = holder["droplet_ids"]
                     holder["droplet_ids"] = [number for number in named if number != droplet_id]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog import REGIONS, vpc_of
 from .fields import ApiError, Field, Item, not_found, read, refused
-from .resource import NO_CONTENT, Answer, Call, Resource, project_of, route
+from .resource import NO_CONTENT, Answer, Call, Resource, route
 from .store import State, next_id, now
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ _SETTINGS = ("version", "region", *_LAYOUT, "users", "dbs")
 class Databases(Resource):
     path, one, many = "databases", "database", "databases"
     verbs = ("list", "create", "get", "delete")
-    urn = "dbaas"
+    in_project = True
     runs = True
     taken = (422, "cluster name is not available")
-    hidden = ("gone", "host", "dbs", "ca")
+    hidden = ("gone", "host", "dbs", "ca", "assigned_at")
     fields = {
         "name": Field(
             required=True,
@@ -82,7 +82,6 @@ class Databases(Resource):
             "semantic_version": f"{item['version']}.6",
             "users": list(item["users"].values()),
             "db_names": list(item["dbs"]),
-            "project_id": project_of(state, self.urn_of(item))["id"],
             "storage_size_mib": 10240,
             "connection": _connection(item, item["host"]),
             "private_connection": _connection(item, f"private-{item['host']}"),

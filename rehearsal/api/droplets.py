@@ -1,10 +1,9 @@
-"""Droplets, and the actions that change them: each needs a status, and leads to another."""
+"""Droplets, and the actions that change them."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 
 from .account import key_of
@@ -38,7 +37,7 @@ class Droplets(Resource):
     path, one, many = "droplets", "droplet", "droplets"
     verbs = ("list", "create", "get", "delete")
     numbered = True
-    urn = "droplet"
+    in_project = True
     created = 202
     filters = ("name",)
     fields = {
@@ -133,73 +132,6 @@ def _network(address: str) -> Item:
     }
 
 
-def _backups(droplet: Item, *, wanted: bool) -> Item:
-    others = [feature for feature in droplet["features"] if feature != "backups"]
-    return {"features": [*others, "backups"] if wanted else others}
-
-
-def _resized(droplet: Item, given: Item) -> Item:
-    size = SIZES[given["size"]]
-    if size["disk"] < droplet["disk"]:
-        raise refused("This size is not available because it has a smaller disk.")
-    return {
-        "size": size["slug"],
-        "memory": size["memory"],
-        "vcpus": size["vcpus"],
-        "disk": size["disk"] if given["disk"] else droplet["disk"],
-    }
-
-
-def _other_policy(droplet: Item, given: Item) -> Item:
-    if "backups" not in droplet["features"]:
-        raise refused("Backups are not enabled for this Droplet.")
-    return given
-
-
-@dataclass(frozen=True, kw_only=True)
-class Action:
-    """An action on a droplet: what it needs, what does it, and what the droplet is then."""
-
-    fields: Fields = field(default_factory=dict)
-    #: The status that the droplet has to have, and what is answered otherwise.
-    needs: str = ""
-    refusal: str = ""
-    #: The driver's method, and its arguments, by their names in the droplet; "": done at once.
-    work: str = ""
-    arguments: tuple[str, ...] = ()
-    #: What changes in the droplet, given the droplet and what the request says.
-    after: Callable[[Item, Item], Item] = lambda _droplet, given: given
-
-
-_SIZE = Field(required=True, one_of=tuple(SIZES), message="You specified an invalid size.")
-ACTIONS = {
-    "power_off": Action(
-        needs="active",
-        refusal="Droplet is already powered off.",
-        work="power_off",
-        after=lambda _droplet, _given: {"status": "off"},
-    ),
-    "power_on": Action(
-        needs="off",
-        refusal="Droplet is already powered on.",
-        work="power_on",
-        after=lambda _droplet, _given: {"status": "active"},
-    ),
-    "resize": Action(
-        fields={"size": _SIZE, "disk": Field(type="boolean", default=False)},
-        needs="off",
-        refusal="Droplet must be powered off before it is resized.",
-        work="resize",
-        arguments=("vcpus", "memory"),
-        after=_resized,
-    ),
-    "rename": Action(fields={"name": _HOSTNAME}),
-    "enable_backups": Action(after=lambda droplet, _given: _backups(droplet, wanted=True)),
-    "disable_backups": Action(after=lambda droplet, _given: _backups(droplet, wanted=False)),
-    "change_backup_policy": Action(fields={"backup_policy": _POLICY}, after=_other_policy),
-}
-
-
 class Actions(Resource):
     """Notes of what is done to droplets and reserved IPs, the newest first."""
 
@@ -227,28 +159,70 @@ class DropletActions(Actions):
     def create(self, call: Call, parent: str = "") -> Answer:
         droplet = Droplets().find(call.state, parent)
         kind = str(call.values.get("type") or "")
-        if kind not in ACTIONS:
-            raise refused(f"The action {kind!r} is not rehearsed.")
         if droplet["locked"]:
             raise refused("Droplet already has a pending event.")
-        action = ACTIONS[kind]
-        if action.needs and droplet["status"] != action.needs:
-            raise refused(action.refusal)
-        after = action.after(droplet, read(action.fields, call.values, call.state))
+        after, work = _begin(kind, droplet, call)
         note = new_action(call.state, "droplet", droplet, kind)
-        if action.work:
+        if work:
             droplet["locked"] = True
-
-            def work() -> Item:
-                values = [after[name] for name in action.arguments]
-                getattr(call.cloud.driver, action.work)(droplet["id"], *values)
-                return after
-
-            call.later.append(partial(call.cloud.act, droplet["id"], note["id"], work))
+            call.later.append(
+                partial(call.cloud.act, droplet["id"], note["id"], lambda: work() or after)
+            )
         else:
             droplet |= after
             end_action(note, "completed")
         return {"action": note}, 201
+
+
+_SIZE: Fields = {
+    "size": Field(required=True, one_of=tuple(SIZES), message="You specified an invalid size."),
+    "disk": Field(type="boolean", default=False),
+}
+
+
+def _begin(kind: str, droplet: Item, call: Call) -> tuple[Item, Callable[[], None] | None]:
+    """What an action changes in a droplet, and what its machine has to do for that."""
+    driver, number = call.cloud.driver, droplet["id"]
+    others = [feature for feature in droplet["features"] if feature != "backups"]
+    match kind:
+        case "power_off":
+            _need(droplet, "active", "Droplet is already powered off.")
+            return {"status": "off"}, partial(driver.power_off, number)
+        case "power_on":
+            _need(droplet, "off", "Droplet is already powered on.")
+            return {"status": "active"}, partial(driver.power_on, number)
+        case "resize":
+            _need(droplet, "off", "Droplet must be powered off before it is resized.")
+            after = _resized(droplet, read(_SIZE, call.values, call.state))
+            return after, partial(driver.resize, number, after["vcpus"], after["memory"])
+        case "rename":
+            return read({"name": _HOSTNAME}, call.values, call.state), None
+        case "enable_backups":
+            return {"features": [*others, "backups"]}, None
+        case "disable_backups":
+            return {"features": others}, None
+        case "change_backup_policy":
+            if "backups" not in droplet["features"]:
+                raise refused("Backups are not enabled for this Droplet.")
+            return read({"backup_policy": _POLICY}, call.values, call.state), None
+    raise refused(f"The action {kind!r} is not rehearsed.")
+
+
+def _need(droplet: Item, status: str, refusal: str) -> None:
+    if droplet["status"] != status:
+        raise refused(refusal)
+
+
+def _resized(droplet: Item, given: Item) -> Item:
+    size = SIZES[given["size"]]
+    if size["disk"] < droplet["disk"]:
+        raise refused("This size is not available because it has a smaller disk.")
+    return {
+        "size": size["slug"],
+        "memory": size["memory"],
+        "vcpus": size["vcpus"],
+        "disk": size["disk"] if given["disk"] else droplet["disk"],
+    }
 
 
 def new_action(state: State, kind: str, item: Item, what: str) -> Item:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog import REGIONS, vpc_of
 from .fields import ApiError, Field, Fields, Item, refused
-from .resource import Call, Resource, project_of
+from .resource import Call, Resource
 from .store import State, now
 from .tags import TAG, add_tags
 
@@ -51,10 +51,10 @@ _SETTINGS = (
 class LoadBalancers(Resource):
     path, one, many = "load_balancers", "load_balancer", "load_balancers"
     created = 202
-    urn = "loadbalancer"
+    in_project = True
     runs = True
     taken = (422, "a load balancer with this name already exists")
-    hidden = ("gone", "busy", "resized_at")
+    hidden = ("gone", "busy", "resized_at", "assigned_at")
     fields = {
         "name": Field(required=True),
         "region": Field(required=True, one_of=tuple(REGIONS), fixed=True),
@@ -106,7 +106,6 @@ class LoadBalancers(Resource):
         return super().view(state, item) | {
             "region": REGIONS[item["region"]],
             "droplet_ids": [droplet["id"] for droplet, _ in _members(state, item)],
-            "project_id": project_of(state, self.urn_of(item))["id"],
             "type": "REGIONAL",
             "network": "EXTERNAL",
         }

@@ -1,4 +1,4 @@
-"""Projects: names under which resources are grouped."""
+"""Projects: names under which resources are grouped. A resource knows the project that it is in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 from urllib.parse import urlsplit
 
 from .fields import ApiError, Field, Item
-from .resource import Answer, Call, Resource, default_project, page, project_of, route
+from .resource import Answer, Call, Resource, default_project, page, route
 from .store import State, next_id, now
 
 # By the word in a URN; a reserved IP still has the service's old word.
@@ -22,7 +22,6 @@ class Projects(Resource):
     path, one, many = "projects", "project", "projects"
     update_methods = ("PUT", "PATCH")
     taken = (409, "name is already in use")
-    hidden = ("resources",)
     fields = {
         "name": Field(required=True, pattern=r".{1,175}"),
         "description": Field(default=""),
@@ -48,32 +47,32 @@ class Projects(Resource):
             other["is_default"] = other is item
 
     def removed(self, call: Call, item: Item) -> None:
-        if item["resources"]:
+        if _held(call.state, item):
             raise ApiError(412, "cannot delete a project with resources")
         if item["is_default"]:
             raise ApiError(412, "cannot delete the default project")
 
     @route("GET", "<key>/resources")
     def resources(self, call: Call, key: str) -> Answer:
-        held = self.find(call.state, key)["resources"]
-        return page(call, "resources", [_entry(call, urn, at, "ok") for urn, at in held.items()])
+        held = _held(call.state, self.find(call.state, key))
+        return page(call, "resources", [_entry(call, urn, "ok", item) for urn, item in held])
 
     @route("POST", "<key>/resources")
     def assign(self, call: Call, key: str) -> Answer:
-        project = self.find(call.state, key)
+        project = self.find(call.state, key)["id"]
         urns = Field(many=True, pattern=r"do:[a-z]+:[^:]+").read(
             "resources", call.values.get("resources"), call.state
         )
         answer = []
         for urn in urns:
-            status = "assigned"
-            if urn in project["resources"]:
+            _, word, number = urn.split(":")
+            item = call.state[_KINDS[word]].get(number, {}) if word in _KINDS else {}
+            status = "assigned" if item else "not_found"
+            if item and item["project_id"] == project:
                 status = "already_assigned"
-            elif not _exists(call.state, urn):
-                status = "not_found"
-            else:
-                _move(call.state, urn, project)
-            answer.append(_entry(call, urn, project["resources"].get(urn, now()), status))
+            elif item:
+                _move(call.state, word, item, project)
+            answer.append(_entry(call, urn, status, item))
         return {"resources": answer, "links": {}, "meta": {"total": len(answer)}}, 200
 
 
@@ -85,7 +84,6 @@ def _of_the_account(state: State) -> Item:
         "owner_id": next_id(state),
         "created_at": now(),
         "updated_at": now(),
-        "resources": {},
     }
 
 
@@ -103,35 +101,30 @@ def add_default_project(state: State) -> None:
         state["projects"][project["id"]] = project
 
 
-def _entry(call: Call, urn: str, assigned_at: str, status: str) -> Item:
-    kind, key = urn.split(":")[1:]
-    url = f"http://{urlsplit(call.url).netloc}/v2/{_KINDS.get(kind, f'{kind}s')}/{key}"
-    return {"urn": urn, "assigned_at": assigned_at, "links": {"self": url}, "status": status}
+def _held(state: State, project: Item) -> list[tuple[str, Item]]:
+    """The resources that a project holds, with their URNs."""
+    return [
+        (f"do:{word}:{key}", item)
+        for word, kind in _KINDS.items()
+        for key, item in state[kind].items()
+        if item["project_id"] == project["id"] and not item.get("gone")
+    ]
 
 
-def _exists(state: State, urn: str) -> bool:
-    _, kind, key = urn.split(":")
-    return kind in _KINDS and key in state[_KINDS[kind]]
+def _entry(call: Call, urn: str, status: str, item: Item) -> Item:
+    _, word, key = urn.split(":")
+    url = f"http://{urlsplit(call.url).netloc}/v2/{_KINDS.get(word, f'{word}s')}/{key}"
+    at = item.get("assigned_at", now())
+    return {"urn": urn, "assigned_at": at, "links": {"self": url}, "status": status}
 
 
-def _move(state: State, urn: str, project: Item) -> None:
+def _move(state: State, word: str, item: Item, project: str) -> None:
     """Put a resource into this project; a droplet takes its reserved IP along."""
-    _, kind, key = urn.split(":")
-    if kind == "floatingip" and state["reserved_ips"][key]["droplet_id"]:
+    if word == "floatingip" and item["droplet_id"]:
         raise ApiError(
             412, "Cannot move a Reserved IP with an associated Droplet. Move the Droplet instead"
         )
-    for other in state["projects"].values():
-        other["resources"].pop(urn, None)
-    project["resources"][urn] = now()
-    if kind == "droplet":
-        follow(state, int(key))
-
-
-def follow(state: State, droplet_id: int) -> None:
-    """Bring a droplet's reserved IP into the droplet's project."""
-    for reserved in state["reserved_ips"].values():
-        if reserved["droplet_id"] == droplet_id:
-            urn = f"do:floatingip:{reserved['ip']}"
-            project_of(state, urn)["resources"].pop(urn)
-            project_of(state, f"do:droplet:{droplet_id}")["resources"][urn] = now()
+    item |= {"project_id": project, "assigned_at": now()}
+    for reserved in state["reserved_ips"].values() if word == "droplet" else ():
+        if reserved["droplet_id"] == item["id"]:
+            reserved["project_id"] = project

@@ -7,8 +7,7 @@ from functools import partial
 from .catalog import REGIONS
 from .droplets import Actions, Droplets, new_action
 from .fields import Field, Item, refused
-from .projects import follow
-from .resource import Answer, Call, Resource, project_of
+from .resource import Answer, Call, Resource
 from .store import State
 
 
@@ -18,7 +17,7 @@ class ReservedIps(Resource):
     path, one, many = "reserved_ips", "reserved_ip", "reserved_ips"
     verbs = ("list", "create", "get", "delete")
     key = "ip"
-    urn = "floatingip"
+    in_project = True
     created = 202
     fields = {
         "region": Field(one_of=tuple(REGIONS), message="You specified an invalid region."),
@@ -46,7 +45,7 @@ class ReservedIps(Resource):
             "region": REGIONS[item["region"]],
             "droplet": Droplets().view(state, droplet) if droplet else None,
             "locked": False,
-            "project_id": project_of(state, self.urn_of(item))["id"],
+            "project_id": item["project_id"],
         }
 
     def removed(self, call: Call, item: Item) -> None:
@@ -80,8 +79,8 @@ def assign(call: Call, item: Item, droplet_id: object) -> Item:
             raise refused("Droplet already has a reserved IP.")
     if item["region"] != droplet["region"]:
         raise refused("The reserved IP and the Droplet must be in the same region.")
-    before, item["droplet_id"] = item["droplet_id"], droplet["id"]
-    follow(call.state, droplet["id"])
+    before = item["droplet_id"]
+    item |= {"droplet_id": droplet["id"], "project_id": droplet["project_id"]}
     moves: dict[int, str | None] = {before: None} if before else {}
     moves[droplet["id"]] = item["ip"]
     return _answer_at(call, item, "assign_ip", moves)

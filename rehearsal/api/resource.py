@@ -9,7 +9,7 @@ import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 from .fields import ApiError, Fields, Item, not_found, read
@@ -47,7 +47,13 @@ def route(method: str, rule: str) -> Callable[[Handler], Handler]:
 
 
 class Resource:
-    """A kind of resource."""
+    """A kind of resource: a subclass that has a path."""
+
+    kinds: ClassVar[list[type[Resource]]] = []
+
+    def __init_subclass__(cls) -> None:
+        if "path" in vars(cls):
+            cls.kinds.append(cls)
 
     #: Under /v2. The path of what is in another resource has that one's key as <parent>.
     path: str
@@ -73,8 +79,8 @@ class Resource:
     hidden: tuple[str, ...] = ()
     #: The parameters of a list that choose by the field of the same name.
     filters: tuple[str, ...] = ()
-    #: The word in its URN, which the account's projects hold; "" if they do not.
-    urn = ""
+    #: Whether it is in one of the account's projects.
+    in_project = False
     #: Whether what runs behind it is removed in the background, and it from the state with that.
     runs = False
     #: Whether what it says changes what the droplets' firewalls let in.
@@ -123,9 +129,6 @@ class Resource:
             raise not_found()
         return item
 
-    def urn_of(self, item: Item) -> str:
-        return f"do:{self.urn}:{item[self.key]}"
-
     def add(self, call: Call, parent: str = "") -> Item:
         """The new one that a request asks for, in the state already."""
         item = read(self.fields, call.values, call.state)
@@ -135,8 +138,8 @@ class Resource:
         self.complete(call, item)
         self.check(call.state, item)
         self.items(call.state, parent)[str(item[self.key])] = item
-        if self.urn:
-            default_project(call.state)["resources"][self.urn_of(item)] = now()
+        if self.in_project:
+            item |= {"project_id": default_project(call.state)["id"], "assigned_at": now()}
         return item
 
     def _refuse_taken(self, state: State, item: Item, parent: str) -> None:
@@ -174,9 +177,6 @@ class Resource:
     def delete(self, call: Call, key: str, parent: str = "") -> Answer:
         item = self.find(call.state, key, parent)
         self.removed(call, item)
-        if self.urn:
-            urn = self.urn_of(item)
-            project_of(call.state, urn)["resources"].pop(urn)
         if self.runs:
             item["gone"] = True
         else:
@@ -214,8 +214,3 @@ def _number(call: Call, name: str, default: int, largest: int) -> int:
 def default_project(state: State) -> Item:
     """The project that holds what is in no other."""
     return next(project for project in state["projects"].values() if project["is_default"])
-
-
-def project_of(state: State, urn: str) -> Item:
-    """The project that holds a resource."""
-    return next(project for project in state["projects"].values() if urn in project["resources"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from . import (
+from . import (  # noqa: F401 - each adds its kinds of resources
     account,
     catalog,
     databases,
@@ -31,36 +31,6 @@ from .fields import ApiError, Item, not_found, refused
 from .resource import Answer, Call, Resource
 from .store import log, now
 
-RESOURCES: tuple[type[Resource], ...] = (
-    account.Account,
-    account.Balance,
-    account.SshKeys,
-    account.SpacesKeys,
-    catalog.Images,
-    catalog.Regions,
-    catalog.Sizes,
-    catalog.Volumes,
-    catalog.Vpcs,
-    databases.Databases,
-    databases.Dbs,
-    databases.Users,
-    dns.Certificates,
-    dns.Domains,
-    dns.Records,
-    droplets.Actions,
-    droplets.DropletActions,
-    droplets.Droplets,
-    faults.Faults,
-    firewalls.Firewalls,
-    load_balancers.LoadBalancers,
-    monitoring.AlertPolicies,
-    monitoring.UptimeAlerts,
-    monitoring.UptimeChecks,
-    projects.Projects,
-    reserved_ips.ReservedIpActions,
-    reserved_ips.ReservedIps,
-    tags.Tags,
-)
 # By the verb: the methods, and whether the path names one.
 _VERBS = {
     "list": (("GET",), False),
@@ -86,7 +56,7 @@ def make_app(cloud: Cloud, token: str, journal: Path) -> Flask:
             raise ApiError(401, "Unable to authenticate you")
         faults.meet(cloud.store, request.method, request.path)
 
-    for kind in RESOURCES:
+    for kind in Resource.kinds:
         _add_endpoints(app, cloud, kind())
     _add_error_handlers(app)
 

@@ -10,7 +10,7 @@ import pytest
 
 from rehearsal.api.fields import Field, Fields
 from rehearsal.api.resource import Resource
-from rehearsal.api.server import RESOURCES
+from rehearsal.api.server import make_app  # noqa: F401 - it adds all kinds
 from tests import needs
 from tests.api import openapi
 
@@ -30,7 +30,7 @@ LAXER = {
 }
 KINDS = [
     kind
-    for kind in RESOURCES
+    for kind in Resource.kinds
     if "create" in kind.verbs and kind.fields and not kind.path.startswith("rehearsal/")
 ]
 

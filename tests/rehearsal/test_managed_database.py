@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from rehearsal import services
+from rehearsal import standing
 from rehearsal.droplet.containers import Containers
 from rehearsal.places import PROJECT
 from tests.crowd import visiting
@@ -164,7 +164,7 @@ def test_another_password_and_another_authority(deployment: Deployment) -> None:
     assert deployment.ssh(apps) == before
     with visitors(deployment):
         rotate_authority(ENGINES.name("database", cluster()["id"]))
-        services.stop()  # it hears of another authority when it starts
+        standing.stop()  # it hears of another authority when it starts
         time.sleep(5)
         assert "its password or authority is another" in deployment.ssh("digits status")
         done = run("make", "deploy", "TARGET=rehearsal", **MANAGED)

@@ -36,20 +36,19 @@ class Tag(Resource):
 class _Holder(Resource):
     """What puts resources into a project."""
 
-    def assign(self, project: str, urns: set[str]) -> None:
-        """Put resources into a project."""
-        if urns:
-            path = f"projects/{project}/resources"
-            self.client.request("POST", path, {"resources": sorted(urns)})
+    def move(self, current: State, planned: State) -> None:
+        """Make what a project holds what is planned; the rest goes to the default project."""
+        old, new = set(current["resources"] or []), set(planned["resources"] or [])
+        default = self.client.get("projects/default")["project"]["id"] if old - new else ""
+        for project, urns in ((default, old - new), (current["id"], new - old)):
+            if urns:
+                body = {"resources": sorted(urns)}
+                self.client.request("POST", f"projects/{project}/resources", body)
 
-    def let_go(self, urns: set[str]) -> None:
-        """Put resources into the default project."""
-        self.assign(self.client.get("projects/default")["project"]["id"], urns)
-
-    def held(self, project: str) -> set[str]:
+    def held(self, project: str) -> list[str]:
         """The URNs of all that a project holds."""
         answer = self.client.get(f"projects/{project}/resources?per_page=200")
-        return {resource["urn"] for resource in answer["resources"]}
+        return [resource["urn"] for resource in answer["resources"]]
 
 
 class Project(_Holder):
@@ -65,10 +64,23 @@ class Project(_Holder):
         "environment": optional(
             same=lambda old, new: old.lower() == new.lower(),
         ),
+        "resources": optional(STRINGS, computed=True, api="", read=""),
     }
 
+    def create(self, planned: State) -> State:
+        made = super().create(planned)
+        self.move({"id": made["id"], "resources": None}, planned)
+        return self.read(made)
+
+    def found(self, state: State, answer: State) -> State:
+        return super().found(state, answer) | {"resources": self.held(state["id"])}
+
+    def update(self, current: State, planned: State) -> State:
+        self.move(current, planned)
+        return super().update(current, planned)
+
     def delete(self, state: State) -> None:
-        self.let_go(self.held(state["id"]))
+        self.move(state, {"resources": []})
         super().delete(state)
 
 
@@ -82,7 +94,7 @@ class ProjectResources(_Holder):
     def create(self, planned: State) -> State:
         self.client.get(f"projects/{planned['project']}")
         planned["id"] = planned["project"]
-        self.assign(planned["id"], set(planned["resources"]))
+        self.move({"id": planned["id"], "resources": None}, planned)
         return self.read(planned)
 
     def read(self, state: State) -> State:
@@ -93,13 +105,11 @@ class ProjectResources(_Holder):
         return {"id": state["id"], "project": state["id"], "resources": kept}
 
     def update(self, current: State, planned: State) -> State:
-        old, new = set(current["resources"] or []), set(planned["resources"] or [])
-        self.let_go(old - new)
-        self.assign(current["id"], new - old)
+        self.move(current, planned)
         return self.read(planned)
 
     def delete(self, state: State) -> None:
-        self.let_go(set(state["resources"] or []))
+        self.move(state, {"resources": []})
 
     def import_(self, state: State) -> State:
         raise ApiError(0, f"resource digitalocean_{self.name} doesn't support import")

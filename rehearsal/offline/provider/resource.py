@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from .client import SECONDS_BETWEEN_LOOKS, ApiError, Client
 from .schema import Fields, State, body, optional, same, state_of
@@ -36,7 +36,13 @@ _DONE = Wait(pending=("new", "in-progress"), target="completed")
 
 
 class Resource:
-    """A kind of resource. A subclass is its table, and what it does differently."""
+    """A kind of resource: a subclass with a name. It is a table, and what it does differently."""
+
+    kinds: ClassVar[list[type[Resource]]] = []
+
+    def __init_subclass__(cls) -> None:
+        if "name" in vars(cls):
+            cls.kinds.append(cls)
 
     name: str
     #: Of the real provider's messages: "Error creating TITLE".

@@ -10,33 +10,12 @@ from tf.gen import tfplugin_pb2_grpc as rpc
 from tf.types import Unknown
 from tf.utils import read_dynamic_value, to_dynamic_value
 
-from . import account, databases, droplets, network, spaces
+from . import account, databases, droplets, network, spaces  # noqa: F401 - they add their kinds
 from .client import ApiError, Client
 from .resource import Provider, Resource, settled
 from .schema import Fields, State, filled, optional, planned, same, schema
 
-RESOURCES: tuple[type[Resource], ...] = (
-    account.SshKey,
-    account.Tag,
-    databases.DatabaseCluster,
-    databases.DatabaseDb,
-    databases.DatabaseFirewall,
-    databases.DatabaseUser,
-    droplets.Droplet,
-    account.MonitorAlert,
-    account.UptimeAlert,
-    account.UptimeCheck,
-    network.Certificate,
-    network.Firewall,
-    network.LoadBalancer,
-    network.Record,
-    network.ReservedIp,
-    account.Project,
-    account.ProjectResources,
-    spaces.SpacesBucket,
-    spaces.SpacesKey,
-)
-_RESOURCES = {f"digitalocean_{kind.name}": kind for kind in RESOURCES}
+_RESOURCES = {f"digitalocean_{kind.name}": kind for kind in Resource.kinds}
 _DATA = {f"digitalocean_{kind.name}": kind for kind in (databases.DatabaseCa, network.Domains)}
 _SECRET = optional(sensitive=True)
 _CONFIGURATION: Fields = {
