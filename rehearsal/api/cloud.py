@@ -7,17 +7,44 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from .droplets import end_action
 from .fields import ApiError, Item, not_found
 from .firewalls import inbound_rules
-from .machines import Driver, Engines
 from .projects import add_default_project
-from .reconciler import Reconciler
+from .reconciler import Engines, Reconciler
 from .store import State, Store, log
 
 _NEVER = object()
+
+
+class Driver(Protocol):
+    """Makes and removes the machines behind the droplets.
+
+    Calls block until the work is done. Calls for one droplet never overlap; calls for different
+    droplets may. Where there is no such machine, destroy and answer_at do nothing.
+    """
+
+    def create(self, droplet: dict[str, Any]) -> str:
+        """Start a machine that accepts SSH logins, for this droplet of the state; its address."""
+
+    def destroy(self, droplet_id: int) -> None: ...
+
+    def apply_firewall(self, droplet_id: int, inbound_rules: list[dict[str, Any]] | None) -> None:
+        """Let in only what these rules of DigitalOcean's name; None lets everything in."""
+
+    def reserved_ip(self, taken: set[str]) -> str:
+        """An address for the account, on no machine yet and none of these."""
+
+    def answer_at(self, droplet_id: int, address: str | None) -> None:
+        """Let the machine, even if it is off, answer at this reserved IP, too; at none if None."""
+
+    def power_off(self, droplet_id: int) -> None: ...
+
+    def power_on(self, droplet_id: int) -> None: ...
+
+    def resize(self, droplet_id: int, vcpus: int, memory_mb: int) -> None: ...
 
 
 class Cloud:

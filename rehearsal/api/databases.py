@@ -5,15 +5,12 @@ from __future__ import annotations
 import base64
 import secrets
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .catalog import REGIONS, vpc_of
 from .fields import ApiError, Field, Item, not_found, read, refused
 from .resource import NO_CONTENT, Answer, Call, Resource, route
 from .store import State, next_id, now
-
-if TYPE_CHECKING:
-    from .machines import Engines
 
 PORT = 25060
 ADMIN = "doadmin"
@@ -147,7 +144,7 @@ class Databases(Resource):
         """All that what runs behind it has to know."""
         return {name: item[name] for name in _SETTINGS}, _trusted(state, item)
 
-    def run(self, engines: Engines, item: Item, wanted: Any, before: Any) -> Item:
+    def run(self, engines: Any, item: Item, wanted: Any, before: Any) -> Item:
         """Make it so; what changes in the object."""
         changes = {}
         if before is None or before[0] != wanted[0]:
@@ -156,7 +153,7 @@ class Databases(Resource):
         engines.guard(item["id"], wanted[1])
         return changes
 
-    def stop(self, engines: Engines, item: Item) -> None:
+    def stop(self, engines: Any, item: Item) -> None:
         engines.remove(item["id"])
 
 

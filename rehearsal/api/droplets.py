@@ -6,12 +6,11 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from .account import key_of
+from .account import TAG, add_tags, key_of
 from .catalog import IMAGES, REGIONS, SIZES, Images, vpc_of
 from .fields import ApiError, Field, Fields, Item, read, refused
 from .resource import NO_CONTENT, Answer, Call, Resource
 from .store import State, next_id, now
-from .tags import TAG, add_tags
 
 _HOSTNAME = Field(
     required=True,

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .account import TAG, add_tags
 from .catalog import REGIONS, vpc_of
 from .fields import ApiError, Field, Fields, Item, refused
 from .resource import Call, Resource
 from .store import State, now
-from .tags import TAG, add_tags
-
-if TYPE_CHECKING:
-    from .machines import Engines
 
 BUSY = "Load Balancer can't be updated while it processes previous actions"
 SECONDS_BETWEEN_SIZES = 3600.0
@@ -117,12 +114,12 @@ class LoadBalancers(Resource):
         members = {droplet["name"]: address for droplet, address in _members(state, item)}
         return {name: item[name] for name in _SETTINGS}, members
 
-    def run(self, engines: Engines, item: Item, wanted: Any, _before: Any) -> Item:
+    def run(self, engines: Any, item: Item, wanted: Any, _before: Any) -> Item:
         """Make it so; what changes in the object."""
         address = engines.balance(item, wanted[1])
         return {"status": "active", "ip": address, "busy": False}
 
-    def stop(self, engines: Engines, item: Item) -> None:
+    def stop(self, engines: Any, item: Item) -> None:
         engines.unbalance(item["id"])
 
 

@@ -8,17 +8,37 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from .databases import Databases
 from .fields import Item
 from .load_balancers import LoadBalancers
-from .machines import Engines
 from .store import State, Store, log
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_AFTER_A_FAILURE = 5.0
 _Kind = LoadBalancers | Databases
+
+
+class Engines(Protocol):
+    """Runs what stands behind the load balancers and the database clusters.
+
+    Every call says the whole of what is wanted, and may be made again. Calls block until the work
+    is done. Calls for one engine never overlap.
+    """
+
+    def balance(self, balancer: dict[str, Any], members: dict[str, str]) -> str:
+        """Send visitors to these droplets, address by name; the address that visitors come to."""
+
+    def unbalance(self, balancer_id: str) -> None: ...
+
+    def serve(self, cluster: dict[str, Any]) -> str:
+        """Run a cluster with the users, passwords and databases that it names; its CA, as PEM."""
+
+    def guard(self, cluster_id: str, addresses: list[str] | None) -> None:
+        """Let only these addresses come to a cluster; None lets everybody."""
+
+    def remove(self, cluster_id: str) -> None: ...
 
 
 class Reconciler:

@@ -24,7 +24,6 @@ from . import (  # noqa: F401 - each adds its kinds of resources
     monitoring,
     projects,
     reserved_ips,
-    tags,
 )
 from .cloud import Cloud
 from .fields import ApiError, Item, not_found, refused
