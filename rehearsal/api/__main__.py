@@ -20,7 +20,7 @@ from rehearsal import places, spaces
 from rehearsal.droplet.containers import HOST, Containers
 from rehearsal.droplet.driver import DockerDriver
 from rehearsal.engines import DockerEngines
-from rehearsal.offline import build
+from rehearsal.offline import pip_conf
 
 from .cloud import Cloud
 from .server import make_app
@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    build.pip_settings(folder)
+    pip_conf.setting(folder)
     containers, store = Containers(places.PROJECT), Store(folder / "state.json")
     url = spaces.serve(containers.host(HOST), lambda: store.state["spaces_keys"])
     (folder / "spaces-url").write_text(f"{url}\n")

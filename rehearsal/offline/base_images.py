@@ -12,6 +12,8 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ops.console import terminal
@@ -141,6 +143,17 @@ class BaseImages:
                 *(word for label in labels.items() for word in ("--label", "=".join(label))),
                 context, env={"DOCKER_BUILDKIT": "1"},
             )  # fmt: skip
+
+
+@contextmanager
+def for_a_build() -> Iterator[dict[str, str]]:
+    """What `make up` and a build need, and its settings, until the block ends. Raises Failed."""
+    need_engine()
+    images = BaseImages()
+    for image in (python(), postgres(), REGISTRY):
+        images.provide(image)
+    with tempfile.TemporaryDirectory() as folder:
+        yield pip_conf.setting(Path(folder))
 
 
 def _label(image: str, name: str) -> str:

@@ -12,12 +12,32 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from ops.console import terminal
+from ops.console.settings import Settings
 from rehearsal.commands import output
+
+from .reachable import page
 
 # Settings that hold in a container as they do outside.
 _CARRIED = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout")
 _FILES = ("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
 _VARIABLES = ("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "TRUSTED_HOST", "PROXY")
+
+
+def setting(folder: Path) -> dict[str, str]:
+    """The setting that names a pip.conf, which is in this folder and holds for this process.
+
+    There is none where PyTorch's index answers. Raises Failed.
+    """
+    file = folder / "pip.conf"
+    if page(f"{Settings.read().build.torch_index}/torch/"):
+        file.unlink(missing_ok=True)
+        return {}
+    terminal.line(
+        "PyTorch's index does not answer; torch comes from where this machine's pip has it."
+    )
+    file.write_text(for_containers(_serve_wheels()))
+    return {"PIP_CONF": str(file)}
 
 
 def _settings() -> dict[str, list[str]]:
@@ -31,7 +51,7 @@ def _settings() -> dict[str, list[str]]:
     return found
 
 
-def serve_wheels() -> str:
+def _serve_wheels() -> str:
     """Serve the wheels that pip finds in folders of this machine; the address, "" for none.
 
     A folder cannot be reached from a container, a page on Docker's bridge can, for as long as this
@@ -42,10 +62,10 @@ def serve_wheels() -> str:
     if not wheels:
         return ""
     # One page of links, which is what pip's find-links asks for.
-    page = Path(tempfile.mkdtemp(prefix="digits-wheels-"))
+    folder = Path(tempfile.mkdtemp(prefix="digits-wheels-"))
     for name, wheel in wheels.items():
-        (page / name).symlink_to(wheel)
-    handler = partial(_Quiet, directory=str(page))
+        (folder / name).symlink_to(wheel)
+    handler = partial(_Quiet, directory=str(folder))
     server = ThreadingHTTPServer((_gateway(), 0), handler)
     threading.Thread(target=server.serve_forever, name="wheels", daemon=True).start()
     return f"{_gateway()}:{server.server_port}"

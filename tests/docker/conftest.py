@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page
 
-from rehearsal.offline import build
+from rehearsal.offline import base_images
 from tests.docker.stack import Stack, clone
 from tests.needs import need_docker, need_docker_plugins
 
@@ -39,7 +39,7 @@ def page(browser: Browser) -> Iterator[Page]:
 def offline(engine_answers: None) -> Iterator[dict[str, str]]:
     """The base images, and the settings of a build, where the registries do not answer."""
     del engine_answers
-    with build.prepared() as settings:
+    with base_images.for_a_build() as settings:
         yield settings
 
 

@@ -12,6 +12,8 @@ from .client import ApiError
 from .resource import Resource
 from .schema import State, block, computed, optional, required, whole
 
+_MARKER = "ExpiredObjectDeleteMarker"
+
 
 @dataclass(frozen=True)
 class Spaces:
@@ -148,37 +150,21 @@ class SpacesBucket(Resource):
             s3.delete_bucket(Bucket=bucket)
 
 
-# The objects that a rule has in S3, each with one field: the block's, the field's name here, there.
-_OBJECTS = (
-    ("expiration", "Expiration", "expired_object_delete_marker", "ExpiredObjectDeleteMarker"),
-    (
-        "noncurrent_version_expiration",
-        "NoncurrentVersionExpiration",
-        "days",
-        "NoncurrentDays",
-    ),
-)
-
-
 def _keep_versions(s3: Any, planned: State) -> None:
     """Versioning, and which versions go again."""
     bucket = planned["name"]
     for versioning in planned["versioning"] or ():
         status = {"Status": "Enabled" if versioning["enabled"] else "Suspended"}
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=status)
-    rules = [
-        {
-            "ID": rule["id"],
-            "Status": "Enabled" if rule["enabled"] else "Disabled",
-            "Filter": {"Prefix": ""},
-            **{
-                there: {key: whole(one[name])}
-                for here, there, name, key in _OBJECTS
-                for one in rule[here]
-            },
-        }
-        for rule in planned["lifecycle_rule"] or ()
-    ]
+    rules: list[State] = []
+    for rule in planned["lifecycle_rule"] or ():
+        enabled = "Enabled" if rule["enabled"] else "Disabled"
+        made: State = {"ID": rule["id"], "Status": enabled, "Filter": {"Prefix": ""}}
+        for one in rule["expiration"]:
+            made["Expiration"] = {_MARKER: one["expired_object_delete_marker"]}
+        for one in rule["noncurrent_version_expiration"]:
+            made["NoncurrentVersionExpiration"] = {"NoncurrentDays": whole(one["days"])}
+        rules.append(made)
     if rules:
         s3.put_bucket_lifecycle_configuration(
             Bucket=bucket, LifecycleConfiguration={"Rules": rules}
@@ -194,14 +180,15 @@ def _rules(s3: Any, bucket: str) -> list[State]:
         if error.response["Error"]["Code"] == "NoSuchLifecycleConfiguration":
             return []
         raise
-    return [
-        {
-            "id": rule["ID"],
-            "enabled": rule["Status"] == "Enabled",
-            **{
-                here: [{name: rule[there][key]}] if there in rule else []
-                for here, there, name, key in _OBJECTS
-            },
-        }
-        for rule in rules
-    ]
+    found = []
+    for rule in rules:
+        marker, old = rule.get("Expiration"), rule.get("NoncurrentVersionExpiration")
+        found.append(
+            {
+                "id": rule["ID"],
+                "enabled": rule["Status"] == "Enabled",
+                "expiration": [{"expired_object_delete_marker": marker[_MARKER]}] if marker else [],
+                "noncurrent_version_expiration": [{"days": old["NoncurrentDays"]}] if old else [],
+            }
+        )
+    return found
