@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import sys
-import tempfile
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +16,7 @@ from ops.console import terminal
 from ops.console.settings import Settings
 from rehearsal.commands import output
 
-from .reachable import page
+from . import reachable
 
 # Settings that hold in a container as they do outside.
 _CARRIED = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout")
@@ -30,13 +30,13 @@ def setting(folder: Path) -> dict[str, str]:
     There is none where PyTorch's index answers. Raises Failed.
     """
     file = folder / "pip.conf"
-    if page(f"{Settings.read().build.torch_index}/torch/"):
+    if reachable.page(f"{Settings.read().build.torch_index}/torch/"):
         file.unlink(missing_ok=True)
         return {}
     terminal.line(
         "PyTorch's index does not answer; torch comes from where this machine's pip has it."
     )
-    file.write_text(for_containers(_serve_wheels()))
+    file.write_text(for_containers(_serve_wheels(folder / "wheels")))
     return {"PIP_CONF": str(file)}
 
 
@@ -51,7 +51,7 @@ def _settings() -> dict[str, list[str]]:
     return found
 
 
-def _serve_wheels() -> str:
+def _serve_wheels(page: Path) -> str:
     """Serve the wheels that pip finds in folders of this machine; the address, "" for none.
 
     A folder cannot be reached from a container, a page on Docker's bridge can, for as long as this
@@ -62,10 +62,11 @@ def _serve_wheels() -> str:
     if not wheels:
         return ""
     # One page of links, which is what pip's find-links asks for.
-    folder = Path(tempfile.mkdtemp(prefix="digits-wheels-"))
+    shutil.rmtree(page, ignore_errors=True)
+    page.mkdir()
     for name, wheel in wheels.items():
-        (folder / name).symlink_to(wheel)
-    handler = partial(_Quiet, directory=str(folder))
+        (page / name).symlink_to(wheel)
+    handler = partial(_Quiet, directory=str(page))
     server = ThreadingHTTPServer((_gateway(), 0), handler)
     threading.Thread(target=server.serve_forever, name="wheels", daemon=True).start()
     return f"{_gateway()}:{server.server_port}"
