@@ -74,10 +74,15 @@ class Containers:
         return f"{self.project}-{kind}-{key[:8]}"
 
     def exists(self, name: str) -> bool:
-        return output_of("docker", "inspect", name) is not None
+        return self._running(name) is not None
 
     def running(self, name: str) -> bool:
-        return output_of("docker", "inspect", "--format", "{{.State.Running}}", name) == "true"
+        return self._running(name) == "true"
+
+    def _running(self, name: str) -> str | None:
+        """Whether it runs, in Docker's word; None if there is none."""
+        command = ("docker", "inspect", "--format", "{{.State.Running}}", name)
+        return output_of(*command, seconds=120)
 
     def label_of(self, name: str, label: str = _ADDRESS) -> str:
         """A label of a container: its address, or another one. Raises Failed."""
@@ -97,8 +102,8 @@ class Containers:
         """Make one, not started yet; its address. Raises Failed."""
         if not output("docker", "images", "--quiet", image):
             raise Failed(
-                f"The image {image} is not on this machine.",
-                f"Make it: scripts/in rehearsal -m rehearsal.offline images {image}",
+                f"The image {image} is not on this machine. Make it: "
+                f"scripts/in rehearsal -m rehearsal.offline images {image}"
             )
         ours = ("--filter", f"label={self.label}", "--format", f'{{{{.Label "{_ADDRESS}"}}}}')
         with self._addresses:

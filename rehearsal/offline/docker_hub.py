@@ -47,7 +47,9 @@ def start_if_needed(containers: Containers) -> None:
 
 def certificate(containers: Containers) -> str | None:
     """What a droplet trusts it by; None if it does not run."""
-    return output_of("docker", "exec", _name(containers), "cat", _CERTIFICATE)
+    name = _name(containers)
+    running = containers.running(name)
+    return output("docker", "exec", name, "cat", _CERTIFICATE) if running else None
 
 
 def options(containers: Containers) -> tuple[str, ...]:
