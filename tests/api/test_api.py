@@ -11,20 +11,13 @@ import pytest
 
 from tests import needs
 from tests.api import conformance, openapi
+from tests.api.conftest import until
 from tests.project import TERRAFORM, TOKEN, Api
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 KEY = (TERRAFORM / "tests/fixtures/key.pub").read_text().strip()
-
-
-@pytest.fixture
-def checked(api: Api) -> Iterator[Api]:
-    """An API whose every request and answer fits DigitalOcean's description."""
-    yield api
-    assert conformance.check(api.journal) == []
 
 
 def make_droplet(api: Api, **more: Any) -> dict[str, Any]:
@@ -37,13 +30,12 @@ def make_droplet(api: Api, **more: Any) -> dict[str, Any]:
 
 def wait(api: Api, droplet_id: int) -> dict[str, Any]:
     """The droplet, once nothing is being done to it."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        droplet: dict[str, Any] = api.call("GET", f"droplets/{droplet_id}").json()["droplet"]
-        if not droplet["locked"]:
-            return droplet
-        time.sleep(0.1)
-    raise AssertionError(droplet)
+
+    def droplet() -> dict[str, Any]:
+        return dict(api.call("GET", f"droplets/{droplet_id}").json()["droplet"])
+
+    until(lambda: not droplet()["locked"])
+    return droplet()
 
 
 def act(api: Api, droplet_id: int, kind: str, **more: Any) -> dict[str, Any]:
@@ -266,11 +258,7 @@ def map_ip(api: Api, ip: str, kind: str, **more: Any) -> dict[str, Any]:
     answer = api.call("POST", f"reserved_ips/{ip}/actions", {"type": kind, **more})
     assert answer.status_code == 201, answer.text
     path = f"reserved_ips/{ip}/actions/{answer.json()['action']['id']}"
-    deadline = time.monotonic() + 30
-    while (action := api.call("GET", path).json()["action"])["completed_at"] is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert action["status"] == "completed"
+    until(lambda: api.call("GET", path).json()["action"]["status"] == "completed")
     return reserved(api, ip)
 
 

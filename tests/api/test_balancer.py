@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from rehearsal.engines import balancers
+from tests.api.conftest import until
 from tests.needs import need_program
 
 
@@ -142,13 +143,6 @@ class Balancer:
         body = answer.read().decode()
         connection.close()
         return answer.status, body if answer.status == 200 else "", set_to
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.api import conformance
+from tests.api.conftest import until
 from tests.api.test_api import make_droplet, rules_of, wait
 from tests.project import Api
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 RULE = {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 80}
 STICKY = {"type": "cookies", "cookie_name": "digits-droplet", "cookie_ttl_seconds": 300}
@@ -34,21 +30,6 @@ CLUSTER = {
     "size": "db-s-1vcpu-1gb",
     "num_nodes": 1,
 }
-
-
-@pytest.fixture
-def checked(api: Api) -> Iterator[Api]:
-    """An API whose every request and answer fits DigitalOcean's description."""
-    yield api
-    assert conformance.check(api.journal) == []
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what the API does in the background."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def told(api: Api, what: str) -> list[Any]:
