@@ -32,7 +32,7 @@ def spaces(
     api: Api, terraform_settings: dict[str, str], tmp_path: Path
 ) -> Iterator[dict[str, str]]:
     """What stands in for Spaces: where it is, and a provider that knows it."""
-    command = (environment("spaces"), "-m", "rehearsal.spaces", api.folder / "state.json")
+    command = (environment("rehearsal"), "-m", "rehearsal.spaces", api.folder / "state.json")
     pipe = subprocess.PIPE
     with (
         (tmp_path / "spaces.log").open("w") as log,
