@@ -90,7 +90,7 @@ def bucket_repository(offsite: OffsiteSettings, terraform: TerraformSettings) ->
 
 def bucket_region(offsite: OffsiteSettings, terraform: TerraformSettings) -> str:
     """Where that Space is: in the droplet's region, if no other is set."""
-    return offsite.bucket_region or terraform.variable("region")
+    return offsite.bucket_region or terraform.region
 
 
 def guard(

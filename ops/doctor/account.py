@@ -128,7 +128,7 @@ def _next_steps(name: str, in_the_way: list[AccountResource], made: str) -> list
 def region(patient: Patient) -> str:
     """The region exists and takes new droplets."""
     patient.need_account()
-    wanted = patient.settings.terraform.variable("region")
+    wanted = patient.settings.terraform.region
     there = _catalogue(patient.cloud.regions)
     if wanted in there:
         return wanted
@@ -146,7 +146,7 @@ def size(patient: Patient) -> str:
     """The size exists, is to be had in the region, and costs this much."""
     patient.need_account()
     settings = patient.settings
-    slug, where = settings.terraform.variable("size"), settings.terraform.variable("region")
+    slug, where = settings.terraform.size, settings.terraform.region
     there = _catalogue(patient.cloud.sizes)
     others = f"(or one of: {' '.join(_sizes_that_do(there, where)[:6])} ...)"
     if slug not in there:
@@ -188,7 +188,7 @@ def droplet_backups(patient: Patient) -> str:
         return "DigitalOcean's own are off"
     share = prices.BACKUPS[often]
     try:
-        size = patient.cloud.sizes()[patient.settings.terraform.variable("size")]
+        size = patient.cloud.sizes()[patient.settings.terraform.size]
     except (CloudError, LookupError):
         return f"DigitalOcean makes them {often}, for {share:.0%} of the droplet's price"
     price = f"${size.dollars_a_month * share:.2f} a month"

@@ -35,7 +35,7 @@ def price(patient: Patient) -> str:
             f"database:view_credentials: {CONTROL_PANEL}/account/api/tokens",
         )
     _database_can_be_had(patient)
-    size = cloud.sizes().get(settings.terraform.variable("size"))
+    size = cloud.sizes().get(settings.terraform.size)
     if size is None:
         raise Skipped("needs a size that there is")
     count = processes.wanted(settings.scale, size.processors, size.memory_mb)
@@ -84,7 +84,7 @@ def _database_can_be_had(patient: Patient) -> None:
             f"export TF_VAR_database_size={(sizes or ['db-s-1vcpu-2gb'])[0]}   (or one of: "
             f"{' '.join(sizes[:6])})",
         )
-    region = patient.settings.terraform.variable("region")
+    region = patient.settings.terraform.region
     if region not in (offered.get("regions") or [region]):
         raise Failed(
             f"DigitalOcean has no managed PostgreSQL in {region}.",

@@ -92,7 +92,7 @@ def settings(patient: Patient) -> str:
 def ssh_key(patient: Patient) -> str:
     """The key pair that opens the droplet: both halves, and that ssh will try it."""
     settings = patient.settings
-    public = Path(settings.terraform.variable("ssh_public_key_path")).expanduser()
+    public = Path(settings.terraform.public_key_path).expanduser()
     where = settings.terraform.public_key_file
     key = _public_key(public, where)
     private = settings.ssh.key or where.with_suffix("")
