@@ -167,6 +167,12 @@ def resources(terraform: TerraformSettings) -> list[Resource]:
     return found
 
 
+def variables(terraform: TerraformSettings) -> dict[str, Any]:
+    """The values of Terraform's variables when it was applied last. Raises StateError."""
+    outputs = _state(terraform).get("outputs") or {}
+    return dict((outputs.get("variables") or {}).get("value") or {})
+
+
 def _address(resource: dict[str, Any], instance: dict[str, Any]) -> str:
     """How Terraform names one instance of a resource: with its index, if it has one."""
     index = instance.get("index_key")

@@ -20,7 +20,7 @@ from ops.provision import ansible
 from ops.release import image
 from ops.ssh import digits_command
 from ops.ssh.connection import forget_host
-from ops.terraform import apply, plan_guard
+from ops.terraform import apply, earlier, plan_guard
 from ops.terraform.plan import Plan
 from ops.terraform.run import Terraform
 from ops.terraform.state import BUCKET
@@ -30,6 +30,7 @@ from ops.verbs import release
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Check, plan and guard, apply, set up, release, look. Raises Failed."""
     terminal.phase("Check what is needed")
+    settings = earlier.keep(settings, may_ask=True)
     before_deploy(settings)
     backups_go_to = _offsite(settings)
 

@@ -89,7 +89,7 @@ def test_a_name_that_no_space_may_have(prepared: Terraform, name: str) -> None:
     assert "3 to 63 small letters" in done.stdout
 
 
-def test_a_bucket_whose_name_is_not_set_any_more_is_not_removed(
+def test_a_bucket_is_removed_only_if_that_is_meant(
     project: Project, api: Api, spaces: dict[str, str]
 ) -> None:
     project.without("ops/verbs/release.py")
@@ -102,6 +102,10 @@ def test_a_bucket_whose_name_is_not_set_any_more_is_not_removed(
     secret = next(iter(json.loads((api.folder / "state.json").read_text())["spaces_keys"].values()))
     assert secret["secret_key"] not in made.stdout
 
+    kept = project.verb("deploy", **settings)
+    assert kept.returncode == 0
+    assert "  TF_VAR_backup_bucket=my-copies\n" in kept.stdout
+    settings["TF_VAR_backup_bucket"] = ""
     refused = project.verb("deploy", **settings)
     assert refused.returncode != 0
     assert "Offsite backups go to the Space my-copies" in refused.stdout

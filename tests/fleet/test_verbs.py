@@ -199,7 +199,7 @@ def test_an_alert_that_is_missing_is_named_by_its_words(project: Project) -> Non
     project.settings |= {"TF_VAR_alert_email": "you@example.org"}
     project.terraform(*APPLY)
     project.ssh_says("exit 0")
-    text = said(project.verb("drift", TF_VAR_alert_email=None), 2)
+    text = said(project.verb("drift", TF_VAR_alert_email=""), 2)
     assert 'digitalocean_monitor_alert.droplet["cpu"] will be destroyed' in text
 
 
