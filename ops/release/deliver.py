@@ -79,13 +79,12 @@ def _push_and_release(
         image = Image(reference, settings.commit or commit_here(), is_on_the_droplet=True)
         _put_into_service(settings, host, image, is_first=is_first)
         return
-    with registry.registry() as here:
+    with registry.registry() as address:
         tunnel = f"127.0.0.1:{settings.registry_port}"
-        image = Image(f"{tunnel}/{here.offer(own, key)}", settings.commit or commit_here())
-        more = ["-o", "ExitOnForwardFailure=yes", "-R", f"{tunnel}:{here.address}"]
-        _put_into_service(
-            settings, host, image, is_first=is_first, more=more, keep_open=(here.held_open_by,)
-        )
+        offered = registry.offer(address, own, key)
+        image = Image(f"{tunnel}/{offered}", settings.commit or commit_here())
+        more = ["-o", "ExitOnForwardFailure=yes", "-R", f"{tunnel}:{address}"]
+        _put_into_service(settings, host, image, is_first=is_first, more=more)
 
 
 def _on_the_droplet(settings: ReleaseSettings, host: Host, key: str) -> str:
@@ -117,7 +116,6 @@ def _put_into_service(
     *,
     is_first: bool,
     more: list[str] | None = None,
-    keep_open: tuple[int, ...] = (),
 ) -> None:
     """Let the droplet release it, and show what it prints."""
     terminal.phase(f"Release {image.reference}")
@@ -137,7 +135,6 @@ def _put_into_service(
             # Over stdin: every user there can read command lines.
             stdin=f"{settings.registry_password}\n".encode(),
             more=more,
-            keep_open=keep_open,
         )
     except KeyboardInterrupt:
         # ssh has ended, too; the droplet notices.

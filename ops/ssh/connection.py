@@ -116,16 +116,14 @@ class Host:
         stdin: IO[bytes] | bytes | None = None,
         stdout: IO[bytes] | int | None = None,
         more: list[str] | None = None,
-        keep_open: tuple[int, ...] = (),
     ) -> Answer:
         """Run a command there; without one, a shell. Raises Unreachable if it was never begun.
 
         stdin: an open file, or what to send; else this process's own. stdout: a file, or
-        subprocess.PIPE to have it in the answer. more: options for ssh. keep_open: file
-        descriptors that ssh keeps open as long as it runs.
+        subprocess.PIPE to have it in the answer. more: options for ssh.
         """
         try:
-            return _patiently(lambda: self._run_once(command, stdin, stdout, more or [], keep_open))
+            return _patiently(lambda: self._run_once(command, stdin, stdout, more or []))
         except Unreachable as trouble:
             raise Unreachable(
                 f"The droplet at {self.ip} does not accept your login: {trouble.what}.",
@@ -138,10 +136,9 @@ class Host:
         stdin: IO[bytes] | bytes | None,
         stdout: IO[bytes] | int | None,
         more: list[str],
-        keep_open: tuple[int, ...],
     ) -> Answer:
         with tempfile.TemporaryDirectory() as folder:
-            connection = _Connection(self, Path(folder), keep_open)
+            connection = _Connection(self, Path(folder))
             status, printed = connection.make(command, stdin, stdout, more)
             if status == ENDED_BY_SSH and not connection.was_made():
                 raise connection.why_not_made()
@@ -211,10 +208,9 @@ class Host:
 class _Connection:
     """One try of ssh, with its own words kept apart from the command's."""
 
-    def __init__(self, host: Host, folder: Path, keep_open: tuple[int, ...]) -> None:
+    def __init__(self, host: Host, folder: Path) -> None:
         need("ssh")
         self.host = host
-        self.keep_open = keep_open
         self._log = folder / "said"
         # ssh makes this file when it is in: what fails before that has sent nothing.
         self._is_in = folder / "in"
@@ -247,7 +243,6 @@ class _Connection:
             stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
             stdout=stdout,
             env=os.environ | {"SSH_IS_IN": str(self._is_in)},
-            pass_fds=self.keep_open,
         )
         try:
             printed, _ = process.communicate(stdin if isinstance(stdin, bytes) else None)
