@@ -51,11 +51,11 @@ def _one(patient: Patient, droplet: Droplet) -> str:
         )
     host = patient.deployment.host(droplet)
     host.ask("true")
-    found = [f"root@{droplet.ip} accepts your login", server.room_on(host)]
+    found = [f"root@{droplet.ip} accepts your login", server.room(host)]
     itself = replace(patient, droplet=droplet, reached=True)
     if processes.are_several(itself):
         found.append(processes.serving(itself))
-    found.append(server.patched_on(host))
+    found.append(server.patched(host))
     return "; ".join(found)
 
 

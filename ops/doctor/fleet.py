@@ -15,15 +15,8 @@ from ops.doctor.findings import Patient, Skipped, Warned
 SCOPES = {"load_balancers": "load_balancer", "databases": "database"}
 
 
-def is_asked_for(patient: Patient) -> bool:
-    """Whether there is to be anything but one droplet."""
-    return patient.settings.scale.several or patient.settings.scale.is_managed
-
-
 def price(patient: Patient) -> str:
     """What all of it costs, before it is paid. Raises Failed where it cannot be had."""
-    if not is_asked_for(patient):
-        raise Skipped("one droplet, with its own database")
     patient.need_account()
     settings, cloud = patient.settings, patient.cloud
     missing = [scope for path, scope in SCOPES.items() if not cloud.may_read(path)]

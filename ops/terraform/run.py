@@ -175,10 +175,6 @@ class Terraform:
         env = os.environ | more
         return subprocess.run(command, check=False, env=env, umask=_ONLY_MINE).returncode == 0
 
-    def output(self, name: str) -> str:
-        """One of the configuration's outputs."""
-        return self._ask("output", "-raw", name)
-
     def secrets(self, name: str) -> dict[str, str]:
         """An output of several secret values; empty if it is not set. None of it is shown."""
         value = json.loads(self._ask("output", "-json")).get(name, {}).get("value")
