@@ -142,3 +142,18 @@ def ask(question: str) -> str | None:
     _out.print(escape(question), end="")
     sys.stdout.flush()
     return sys.stdin.readline().strip()
+
+
+def confirm(question: str, wanted: str, given: str) -> None:
+    """Go on only for the answer `wanted`, `given` with CONFIRM or typed. Raises Failed."""
+    answer = given or ask(f"{question} Type {wanted}: ")
+    if answer is None:
+        raise Failed(
+            f"{question} There is no terminal to ask on, so nothing was changed.",
+            f"If you mean it: the same command with CONFIRM={wanted}",
+        )
+    if answer != wanted:
+        raise Failed(
+            f'"{answer}" is not {wanted}, so nothing was changed.',
+            f"Run the same command again, and answer {wanted}.",
+        )

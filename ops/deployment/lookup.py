@@ -8,6 +8,7 @@ the tag, too, and a number in their names: digits-2.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -40,25 +41,18 @@ def find(settings: Settings) -> Deployment:
     )
 
 
+@dataclass(eq=False)
 class Deployment:
     """The deployment of a verb. What is asked of it is looked up once, when it is first needed.
 
     Its attributes raise CloudError, StateError, and Ambiguous if several droplets could be meant.
     """
 
-    def __init__(
-        self,
-        cloud: Cloud,
-        selected: Selection,
-        terraform: TerraformSettings,
-        ssh: SshSettings,
-        site: SiteSettings,
-    ) -> None:
-        self.cloud = cloud
-        self.selected = selected
-        self._terraform = terraform
-        self._ssh = ssh
-        self._site = site
+    cloud: Cloud
+    selected: Selection
+    _terraform: TerraformSettings
+    _ssh: SshSettings
+    _site: SiteSettings
 
     @cached_property
     def state(self) -> list[Resource]:

@@ -15,7 +15,6 @@ from ops.console.programs import output_of, who_releases
 from ops.console.settings import BuildSettings, ReleaseSettings
 from ops.deployment import fleet
 from ops.release import docker, registry
-from ops.release.docker import Build
 from ops.release.image import Image, commit_here
 from ops.ssh import digits_command
 from ops.ssh.connection import Host
@@ -57,7 +56,7 @@ def build_and_release(build: BuildSettings, settings: ReleaseSettings, there: li
     asked = "docker version --format '{{.Server.Os}}/{{.Server.Arch}}'"
     platform = there[0].must(asked).strip()
     try:
-        key = docker.build(build, Build((own, "digits:dev"), platform))
+        key = docker.build(build, (own, "digits:dev"), platform)
         fleet.one_by_one(
             there,
             lambda host: _push_and_release(settings, host, own, key, is_first=host is there[0]),

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
@@ -79,13 +79,17 @@ def forget_host(ssh: SshSettings, ip: str | None) -> None:
         )
 
 
-def pinned_keys(ip: str, pins: Path) -> set[str]:
-    """The host keys that are pinned for this address, in plain or hashed lines."""
+def pinned_lines(ip: str, pins: Path) -> list[str]:
+    """The lines, plain or hashed, by which host keys are pinned for this address."""
     done = subprocess.run(
         ["ssh-keygen", "-F", ip, "-f", pins], capture_output=True, text=True, check=False
     )
-    lines = [line.split() for line in done.stdout.splitlines() if not line.startswith("#")]
-    return {words[2] for words in lines if len(words) > 2}
+    return [line for line in done.stdout.splitlines() if not line.startswith("#")]
+
+
+def host_keys(lines: Iterable[str]) -> set[str]:
+    """The keys in lines of known_hosts, whatever address they are for."""
+    return {words[2] for line in lines if len(words := line.split()) > 2}
 
 
 def _patiently(connect: Callable[[], Made]) -> Made:

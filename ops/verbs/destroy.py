@@ -130,7 +130,9 @@ def _refuse_what_would_be_forgotten(state: list[Resource], others: list[AccountR
 def _ask_and_back_up(settings: Settings, going: Going) -> None:
     """Print whether there can be a last backup, ask, and make it. Raises Failed."""
     host = _host_to_back_up(settings.consent, going)
-    _ask(settings.consent, going.name)
+    terminal.line()
+    question = "This cannot be undone. Destroy it all?"
+    terminal.confirm(question, going.name, settings.consent.confirm)
     if going.hosts and not host and settings.consent.confirm:
         # CONFIRM was given before it was printed that there can be none.
         local_backup.refuse_to_lose(settings.consent)
@@ -147,22 +149,6 @@ def _host_to_back_up(consent: Consent, going: Going) -> Host | None:
     # The droplets share a database, so any of them will do; BACKUP=no is printed once.
     some = going.hosts if consent.backup != "no" else going.hosts[:1]
     return next((host for host in some if local_backup.can_be_made(consent, host)), None)
-
-
-def _ask(consent: Consent, name: str) -> None:
-    """Go on only for the name. Raises Failed."""
-    question = f"\nThis cannot be undone. To destroy it all, type the name {name}: "
-    answer = consent.confirm or terminal.ask(question)
-    if answer is None:
-        raise Failed(
-            "There is no terminal to ask on, so nothing was destroyed.",
-            f"Give the droplet's name along: the same command with CONFIRM={name}",
-        )
-    if answer != name:
-        raise Failed(
-            f'"{answer}" is not the droplet\'s name, so nothing was destroyed.',
-            f"Run it again and give the name: {name}",
-        )
 
 
 def _remove_keys_to_nothing(cloud: Cloud, going: Going) -> None:

@@ -13,7 +13,7 @@ from ops.cloud.api import CONTROL_PANEL
 from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.make import make
-from ops.console.settings import Consent, Settings
+from ops.console.settings import Settings
 from ops.deployment import fleet, lookup
 from ops.deployment.lookup import Deployment
 from ops.provision import ansible
@@ -44,7 +44,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     balancer = deployment.balancer if len(there) > 1 else None
     notice = balancer.seconds_to_notice if balancer else 0
     if not notice:
-        _ask(settings.consent)
+        question = "If that needs a reboot, the page is away for about a minute. Go on?"
+        terminal.confirm(question, "yes", settings.consent.confirm)
     local_backup.bring_newest(settings.backups, deployment.name, there[0])
 
     terminal.phase("Ansible: upgrade, and reboot where it is needed")
@@ -73,20 +74,6 @@ def _print_what_waits(there: list[Host]) -> bool:
         terminal.line(f"{name}{packages}{', and a reboot waits' if reboots else ''}{runs}")
         found = found or number > 0 or reboots or bool(old)
     return found
-
-
-def _ask(consent: Consent) -> None:
-    """Go on only if the page may be away. Raises Failed."""
-    question = "If that needs a reboot, the page is away for about a minute. Go on? Type yes: "
-    answer = consent.confirm or terminal.ask(question)
-    if answer is None:
-        raise Failed(
-            "If that needs a reboot, the page is away for about a minute, and there is no "
-            "terminal to ask on. Nothing was changed.",
-            f"If it may be: {make('patch CONFIRM=yes')}",
-        )
-    if answer != "yes":
-        raise Failed("Nothing was changed.")
 
 
 def _incomplete(deployment: Deployment, there: list[Host]) -> Failed:

@@ -21,15 +21,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     host = deployment.host(deployment.chosen)
     with dump.open("rb") as content:
         digits_command.show(host, "restore", "--look", stdin=content)
-    if settings.consent.confirm != "yes":
-        answer = terminal.ask("Replace them? Type yes: ")
-        if answer is None:
-            raise Failed(
-                "A restore replaces the predictions, and there is no terminal to ask on.",
-                f"If you mean it: {make(f'restore FILE={settings.backups.file} CONFIRM=yes')}",
-            )
-        if answer != "yes":
-            raise Failed("Nothing was changed.")
+    question = "A restore replaces the predictions. Replace them?"
+    terminal.confirm(question, "yes", settings.consent.confirm)
     with dump.open("rb") as content:
         digits_command.show(host, "restore", stdin=content)
     local_backup.bring_newest(settings.backups, deployment.name, host)

@@ -57,7 +57,7 @@ def test_from_question_to_nothing_left(project: Project, api: Api) -> None:
 
     done = destroy(project, CONFIRM="yes")
     assert done.returncode == 1
-    assert '"yes" is not the droplet\'s name' in done.stdout
+    assert '"yes" is not digits' in done.stdout
 
     project.backup("echo the disk is full >&2; exit 1")
     done = destroy(project, CONFIRM="digits")
@@ -92,7 +92,7 @@ def test_asked_on_a_terminal(project: Project, api: Api) -> None:
     project.stdin = theirs
     done = destroy(project)
     assert done.returncode == 1
-    assert "type the name digits" in done.stdout
+    assert "Destroy it all? Type digits: " in done.stdout
     assert total(api, "droplets") == 1
     os.write(ours, b"digits\n")
     done = destroy(project)
