@@ -52,7 +52,7 @@ destroy: ## remove everything that `make deploy` made; asks first
 	@$(OPS) destroy
 
 ##@ Look after it
-status: ## what serves, since when, and how the droplet is
+status: ## what is live, since when, and how the droplet is
 	@$(OPS) status
 drift: ## what is not as this project says; changes nothing
 	@$(OPS) drift

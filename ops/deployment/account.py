@@ -106,7 +106,7 @@ def _free_of_charge(cloud: Cloud) -> list[AccountResource]:
 
 
 def _alerts(cloud: Cloud, name: str) -> list[AccountResource]:
-    """The look from outside, and the alerts on the droplet."""
+    """The uptime check, and the alerts on the droplet."""
     checks = _if_it_may(cloud, "uptime/checks", "checks")
     policies = _if_it_may(cloud, "monitoring/alerts", "policies")
     return [
@@ -153,7 +153,7 @@ def _addresses(cloud: Cloud, droplets: set[str], state: list[Resource]) -> list[
 
 
 def _spaces(keys: list[dict[str, Any]], name: str) -> list[AccountResource]:
-    """The Space of its copies: known by the droplet's key to it, since the API lists no Spaces."""
+    """The Space of its offsite backups, by the droplet's key to it: the API lists no Spaces."""
     named = {
         grant["bucket"]
         for key in keys
@@ -187,7 +187,7 @@ def keys_to_nothing(cloud: Cloud, name: str, gone: set[str]) -> list[str]:
 
 
 def idle_addresses(cloud: Cloud) -> list[str]:
-    """Reserved IPs on no droplet, which cost money; whose they were, nothing says."""
+    """Reserved IPs on no droplet, which cost money; nothing tells whose they were."""
     return [reserved.ip for reserved in cloud.reserved_ips() if reserved.droplet is None]
 
 

@@ -14,7 +14,7 @@ from ops.deployment import processes
 from ops.deployment.account import AccountResource
 from ops.deployment.lookup import about_untracked
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.terraform.state import deployed_name
+from ops.terraform.state import RESERVED_IP, deployed_name
 
 Answer = TypeVar("Answer")
 LISTS = {
@@ -123,6 +123,29 @@ def _next_steps(name: str, in_the_way: list[AccountResource], made: str) -> list
     if any(one.billed for one in in_the_way):
         return [adopt, another]
     return [adopt, f"If it is not needed, remove it: {CONTROL_PANEL}", another]
+
+
+def reserved_ip(patient: Patient) -> str:
+    """The account has the site's reserved IP, or may have one more. Else Terraform would fail."""
+    patient.need_account()
+    limit = (
+        _catalogue(lambda: patient.cloud.get("account/"))
+        .get("account", {})
+        .get("reserved_ip_limit")
+    )
+    there = _catalogue(patient.cloud.reserved_ips)
+    ours = {one.key for one in patient.deployment.state if one.kind == RESERVED_IP}
+    if ours & {one.ip for one in there}:
+        return "the site has its own"
+    if limit and len(there) >= int(limit):
+        listed = ", ".join(f"{one.ip}{'' if one.droplet else ' (on no droplet)'}" for one in there)
+        raise Failed(
+            f"The site needs a reserved IP, and the account has all {limit} that it may have: "
+            f"{listed}.",
+            f"Give one back that nobody needs: {CONTROL_PANEL}/networking/reserved_ips. Or ask for "
+            f"more: {CONTROL_PANEL}/account/team/droplet_limit_increase",
+        )
+    return f"the account has {len(there)}, and may have one more for the site"
 
 
 def region(patient: Patient) -> str:

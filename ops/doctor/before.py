@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from ops.console.errors import Failed
 from ops.console.settings import Settings
-from ops.doctor import account, addresses, machine
+from ops.doctor import account, machine
 from ops.doctor.findings import Patient, Skipped
 
 
@@ -49,8 +49,7 @@ def before_deploy(settings: Settings) -> None:
     this_machine(patient, builds=not settings.release.image)
     the_token(patient)
     patient.check("account", account.nothing_else)
-    if addresses.are_too_few(patient):
-        patient.check("address", addresses.refuse)
+    patient.check("reserved ip", account.reserved_ip)
     what_is_wanted(patient)
     if settings.alerts.email:
         from ops.doctor import alerts

@@ -73,7 +73,7 @@ def knows_the_droplet(patient: Patient) -> str:
         )
     public = settings.pipeline.public_key
     if public.exists():
-        let_in = host.ask("cat /root/.ssh/authorized_keys")
-        if public.read_text().split()[1] not in let_in:
+        accepted = host.ask("cat /root/.ssh/authorized_keys")
+        if public.read_text().split()[1] not in accepted:
             raise Failed("The droplet does not accept the pipeline's key.", make("pipeline"))
     return "GitHub knows this droplet's host key"

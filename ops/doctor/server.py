@@ -14,7 +14,7 @@ from ops.ssh import authorized_keys, digits_command
 from ops.ssh.connection import Host
 from ops.terraform.state import DROPLET, RESERVED_IP
 
-DISK_MB, MEMORY_MB = 1024, 50  # less free than this is trouble soon
+DISK_MB, MEMORY_MB = 1024, 50  # less free than this is a failure
 OLD_IMAGE = timedelta(days=30)  # Docker Hub's base images get Debian's fixes about once a month
 _LIVE = "docker ps --filter label=com.docker.compose.service=app --format '{{.Image}}' | head -n 1"
 # When the image in service was built, what still runs an old version, and whether a reboot waits.

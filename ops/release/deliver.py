@@ -69,7 +69,7 @@ def build_and_release(build: BuildSettings, settings: ReleaseSettings, there: li
 def _push_and_release(
     settings: ReleaseSettings, host: Host, own: str, key: str, *, is_first: bool
 ) -> None:
-    """Let a droplet pull the image that is `own` here, through its own connection, and serve it.
+    """Let a droplet pull the image that is `own` here, through its own connection, and release it.
 
     By digest: the same image has the same name, and no other image can be in its place.
     """

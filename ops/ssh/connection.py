@@ -48,13 +48,13 @@ NO_CONFIG = ("-F", "none")
 NO_TUNNELS = ("-o", "ClearAllForwardings=yes")
 
 
-def options(ssh: SshSettings, pins: Path | None = None) -> list[str]:
-    """The options of every ssh. Host keys are pinned in the file `pins` instead, if it is given.
+def options(ssh: SshSettings, known_hosts: Path | None = None) -> list[str]:
+    """The options of every ssh. `known_hosts`: pin host keys in this file instead.
 
     The person's own SSH_OPTIONS come last: ssh takes the first value of each option.
     """
     chosen = {
-        "UserKnownHostsFile": ssh_quoted(pins or ssh.pinned),
+        "UserKnownHostsFile": ssh_quoted(known_hosts or ssh.pinned),
         "StrictHostKeyChecking": "accept-new" if ssh.accept_new == "yes" else "yes",
         "ConnectTimeout": "15",
         "ServerAliveInterval": "10",
@@ -79,10 +79,10 @@ def forget_host(ssh: SshSettings, ip: str | None) -> None:
         )
 
 
-def pinned_lines(ip: str, pins: Path) -> list[str]:
+def pinned_lines(ip: str, known_hosts: Path) -> list[str]:
     """The lines, plain or hashed, by which host keys are pinned for this address."""
     done = subprocess.run(
-        ["ssh-keygen", "-F", ip, "-f", pins], capture_output=True, text=True, check=False
+        ["ssh-keygen", "-F", ip, "-f", known_hosts], capture_output=True, text=True, check=False
     )
     return [line for line in done.stdout.splitlines() if not line.startswith("#")]
 
@@ -97,8 +97,8 @@ def _patiently(connect: Callable[[], Made]) -> Made:
     for _ in range(TRIES - 1):
         try:
             return connect()
-        except Unreachable as trouble:
-            if not trouble.passing:
+        except Unreachable as error:
+            if not error.passing:
                 raise
             terminal.note("ssh did not get in; trying again.")
             time.sleep(1)
@@ -121,18 +121,18 @@ class Host:
         stdout: IO[bytes] | int | None = None,
         more: list[str] | None = None,
     ) -> Answer:
-        """Run a command there; without one, a shell. Raises Unreachable if it was never begun.
+        """Run a command there; without one, a shell. Raises Unreachable if it did not start.
 
         stdin: an open file, or what to send; else this process's own. stdout: a file, or
         subprocess.PIPE to have it in the answer. more: options for ssh.
         """
         try:
             return _patiently(lambda: self._run_once(command, stdin, stdout, more or []))
-        except Unreachable as trouble:
+        except Unreachable as error:
             raise Unreachable(
-                f"The droplet at {self.ip} does not accept your login: {trouble.what}.",
-                *trouble.then,
-            ) from trouble
+                f"The droplet at {self.ip} does not accept your login: {error.what}.",
+                *error.then,
+            ) from error
 
     def _run_once(
         self,
@@ -197,8 +197,8 @@ class Host:
             except subprocess.TimeoutExpired:
                 raise explain(self.settings, self.ip, "timed out") from None
         if done.returncode == ENDED_BY_SSH:
-            trouble = not_asked(self.settings, self.ip, done.stderr)
-            raise trouble or explain(self.settings, self.ip, done.stderr)
+            error = not_asked(self.settings, self.ip, done.stderr)
+            raise error or explain(self.settings, self.ip, done.stderr)
         if done.returncode != 0:
             *_, last = ["it prints no reason", *without_debug_words(done.stderr)]
             raise Unreachable(
@@ -215,7 +215,7 @@ class _Connection:
     def __init__(self, host: Host, folder: Path) -> None:
         need("ssh")
         self.host = host
-        self._log = folder / "said"
+        self._log = folder / "log"
         # ssh makes this file when it is in: what fails before that has sent nothing.
         self._is_in = folder / "in"
 

@@ -153,7 +153,7 @@ def _set_up(
         "The server is not set up yet; what Ansible could not do is above.",
         "Fix it, then run the same command again: it goes on where it stopped.",
         certificate=made.kept.certificate,
-        copies=backups,
+        backups=backups,
         database=_database(terraform.secrets("database")),
     )
 
@@ -194,7 +194,7 @@ def _print_what_there_is(settings: Settings, deployment: Deployment) -> None:
         f"  Cost     {price} a month, until {make('destroy')}",
         "",
         "What next:",
-        f"  {make('status')}    what serves, and how the droplet is",
+        f"  {make('status')}    what is live, and how the droplet is",
         f"  {make('release')}   your next change into service",
         f"  {make('destroy')}   remove it all, and see that nothing is left to pay for",
     )

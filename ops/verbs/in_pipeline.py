@@ -71,20 +71,22 @@ def _credentials(settings: Settings) -> Iterator[Settings]:
             raise pipeline.no_secret(settings.account.github_actor, name)
     with tempfile.TemporaryDirectory(dir=os.environ.get("RUNNER_TEMP")) as folder:
         key = _file(Path(folder) / "key", settings.pipeline.deploy_key)
-        pins = _file(Path(folder) / "known_hosts", settings.pipeline.host_key)
+        known_hosts = _file(Path(folder) / "known_hosts", settings.pipeline.host_key)
         if output_of("ssh-keygen", "-y", "-P", "", "-f", str(key)) is None:
             raise Failed(
                 "The pipeline's DEPLOY_KEY is no private key, or has a passphrase, so it opens "
                 "nothing.",
                 again,
             )
-        if output_of("ssh-keygen", "-l", "-f", str(pins)) is None:
+        if output_of("ssh-keygen", "-l", "-f", str(known_hosts)) is None:
             raise Failed(
                 "The pipeline's DROPLET_HOST_KEY holds no host key, so the droplet could not be "
                 "told from another machine.",
                 again,
             )
-        ssh = replace(settings.ssh, private_key=str(key), known_hosts=str(pins), accept_new="no")
+        ssh = replace(
+            settings.ssh, private_key=str(key), known_hosts=str(known_hosts), accept_new="no"
+        )
         # No program that it starts needs to see the key in its environment.
         yield replace(settings, ssh=ssh, pipeline=replace(settings.pipeline, deploy_key=""))
 

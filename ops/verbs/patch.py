@@ -83,8 +83,8 @@ def _incomplete(deployment: Deployment, there: list[Host]) -> Failed:
     for one in there:
         try:
             one.ask("true")
-        except Unreachable as trouble:
-            what = f"The droplet {one.name or one.ip} did not come back: {trouble.what}."
+        except Unreachable as error:
+            what = f"The droplet {one.name or one.ip} did not come back: {error.what}."
             console = f"See its console: {CONTROL_PANEL}/droplets/{keys[one.ip]}/access."
             if len(there) == 1:
                 return Failed(what, f"{console} {again}")

@@ -74,14 +74,6 @@ def test_from_a_name_to_a_bucket_and_back(with_bucket: Terraform, api: Api) -> N
     assert conformance.check(api.journal) == []
 
 
-def test_without_a_name_there_is_none_of_it(terraform: Terraform, api: Api) -> None:
-    planned = terraform.good("plan", "-input=false")
-    assert "Plan: 7 to add" in planned
-    assert "spaces" not in planned
-    terraform.good(*APPLY)
-    assert grants(api) == {}
-
-
 @pytest.mark.parametrize("name", ["My-Copies", "a", "my_copies", "-copies", "x" * 64])
 def test_a_name_that_no_space_may_have(prepared: Terraform, name: str) -> None:
     done = prepared.run("plan", "-input=false", TF_VAR_backup_bucket=name)
@@ -114,18 +106,6 @@ def test_a_bucket_is_removed_only_if_that_is_meant(
 
     meant = project.verb("deploy", DROP_COPIES="yes", **settings)
     assert meant.returncode == 0
-    assert grants(api) == {}
-
-
-def test_destroy_removes_it_whether_or_not_its_name_is_set(
-    project: Project, api: Api, spaces: dict[str, str]
-) -> None:
-    project.without("ops/verbs/release.py")
-    project.ssh_says("exit 0")
-    settings = {**spaces, "RESTORE": "none"}
-    assert project.verb("deploy", **BUCKET, **settings).returncode == 0
-    done = project.verb("destroy", CONFIRM="digits", BACKUP="no", **settings)
-    assert done.returncode == 0
     assert grants(api) == {}
 
 

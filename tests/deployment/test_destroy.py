@@ -121,13 +121,6 @@ def test_half_made(project: Project, api: Api) -> None:
     assert total(api, "droplets") == 0
 
 
-def test_no_droplet_but_the_rest(project: Project, api: Api) -> None:
-    project.terraform(*APPLY, "-target=digitalocean_tag.app")
-    done = destroy(project, CONFIRM="digits", BACKUP="no")
-    assert done.returncode == 0
-    assert total(api, "tags") == 0
-
-
 def test_another_name_than_is_set_now(project: Project, api: Api) -> None:
     """What goes, and what has to be typed, is what Terraform made."""
     project.terraform(*APPLY, "-var", "name=numbers")
@@ -135,19 +128,6 @@ def test_another_name_than_is_set_now(project: Project, api: Api) -> None:
     assert total(api, "droplets") == 1
     assert destroy(project, CONFIRM="numbers", BACKUP="no").returncode == 0
     assert total(api, "droplets") == 0
-
-
-def test_what_terraform_did_not_make_is_refused_first(project: Project, api: Api) -> None:
-    """Without the deployment's tag and project nobody would find it again."""
-    project.terraform(*APPLY)
-    api.call("POST", "droplets", {**DROPLET, "name": "stray", "tags": ["digits"]})
-    done = destroy(project, CONFIRM="digits", BACKUP="no")
-    assert done.returncode == 1
-    assert "so kept (digits):\n  droplet     stray" in done.stdout
-    assert "Nothing was destroyed." in done.stdout
-    assert "The droplet stray: remove it, or take the tag off it" in done.stdout
-    assert total(api, "droplets") == 2
-    assert total(api, "tags") == 1
 
 
 def test_state_is_elsewhere(project: Project, api: Api) -> None:
@@ -217,12 +197,6 @@ def test_an_address_that_was_taken_off_the_droplet_goes_too(project: Project, ap
     assert done.returncode == 0
     assert f"reserved ip {ours}  on none of these droplets" in done.stdout
     assert total(api, "reserved_ips") == 0
-
-
-def test_wrong_token(project: Project) -> None:
-    done = destroy(project, DIGITALOCEAN_TOKEN="wrong", CONFIRM="digits", BACKUP="no")
-    assert done.returncode == 1
-    assert "does not know this token (401)" in done.stdout
 
 
 def with_a_pipeline(project: Project, api: Api, host_key: str) -> tuple[Path, dict[str, str]]:

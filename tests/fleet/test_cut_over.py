@@ -24,6 +24,8 @@ def test_only_where_a_droplet_that_serves_would_be_closed(terraform: Terraform) 
     terraform.good(*APPLY)
     assert not is_needed(terraform)
     assert is_needed(terraform, *FLEET)
+    # Not while its own address stays open.
+    assert not is_needed(terraform, *FLEET, "-var", "old_address_open=true")
     # Cut off after it: the rest is still to come.
     terraform.good(*APPLY, *FLEET, *ONLY_IT)
     assert is_needed(terraform, *FLEET)

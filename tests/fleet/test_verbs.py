@@ -209,11 +209,10 @@ def test_no_reserved_ip_is_left(project: Project, api: Api, *, ours: bool) -> No
         project.terraform(*APPLY)
     for _ in range(2 if ours else 3):
         assert api.call("POST", "reserved_ips", {"region": "fra1"}).status_code == 202
-    found = examine(project, "--before-deploy")
+    status, text = examine(project, "--before-deploy")["reserved ip"]
     if ours:
-        assert "address" not in found
+        assert (status, text) == ("ok", "the site has its own")
     else:
-        status, text = found["address"]
         assert status == "FAIL"
         assert "the account has all 3 that it may have" in text
         assert "(on no droplet)" in text
