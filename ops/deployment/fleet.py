@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from ops.cloud import power
-from ops.cloud.api import CONTROL_PANEL, Droplet
+from ops.cloud.api import CONTROL_PANEL, OFF, ON, Droplet
 from ops.console import terminal
 from ops.console.errors import AlreadyPrinted, Failed
 from ops.console.make import make
@@ -72,7 +72,7 @@ def need_all(deployment: Deployment) -> list[Host]:
         terminal.line(
             f"{one.name} does not answer, so it is turned off, as WITHOUT={one.name} wants it."
         )
-        power.turn_off(deployment.cloud, one)
+        power.turn(deployment.cloud, one, OFF)
     here = [one for one in there if not one.is_off and one not in lost]
     if not here:
         raise Failed(
@@ -113,7 +113,7 @@ def turn_on(deployment: Deployment) -> bool:
     off = [one for one in deployment.droplets if one.is_off and deployment.several]
     for one in off:
         terminal.line(f"{one.name} is turned off: turning it on.")
-        power.turn_on(deployment.cloud, one)
+        power.turn(deployment.cloud, one, ON)
     return bool(off)
 
 

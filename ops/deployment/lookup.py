@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from ops.cloud.load_balancer import Balancer
 
 
-class Ambiguous(CloudError):
-    """More than one droplet could be meant."""
-
-
 def find(settings: Settings) -> Deployment:
     """The deployment that the settings name."""
     return Deployment(
@@ -45,7 +41,7 @@ def find(settings: Settings) -> Deployment:
 class Deployment:
     """The deployment of a verb. What is asked of it is looked up once, when it is first needed.
 
-    Its attributes raise CloudError, StateError, and Ambiguous if several droplets could be meant.
+    Its attributes raise CloudError, StateError, and Failed if several droplets could be meant.
     """
 
     cloud: Cloud
@@ -167,7 +163,7 @@ class Deployment:
         Terraform's state has the others then; where there is no state, as in the pipeline, it may.
         """
         droplets = [one.address for one in self.state if one.kind == DROPLET]
-        return not droplets or any(address not in ("", FIRST) for address in droplets)
+        return not droplets or any(address != FIRST for address in droplets)
 
     @cached_property
     def own_address(self) -> str:
@@ -238,9 +234,9 @@ def _without_the_others(droplets: list[Droplet], deployment: str) -> list[Drople
     return [one for one in droplets if not number_of(one.name, deployment)] or droplets
 
 
-def _ambiguous(problem: str, there: list[Droplet]) -> Ambiguous:
+def _ambiguous(problem: str, there: list[Droplet]) -> Failed:
     listed = "; ".join(map(str, there))
-    return Ambiguous(
+    return Failed(
         f"{problem} {listed}. Which of them is meant is not clear, so nothing was done.",
         f"Run this where {make('deploy')} ran: Terraform's state there knows which. Or "
         "name the right one: export TF_VAR_name=...",

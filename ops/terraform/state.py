@@ -50,7 +50,7 @@ class Resource:
     kind: str
     key: str
     name: str
-    address: str = ""
+    address: str
 
 
 def _data(folder: Path) -> Path:
@@ -184,7 +184,7 @@ def deployed_name(found: list[Resource]) -> str:
     """The name under which they were made: the droplet's, else any; "" if there is none."""
     for resource in sorted(found, key=lambda r: r.kind != DROPLET):
         # An alert's is the deployment's and its own: "digits: down"; a second droplet's, too.
-        another = resource.kind == DROPLET and resource.address not in ("", FIRST)
+        another = resource.kind == DROPLET and resource.address != FIRST
         if another or resource.kind in _NAMED_OTHERWISE:
             continue
         if resource.name and ":" not in resource.name:
