@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ops.console import terminal
+from ops.console.distribution import is_windows_linux
 from ops.console.errors import Failed
 
 VARIABLE = "ENV_FILE"
@@ -54,6 +55,7 @@ def _is_there(file: Path, name: str) -> bool:
         raise Failed(
             f"Other users of this machine may read or change {name}, which may hold your token.",
             f"Let nobody else: chmod 600 {name}",
+            *(["No effect? Move the clone to Linux's own disk."] if is_windows_linux() else []),
         )
     return True
 
@@ -88,8 +90,8 @@ def _refuse_what_may_not_stay_set(
 ) -> None:
     if once := [setting for setting in found if not known.get(setting, True)]:
         raise Failed(
-            f"{name} sets {', '.join(once)}, for every command from now on. Such a setting is an "
-            "answer for one command. Nothing was done.",
+            f"{name} sets {', '.join(once)} for every command from now on. It is for one command, "
+            "so nothing was done.",
             f"Take it out of {name}, and give it with the command: make ... {once[0]}=...",
         )
 

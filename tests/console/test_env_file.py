@@ -80,7 +80,7 @@ def test_it_is_read_once(load: Load) -> None:
         (b"RELEASED_BY=Ren\xe9\n", ".env is not UTF-8 text"),
         ("TF_VAR_size=s-1vcpu-2gb".encode("utf-16"), ".env is not UTF-8 text"),
         (b"TF_VAR_size=a\0b\n", ".env is not UTF-8 text"),
-        ("CONFIRM=digits\nREPLACE=yes\n", ".env sets CONFIRM, REPLACE, for every command"),
+        ("CONFIRM=digits\nREPLACE=yes\n", ".env sets CONFIRM, REPLACE for every command"),
     ],
 )
 def test_what_is_refused(load: Load, text: str | bytes, about: str) -> None:
