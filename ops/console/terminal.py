@@ -18,7 +18,6 @@ import rich.box
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table
 
 from ops.console.errors import Failed
 
@@ -103,16 +102,6 @@ def box(*lines: str) -> None:
     panel = Panel.fit(escape("\n".join(lines)), box=rich.box.ASCII, border_style="green")
     line()
     _out.print(panel, soft_wrap=False)
-
-
-def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Rows under headings."""
-    drawn = Table(box=rich.box.SIMPLE, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(escape, row))
-    _out.print(drawn, soft_wrap=False)
 
 
 @contextmanager

@@ -28,19 +28,13 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     local_backup.bring_newest(settings.backups, deployment.name, host)
 
 
-def _newest(folder: Path) -> str:
-    """The newest dump in a folder, if there is one."""
-    found = sorted(folder.glob("*.dump")) if folder.is_dir() else []
-    return os.path.relpath(found[-1]) if found else ""
-
-
 def _dump(name: str, folder: Path) -> Path:
     """The dump that FILE names. Raises Failed."""
     if not name:
-        newest = _newest(folder)
+        newest = dumps.newest(folder)
         raise Failed(
             "make restore needs the dump to put back.",
-            f"Name it: {make(f'restore FILE={newest}')}"
+            f"Name it: {make(f'restore FILE={newest.shown}')}"
             if newest
             else f"There is none in {os.path.relpath(folder)}; this makes one: {make('backup')}",
         )
@@ -48,8 +42,8 @@ def _dump(name: str, folder: Path) -> Path:
     if file.is_dir():
         raise Failed(
             f"{file} is a folder, not a dump.",
-            f"Name a file in it: {make(f'restore FILE={newest}')}"
-            if (newest := _newest(file))
+            f"Name a file in it: {make(f'restore FILE={newest.shown}')}"
+            if (newest := dumps.newest(file))
             else f"It holds no dump. See what is in it: ls {file}",
         )
     return dumps.readable(folder, name)

@@ -1,4 +1,4 @@
-"""A Space for copies: Terraform makes and removes it, and the droplet's key opens it alone."""
+"""A Space for offsite backups: Terraform makes it, and the droplet's key opens no other."""
 
 from __future__ import annotations
 

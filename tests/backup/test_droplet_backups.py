@@ -47,7 +47,7 @@ def test_on_changed_and_off_again(terraform: Terraform, api: Api) -> None:
     assert conformance.check(api.journal) == []
 
 
-def test_born_with_them(terraform: Terraform, api: Api) -> None:
+def test_created_with_them(terraform: Terraform, api: Api) -> None:
     terraform.settings["TF_VAR_backups"] = "daily"
     terraform.good(*APPLY)
     assert "backups" in droplet(api)["features"]
@@ -55,7 +55,7 @@ def test_born_with_them(terraform: Terraform, api: Api) -> None:
     assert conformance.check(api.journal) == []
 
 
-def test_their_price_is_said_before_it_is_paid(project: Project) -> None:
+def test_their_price_is_printed_before_it_is_paid(project: Project) -> None:
     project.without("ops/verbs/release.py")
     project.ssh_says("exit 0")
     said = project.verb("deploy", TF_VAR_backups="weekly").stdout

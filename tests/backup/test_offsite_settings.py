@@ -1,4 +1,4 @@
-"""Where copies are to go: what is said when a setting does not do, and who keeps the password."""
+"""Where offsite backups go: which settings are refused, and who keeps the password."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def refusal(settings: OffsiteSettings) -> str:
     return "\n".join(error.value.lines())
 
 
-def test_nothing_set_is_nothing_said() -> None:
+def test_nothing_is_set() -> None:
     assert offsite.repository(OffsiteSettings(), HERE) == ""
     host = Host(SshSettings(), "203.0.113.1")
     assert offsite.for_ansible(OffsiteSettings(), "", "digits", host, {}) == {}
@@ -92,6 +92,6 @@ def test_the_password_is_made_once_and_kept(
         told(settings)
 
 
-def test_no_more_copies() -> None:
+def test_offsite_backups_are_turned_off() -> None:
     settings = OffsiteSettings(repository="none")
     assert told(settings) == {"repository": "none", "name": "digits"}

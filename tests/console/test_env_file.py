@@ -158,11 +158,13 @@ def test_a_verb_reads_it(project: Project) -> None:
 
 
 def test_the_example_is_what_the_settings_are() -> None:
-    """Else: scripts/in ops -m ops settings --example >.env.example."""
+    """Else: make --silent settings >.env.example."""
     example = (ROOT / ".env.example").read_text()
-    assert example == listed.example()
-    named = re.findall(r"^#(?: )?([A-Z]\w+)(?:=|  )", example, re.MULTILINE)
-    assert sorted(named) == sorted(KNOWN)
+    assert example == listed.text()
+    named = re.findall(r"^#([A-Z]\w+)=|^# ([A-Z][\w, ]+)  ", example, re.MULTILINE)
+    assert sorted("".join(pair) for pair in named) == sorted([*KNOWN, *listed.OTHERS])
+    longest = max(len(line) for line in example.splitlines() if "://" not in line)
+    assert longest <= 80
 
 
 def test_every_line_of_the_example_may_be_taken_as_it_is(load: Load) -> None:

@@ -26,21 +26,21 @@ case "$*" in
 *"digits releases"*) echo '{"releases": [{"name": "digits:1", "id": "sha256:1"}]}' ;;
 esac
 """
-# In Ansible's place: what it is told.
+# In Ansible's place: what it gets.
 PLAY = """
 import os
-def play(settings, *_failure, copies=None, database=None, **_more):
+def play(settings, *_failure, database=None, **_more):
     print("TOLD", (database or {}).get("MANAGED_DATABASE"))
 """
 
 
-def test_what_ansible_is_told() -> None:
-    way_in = {"host": "private-x", "password": "secret", "admin_password": "another"}
-    assert json.loads(migration.for_ansible(way_in)["MANAGED_DATABASE"]) == way_in
-    # There is none, which is another thing than nothing said.
+def test_what_ansible_gets() -> None:
+    credentials = {"host": "private-x", "password": "secret", "admin_password": "another"}
+    assert json.loads(migration.for_ansible(credentials)["MANAGED_DATABASE"]) == credentials
+    # There is none: that is not the same as no value.
     assert json.loads(migration.for_ansible({})["MANAGED_DATABASE"]) == {"host": ""}
     with pytest.raises(Failed, match="did not return the database's password"):
-        migration.for_ansible(way_in | {"password": ""})
+        migration.for_ansible(credentials | {"password": ""})
 
 
 @pytest.mark.parametrize("size", prices.DATABASES)

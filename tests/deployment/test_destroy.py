@@ -218,7 +218,7 @@ def with_a_pipeline(project: Project, api: Api, host_key: str) -> tuple[Path, di
     return kept, settings | {"BACKUP": "no"}
 
 
-def test_what_the_pipeline_was_given_is_taken_back(project: Project, api: Api) -> None:
+def test_the_pipelines_credentials_are_removed(project: Project, api: Api) -> None:
     ours = (project.folder / "key.pub").read_text()
     kept, settings = with_a_pipeline(project, api, ours)
     done = destroy(project, **settings)
@@ -229,7 +229,7 @@ def test_what_the_pipeline_was_given_is_taken_back(project: Project, api: Api) -
     assert not list(project.folder.glob("deploy_key*"))
 
 
-def test_another_deployments_pipeline_keeps_what_it_has(project: Project, api: Api) -> None:
+def test_another_deployments_pipeline_keeps_its_credentials(project: Project, api: Api) -> None:
     theirs = (ROOT / "infra/terraform/tests/fixtures/other_key.pub").read_text()
     kept, settings = with_a_pipeline(project, api, theirs)
     assert destroy(project, **settings).returncode == 0
@@ -238,7 +238,7 @@ def test_another_deployments_pipeline_keeps_what_it_has(project: Project, api: A
     assert "DROPLET_HOST_KEY" in repository.variables
 
 
-def test_where_github_cannot_be_asked_it_is_said(project: Project, api: Api) -> None:
+def test_where_github_cannot_be_asked_the_next_step_is_printed(project: Project, api: Api) -> None:
     _, settings = with_a_pipeline(project, api, "ssh-ed25519 AAAA")
     project.command("gh", "exit 1")
     done = destroy(project, **settings)

@@ -310,7 +310,9 @@ def test_a_deploy_that_was_interrupted_goes_on(project: Project, api: Api) -> No
     assert api.call("GET", "droplets").json()["meta"]["total"] == 1
 
 
-def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_path: Path) -> None:
+def test_the_pipeline_learns_of_a_recreated_droplet(
+    project: Project, api: Api, tmp_path: Path
+) -> None:
     """And of the deployment's name, where it is not the usual one."""
     let_in = project.folder / "authorized_keys"  # on the droplet
     project.ssh_says(
@@ -350,7 +352,7 @@ def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_p
     assert "GitHub does not know its host key yet: make pipeline TARGET=rehearsal" in again.stdout
 
 
-def test_the_usual_name_is_not_told_and_takes_another_ones_place(
+def test_the_default_name_is_not_set_and_replaces_another(
     project: Project, api: Api, tmp_path: Path
 ) -> None:
     ip = address(another(api))

@@ -301,7 +301,7 @@ def test_the_verbs_know_all_of_it(project: Project, api: Api) -> None:
     assert conformance.check(api.journal) == []
 
 
-def test_what_cannot_be_had_is_said_before(project: Project) -> None:
+def test_what_cannot_be_had_is_printed_before(project: Project) -> None:
     managed = {"TF_VAR_managed_database": "true"}
     found = examine(project, "--before-deploy", **managed)["in all"]
     assert found[0] == "ok"
@@ -312,7 +312,7 @@ def test_what_cannot_be_had_is_said_before(project: Project) -> None:
     assert "in all" not in examine(project, "--before-deploy")
 
 
-def test_what_the_balancer_lacks_for_https_is_said(project: Project, api: Api) -> None:
+def test_what_the_balancer_lacks_for_https_is_named(project: Project, api: Api) -> None:
     several = {"TF_VAR_droplets": "2", "TF_VAR_managed_database": "true"}
     named = several | {"TF_VAR_domain": "digits.example.org"}
     status, text = examine(project, "--before-deploy", **several)["balancer"]

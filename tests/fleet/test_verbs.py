@@ -141,7 +141,7 @@ esac
 """
 
 
-def test_a_rollback_brings_along_what_a_new_droplet_never_had(three: Three) -> None:
+def test_a_rollback_copies_the_image_to_a_new_droplet(three: Three) -> None:
     project, serves = three
     project.ssh_says(SSH.replace('case "$*" in', LACKS + 'case "$*" in', 1))
     text = said(project.verb("rollback", NEW=serves["digits-3"].name))
@@ -195,7 +195,7 @@ def test_drift_names_the_droplet(three: Three) -> None:
     assert "The droplets differ from infra/ansible." in text
 
 
-def test_an_alert_that_is_missing_is_named_by_its_words(project: Project) -> None:
+def test_a_missing_alert_is_named(project: Project) -> None:
     project.settings |= {"TF_VAR_alert_email": "you@example.org"}
     project.terraform(*APPLY)
     project.ssh_says("exit 0")
