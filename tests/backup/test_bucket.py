@@ -14,6 +14,7 @@ import pytest
 from tests.adoption.test_adopt import NOTHING, clone, plan
 from tests.api import conformance
 from tests.project import (
+    APPLY,
     PROVIDER_SETTINGS,
     ROOT,
     Api,
@@ -24,7 +25,6 @@ from tests.project import (
 )
 
 BUCKET = {"TF_VAR_backup_bucket": "my-copies"}
-APPLY = ("apply", "-auto-approve", "-input=false")
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.api import conformance
-from tests.project import Api, Project, Terraform
-
-APPLY = ("apply", "-auto-approve", "-input=false")
+from tests.project import APPLY, Api, Project, Terraform
 
 
 def droplet(api: Api) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from ops.backup import dumps
-from tests.deployment.test_destroy import APPLY
-from tests.project import Project
+from tests.project import APPLY, Project
 
 # An ssh whose droplet is a folder of this machine: what is told to it is done, there.
 SSH = """

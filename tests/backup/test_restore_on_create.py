@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.backup.test_local_backup import FakeDroplet, name
-from tests.deployment.test_destroy import APPLY, remember_host
-from tests.project import Api, Project
+from tests.deployment.test_destroy import remember_host
+from tests.project import APPLY, Api, Project
 
 RELEASE = """
 def release(_settings, _deployment, image):

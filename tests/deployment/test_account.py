@@ -11,11 +11,10 @@ import pytest
 from ops.terraform import apply
 from tests.adoption.test_adopt import NOTHING, clone, plan
 from tests.deployment.test_destroy import total
-from tests.deployment.test_which_droplet import address, another, made_by_terraform
+from tests.deployment.test_which_droplet import made_by_terraform
 from tests.doctor.test_doctor import examine
 from tests.fleet.test_fleet import names, sources
-from tests.project import Api, Project
-from tests.terraform.test_configuration import APPLY
+from tests.project import APPLY, Api, Project, address, another
 
 DOMAIN = "digits.example.org"
 THREE = {"TF_VAR_droplets": "3", "TF_VAR_managed_database": "true"}

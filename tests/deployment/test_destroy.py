@@ -10,9 +10,8 @@ from typing import Any
 from tests import gh
 from tests.api import conformance
 from tests.gh import Repository
-from tests.project import ROOT, Api, Project
+from tests.project import APPLY, ROOT, Api, Project
 
-APPLY = ("apply", "-auto-approve", "-input=false")
 DROPLET = {"name": "digits", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
 
 

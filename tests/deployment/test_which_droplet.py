@@ -14,23 +14,7 @@ from tests.api import conformance
 from tests.doctor.test_doctor import examine, findings
 from tests.doctor.test_wrong_input import NOT_WITHOUT_A_DROPLET, VERBS
 from tests.gh import Repository
-from tests.project import PYTHON, Api, Project
-
-APPLY = ("apply", "-auto-approve", "-input=false")
-
-
-def another(api: Api, name: str = "digits", tag: str | None = None) -> dict[str, Any]:
-    """A droplet that Terraform here did not make, once it is there."""
-    values = {"name": name, "size": "s-1vcpu-1gb", "image": "debian-13-x64", "tags": [tag or name]}
-    made = api.call("POST", "droplets", values).json()["droplet"]
-    while True:
-        now = api.call("GET", f"droplets/{made['id']}").json()["droplet"]
-        if now["status"] == "active":
-            return dict(now)
-
-
-def address(droplet: dict[str, Any]) -> str:
-    return str(droplet["networks"]["v4"][0]["ip_address"])
+from tests.project import APPLY, PYTHON, Api, Project, address, another
 
 
 def reserved(api: Api) -> str:

@@ -22,7 +22,7 @@ from ops.terraform.run import refused_variables
 from tests import gh
 from tests.api import conformance
 from tests.gh import Repository
-from tests.project import TERRAFORM, TOKEN, Api, Project
+from tests.project import TERRAFORM, TOKEN, Api, Project, address, another
 
 ROOM = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 25000000 1 {disk} 9% /"
 CHANGED_KEY = """cat >&2 <<'SAID'
@@ -52,13 +52,7 @@ def examine(project: Project, *arguments: str, **settings: str | None) -> Any:
 
 def droplet(api: Api) -> str:
     """A droplet made by somebody else; its address."""
-    api.call("POST", "tags", {"name": "digits"})
-    values = {"name": "digits", "size": "s-1vcpu-1gb", "image": "debian-13-x64", "tags": ["digits"]}
-    answer = api.call("POST", "droplets", values).json()["droplet"]
-    while True:
-        now = api.call("GET", f"droplets/{answer['id']}").json()["droplet"]
-        if now["status"] == "active":
-            return str(now["networks"]["v4"][0]["ip_address"])
+    return address(another(api))
 
 
 def everything(folder: Path) -> dict[str, int]:

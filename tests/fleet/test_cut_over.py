@@ -5,8 +5,7 @@ from __future__ import annotations
 from ops.provision import growing
 from ops.terraform.plan import Plan, read_plan
 from tests.fleet.test_fleet import FLEET
-from tests.project import Terraform
-from tests.terraform.test_configuration import APPLY
+from tests.project import APPLY, Terraform
 
 ONLY_IT = (f"-target={growing.BALANCER}",)
 

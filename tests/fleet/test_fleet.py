@@ -10,8 +10,7 @@ import pytest
 from tests.adoption.test_adopt import NOTHING, clone, plan
 from tests.api import conformance
 from tests.doctor.test_doctor import examine
-from tests.project import PYTHON, Api, Project, Terraform
-from tests.terraform.test_configuration import APPLY
+from tests.project import APPLY, PYTHON, Api, Project, Terraform
 
 FLEET = ("-var", "droplets=3", "-var", "managed_database=true")
 # What the default made before there was anything larger, and makes now.

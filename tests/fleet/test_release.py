@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Api, Project
-from tests.terraform.test_configuration import APPLY
+from tests.project import APPLY, Api, Project
 
 # Each droplet: what serves there is in a file of its address's name, "new" after a release.
 SSH = """

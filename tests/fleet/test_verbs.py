@@ -10,9 +10,8 @@ import pytest
 from tests.api import conformance
 from tests.doctor.test_doctor import examine
 from tests.fleet.test_release import SSH, said, served, three
-from tests.project import PYTHON, Api, Project
+from tests.project import APPLY, PYTHON, Api, Project
 from tests.provision.test_drift import PLAY
-from tests.terraform.test_configuration import APPLY
 
 __all__ = ["three"]  # the fixture
 

@@ -11,9 +11,8 @@ import pytest
 from ops.console.errors import Failed
 from ops.github import repositories
 from tests import gh
-from tests.deployment.test_which_droplet import address, another
 from tests.gh import NAME, Repository
-from tests.project import Api, Project
+from tests.project import Api, Project, address, another
 
 
 def git(folder: Path, *words: str) -> None:

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.test_which_droplet import made_by_terraform
-from tests.project import ROOT, Api, Project, environment
-from tests.terraform.test_configuration import APPLY
+from tests.project import APPLY, ROOT, Api, Project, environment
 
 MODULES = ("apt", "command", "file", "reboot", "stat", "uri", "wait_for")
 NAMES = ("digits", "digits-2", "digits-3")
