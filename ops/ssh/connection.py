@@ -141,12 +141,43 @@ class Host:
         stdout: IO[bytes] | int | None,
         more: list[str],
     ) -> Answer:
+        """One try. What ssh itself prints goes to a log, apart from what the command prints."""
+        need("ssh")
         with tempfile.TemporaryDirectory() as folder:
-            connection = _Connection(self, Path(folder))
-            status, printed = connection.make(command, stdin, stdout, more)
-            if status == ENDED_BY_SSH and not connection.was_made():
-                raise connection.why_not_made()
-            return Answer(connection.judge(status), printed)
+            # ssh makes the second file after the login: what fails before that has sent nothing.
+            log, logged_in = Path(folder) / "log", Path(folder) / "in"
+            process = subprocess.Popen(
+                [
+                    *("ssh", "-E", str(log), "-o", "LogLevel=DEBUG1", "-o", "ControlPath=none"),
+                    *("-o", "PermitLocalCommand=yes", "-o", 'LocalCommand=touch "$SSH_IS_IN"'),
+                    *options(self.settings),
+                    *more,
+                    f"root@{self.ip}",
+                    *([_with_its_own_status(command)] if command else []),
+                ],
+                stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
+                stdout=stdout,
+                env=os.environ | {"SSH_IS_IN": str(logged_in)},
+            )
+            try:
+                printed, _ = process.communicate(stdin if isinstance(stdin, bytes) else None)
+            except BaseException:
+                # Ctrl-C reached ssh, too; whatever else ended this ends it, and so the command.
+                process.terminate()
+                process.wait()
+                raise
+            if process.returncode == ENDED_BY_SSH:
+                text = log.read_text(errors="replace") if log.exists() else ""
+                if not logged_in.exists():
+                    raise explain(self.settings, self.ip, text)
+                raise _why_it_broke(self.ip, text)
+        if process.returncode in KILLED:
+            raise Failed(
+                f"The command was killed on the droplet (signal {process.returncode - 128}): by "
+                "hand, or for want of memory.",
+                f"See what is live, and how much memory there is: {make('status')}",
+            )
+        return Answer(process.returncode, (printed or b"").decode(errors="replace"))
 
     def must(self, command: str, *, stdin: IO[bytes] | bytes | None = None) -> str:
         """What a command prints there. Raises AlreadyPrinted if it fails."""
@@ -209,89 +240,30 @@ class Host:
         return done.stdout
 
 
-class _Connection:
-    """One try of ssh, with its own words kept apart from the command's."""
+def _with_its_own_status(command: str) -> str:
+    """The command, so that its own end is distinguished from that of the connection.
 
-    def __init__(self, host: Host, folder: Path) -> None:
-        need("ssh")
-        self.host = host
-        self._log = folder / "log"
-        # ssh makes this file when it is in: what fails before that has sent nothing.
-        self._is_in = folder / "in"
+    One that is killed would look like a lost connection; the message of the shell around it
+    ("Killed") helps nobody. It also knows how a verb that it names has to be typed here.
+    """
+    suffix = shlex.quote(os.environ.get("VERB_SUFFIX", ""))
+    quiet = f"{{ ( {command}\n) 2>&3 3>&-; }} 3>&2 2>/dev/null"
+    return f"export VERB_SUFFIX={suffix}\n{quiet}\nexit $?"
 
-    def make(
-        self,
-        command: str,
-        stdin: IO[bytes] | bytes | None,
-        stdout: IO[bytes] | int | None,
-        more: list[str],
-    ) -> tuple[int, str]:
-        """Run the command; ssh's exit status, and what was printed if that was asked for."""
-        arguments = [
-            *("ssh", "-E", str(self._log), "-o", "LogLevel=DEBUG1"),
-            *("-o", "ControlPath=none", "-o", "PermitLocalCommand=yes"),
-            *("-o", 'LocalCommand=touch "$SSH_IS_IN"'),
-            *options(self.host.settings),
-            *more,
-            f"root@{self.host.ip}",
-        ]
-        if command:
-            # A command that is killed there would look like a lost connection: the shell around
-            # it tells them apart; that shell's own message ("Killed") helps nobody. It also knows
-            # how a verb that it names has to be typed here.
-            suffix = shlex.quote(os.environ.get("VERB_SUFFIX", ""))
-            quiet = f"{{ ( {command}\n) 2>&3 3>&-; }} 3>&2 2>/dev/null"
-            arguments.append(f"export VERB_SUFFIX={suffix}\n{quiet}\nexit $?")
-        process = subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
-            stdout=stdout,
-            env=os.environ | {"SSH_IS_IN": str(self._is_in)},
+
+def _why_it_broke(ip: str, log: str) -> BaseException:
+    """Why a connection ended before its command. `log` is what ssh printed."""
+    if "remote port forwarding failed" in log:
+        return Failed(
+            "Another release is running: its tunnel to a registry holds the droplet's port.",
+            f"Wait until it is done ({make('releases')} shows it), then run this one again.",
         )
-        try:
-            printed, _ = process.communicate(stdin if isinstance(stdin, bytes) else None)
-        except BaseException:
-            # Ctrl-C reached ssh, too; whatever else ended this ends it, and so the command.
-            process.terminate()
-            process.wait()
-            raise
-        return process.returncode, (printed or b"").decode(errors="replace")
-
-    def _words(self) -> str:
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
-
-    def was_made(self) -> bool:
-        """Whether ssh got in."""
-        return self._is_in.exists()
-
-    def why_not_made(self) -> Unreachable:
-        """What ssh's words mean."""
-        return explain(self.host.settings, self.host.ip, self._words())
-
-    def judge(self, status: int) -> int:
-        """The command's own exit status. Raises Failed if it has none: the connection broke."""
-        log = self._words()
-        if status == ENDED_BY_SSH:
-            if "remote port forwarding failed" in log:
-                raise Failed(
-                    "Another release is running: its tunnel to a registry holds the droplet's "
-                    "port.",
-                    f"Wait until it is done ({make('releases')} shows it), then run this one "
-                    "again.",
-                )
-            if any(line.startswith("Killed by signal 2") for line in log.splitlines()):
-                raise KeyboardInterrupt
-            begins = ("Connection", "Timeout", "Received", "Read from", "client_loop")
-            for line in [line for line in log.splitlines() if line.startswith(begins)][-1:]:
-                terminal.note(line)
-            raise Failed(
-                f"The ssh connection to the droplet at {self.host.ip} was lost.",
-                f"Once it is back, see what is live: {make('status')}",
-            )
-        if status in KILLED:
-            raise Failed(
-                f"The command was killed on the droplet (signal {status - 128}): by hand, or for "
-                "want of memory.",
-                f"See what is live, and how much memory there is: {make('status')}",
-            )
-        return status
+    if any(line.startswith("Killed by signal 2") for line in log.splitlines()):
+        return KeyboardInterrupt()
+    begins = ("Connection", "Timeout", "Received", "Read from", "client_loop")
+    for line in [line for line in log.splitlines() if line.startswith(begins)][-1:]:
+        terminal.note(line)
+    return Failed(
+        f"The ssh connection to the droplet at {ip} was lost.",
+        f"Once it is back, see what is live: {make('status')}",
+    )
