@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ops.console.errors import Failed
+from ops.console.programs import need
 from ops.console.settings import Settings
 from ops.doctor import account, machine
 from ops.doctor.findings import Patient, Skipped
@@ -14,7 +15,7 @@ def this_machine(patient: Patient, *, builds: bool) -> None:
     """The programs, the settings and the SSH key; `builds`: and what an image is built with."""
     patient.check("terraform", machine.terraform)
     patient.check("settings", machine.settings)
-    patient.check("ssh", machine.ssh_client)
+    patient.check("ssh", lambda _its: need("ssh"))
     patient.check("ansible", machine.can_run_ansible)
     if builds:
         patient.check("docker", machine.docker_engine)

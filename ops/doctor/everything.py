@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ops.console.errors import AlreadyPrinted
+from ops.console.programs import need
 from ops.console.settings import Settings
 from ops.doctor import (
     alerts,
     backups,
     before,
     droplets,
-    machine,
     pipeline,
     processes,
     server,
@@ -21,7 +21,7 @@ def everything(settings: Settings) -> None:
     """Check it all. Raises AlreadyPrinted if anything failed."""
     patient = Patient(settings)
     before.this_machine(patient, builds=True)
-    patient.check("git", machine.git)
+    patient.check("git", lambda _its: need("git"))
     before.the_token(patient)
     before.what_is_wanted(patient)
     patient.check("state", server.terraforms_state)

@@ -41,16 +41,6 @@ def terraform(patient: Patient) -> str:
     return f"{version} ({needed[1]} or newer is needed)" if needed else version
 
 
-def ssh_client(_patient: Patient) -> str:
-    """Ssh is there."""
-    return need("ssh")
-
-
-def git(_patient: Patient) -> str:
-    """Git is there."""
-    return need("git")
-
-
 def docker_engine(_patient: Patient) -> str:
     """Docker, with an engine that answers."""
     return f"engine {docker.need_engine()}"

@@ -52,7 +52,7 @@ class Terraform:
     def _command(self, verb: str, *arguments: str | Path) -> list[str | Path]:
         # By default Terraform writes colours into files and pipes, too.
         plain = [] if terminal.in_colour() else ["-no-color"]
-        return ["terraform", f"-chdir={self._folder}", verb, *plain, *arguments]
+        return ["terraform", f"-chdir={self._folder}", *verb.split(), *plain, *arguments]
 
     def _run(
         self,
@@ -162,10 +162,7 @@ class Terraform:
 
     def remove_from_state(self, address: str) -> None:
         """Take out of the state what is no longer in the account. Raises Failed."""
-        command = ["terraform", f"-chdir={self._folder}", "state", "rm", address]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=False, umask=_ONLY_MINE)
-        if done.returncode != 0:
-            raise Failed("terraform state rm failed; its reason is above.", "Nothing was changed.")
+        self._ask("state rm", address)
 
     def apply(self, plan: Plan) -> None:
         """Do what was planned. Raises NotApplied."""
@@ -198,8 +195,8 @@ class Terraform:
         return dict(value or {})
 
     def show_what_there_is(self) -> None:
-        """List the resources in the state."""
-        subprocess.run(["terraform", f"-chdir={self._folder}", "state", "list"], check=False)
+        """List the resources in the state. Raises Failed."""
+        terminal.raw(self._ask("state list"))
 
 
 def _without_attributes() -> Callable[[str], bool]:
