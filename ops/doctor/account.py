@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ops.adoption import conflicts
 from ops.cloud import prices
-from ops.cloud.api import CONTROL_PANEL, CloudError, Size
+from ops.cloud.api import CONTROL_PANEL, Cloud, CloudError, Size
 from ops.console.errors import Failed
 from ops.console.make import make
 from ops.deployment import processes
@@ -51,17 +51,21 @@ def scopes(patient: Patient) -> str:
     """What the token may read; what it may write shows only in writing."""
     patient.need_account()
     lists = LISTS | ({"spaces/keys": "spaces_key"} if patient.settings.offsite.bucket else {})
-    missing = [scope for path, scope in lists.items() if not patient.cloud.may_read(path)]
-    if missing:
-        raise Failed(
-            f"The token may not read {', '.join(missing)} (403): it was made with too few scopes.",
-            "Make one with Full Access, or with read and write on "
-            f"{', '.join(lists.values())}: {CONTROL_PANEL}/account/api/tokens",
-        )
+    need_scopes(patient.cloud, lists, "every deployment")
     return (
         f"it may read {', '.join(lists.values())}; whether it may write them, too, cannot be "
         "told by reading"
     )
+
+
+def need_scopes(cloud: Cloud, lists: Mapping[str, str], who: str) -> None:
+    """The token may read these lists, each named with its scope. Raises Failed."""
+    if missing := [scope for path, scope in lists.items() if not cloud.may_read(path)]:
+        raise Failed(
+            f"The token may not read {', '.join(missing)} (403), which {who} needs.",
+            "Make one with Full Access, or with read and write, too, on "
+            f"{', '.join(lists.values())}: {CONTROL_PANEL}/account/api/tokens",
+        )
 
 
 def _catalogue(ask: Callable[[], Answer]) -> Answer:
