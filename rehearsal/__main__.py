@@ -20,16 +20,16 @@ from ops.console.settings import ROOT, Settings
 from . import places
 from .droplet.containers import Containers
 from .offline import base_images, docker_hub
-from .settings import NOT_FOR_A_REHEARSAL, environment, refuse_what_leads_outside, settings
+from .settings import environment, not_for_a_rehearsal, refuse_what_leads_outside, settings
 from .standing import down, up
 
 
 def _print_settings() -> None:
     refuse_what_leads_outside()
-    for name in NOT_FOR_A_REHEARSAL:
-        if name in os.environ:
-            print(f"unset {name}")
-    for name, value in settings().items():
+    ours = settings()
+    for name in not_for_a_rehearsal():
+        print(f"unset {name}")
+    for name, value in ours.items():
         print(f"export {name}={shlex.quote(value)}")
 
 
@@ -64,6 +64,7 @@ def _offer_postgres() -> None:
 
 def main(arguments: list[str]) -> int:
     """Do what was asked for; the exit status."""
+    os.environ["ENV_FILE"] = ""  # it is the real deployment's
     try:
         match arguments:
             case ["up"]:

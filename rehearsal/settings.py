@@ -6,17 +6,33 @@ import os
 import re
 
 from ops.console.errors import Failed
-from ops.console.settings import ROOT
+from ops.console.settings import ROOT, Settings
 from rehearsal import places
 from rehearsal.offline import provider_package
 
-# What is exported for the real deployment. These would lead a rehearsal there, or give it secrets.
-NOT_FOR_A_REHEARSAL = (
-    *("TF_WORKSPACE", "TF_DATA_DIR"),  # into another folder's state
-    *("DROPLET_IP", "DEPLOY_KEY", "DROPLET_HOST_KEY"),
-    *("COPIES_ACCESS_KEY_ID", "COPIES_SECRET_ACCESS_KEY"),
-    *("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"),
+# What a rehearsal takes of the environment that it is started in, beside its own settings. Whatever
+# else is exported may be the real deployment's: it could lead there, or be a secret. For the same
+# reason it does not read .env.
+_OF_THE_MACHINE = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "HOSTNAME", "PWD", "OLDPWD", "SHLVL", "_"),
+    *("TERM", "COLORTERM", "COLUMNS", "LINES", "NO_COLOR", "LANG", "LANGUAGE", r"LC_\w+", "TZ"),
+    *("TMPDIR", r"XDG_\w+", r"PYTHON\w+", r"PYENV_\w+", "LD_LIBRARY_PATH", "BASHOPTS", "SHELLOPTS"),
+    *(r"MAKE\w*", "MFLAGS", "CI", "DEBIAN_FRONTEND", r"GIT_\w+", "CHROMIUM"),
+    *(r"DOCKER_\w+", r"BUILD(X|KIT)_\w+", r"PIP_\w+", r"UV_\w+", r"STAND_IN\w*"),
+    *("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR", "TF_LOG"),
+    *(r"(?i:(http|https|all|no)_proxy)", r"SSL_CERT_\w+", r"\w+_CA_BUNDLE"),
 )
+_SETTINGS = (
+    *("TARGET", "VERB_SUFFIX", r"TF_VAR_\w+", "DROPLET", "DROPLET_ID", "WITHOUT"),
+    *("CONFIRM", "REPLACE", "BACKUP", "DROP_COPIES", "BRING_BACKUP", "FILE", "RESTORE"),
+    *("COPIES_REPOSITORY", "COPIES_SSH_KEY", "ACME", "SSH_OPTIONS", "SSH_ACCEPT_NEW", "GH_REPO"),
+    *("APP_FOLDER", "TORCH_INDEX", "SOURCE_URL", "PIP_CONF", "IMAGE", "COMMIT", "NO_PULL"),
+    *(r"REGISTRY_\w+", "HEALTHY_WITHIN", "WAIT", "PUSHED_AT", "RELEASE", "RELEASED_BY"),
+    *("VERSION", "DROP", "URL", "FOLLOW"),
+)
+_TAKEN = re.compile("|".join((*_OF_THE_MACHINE, *_SETTINGS)))
+# What the programs that reach an account read, beside our own settings.
+_OF_PROGRAMS = re.compile(r"(ANSIBLE|AWS|DIGITALOCEAN|GH|GITHUB|RCLONE|RESTIC|SPACES|TF)_\w+")
 _ON_THIS_MACHINE = re.compile(r"none|sftp:([^@/]+@)?(127\.0\.0\.1|localhost):.*")
 
 
@@ -38,6 +54,7 @@ def settings() -> dict[str, str]:
             "There is no rehearsal to point at.", "Start it: scripts/in rehearsal -m rehearsal up"
         )
     return {
+        "ENV_FILE": "",
         # The API: where it is, and the token it knows.
         "DIGITALOCEAN_TOKEN": places.TOKEN.read_text().strip(),
         "DIGITALOCEAN_API_URL": places.API_URL.read_text().strip(),
@@ -81,7 +98,22 @@ def _authority() -> dict[str, str]:
     }
 
 
+def _is_taken(name: str) -> bool:
+    """Whether a rehearsal takes this variable of the environment that it is started in."""
+    return _TAKEN.fullmatch(name) is not None
+
+
+def not_for_a_rehearsal() -> list[str]:
+    """What a shell that is pointed at the rehearsal has to forget."""
+    ours = {one.metadata["name"] for one, _ in Settings().every()}
+    return [
+        name
+        for name in sorted(os.environ)
+        if not _is_taken(name) and (name in ours or _OF_PROGRAMS.fullmatch(name))
+    ]
+
+
 def environment() -> dict[str, str]:
     """This process's environment, pointed at the rehearsal. Raises Failed."""
-    mine = {k: v for k, v in os.environ.items() if k not in NOT_FOR_A_REHEARSAL}
-    return {"VERB_SUFFIX": " TARGET=rehearsal"} | mine | settings()
+    taken = {name: value for name, value in os.environ.items() if _is_taken(name)}
+    return {"VERB_SUFFIX": " TARGET=rehearsal"} | taken | settings()

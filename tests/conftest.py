@@ -16,6 +16,9 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.needs import LEFT_OUT, need_chromium
 
+# The .env of whoever runs the tests is for their own deployment. What starts from here reads none.
+os.environ["ENV_FILE"] = ""
+
 pytest_plugins = ["tests.project"]
 
 # Programs that tests start should keep their compiled modules, or each start

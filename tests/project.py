@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 TERRAFORM = ROOT / "infra/terraform"
 TOKEN = "a-word-that-opens-the-rehearsal"
+APPLY = ("apply", "-auto-approve", "-input=false")
 
 
 def environment(name: str) -> Path:
@@ -129,6 +130,20 @@ class Api:
             headers={"Authorization": f"Bearer {token}"},
             timeout=60,
         )
+
+
+def another(api: Api, name: str = "digits", tag: str | None = None) -> dict[str, Any]:
+    """A droplet that Terraform here did not make, once it is there."""
+    values = {"name": name, "size": "s-1vcpu-1gb", "image": "debian-13-x64", "tags": [tag or name]}
+    made = api.call("POST", "droplets", values).json()["droplet"]
+    while True:
+        now = api.call("GET", f"droplets/{made['id']}").json()["droplet"]
+        if now["status"] == "active":
+            return dict(now)
+
+
+def address(droplet: dict[str, Any]) -> str:
+    return str(droplet["networks"]["v4"][0]["ip_address"])
 
 
 @pytest.fixture(scope="session")

@@ -29,11 +29,6 @@ class Newest:
         """How old it is."""
         return datetime.now(UTC) - self.at
 
-    @property
-    def is_old(self) -> bool:
-        """Whether that is worth a warning."""
-        return self.age > dumps.OLD
-
     def __str__(self) -> str:
         return f"{dumps.age_text(self.age)} old: {self.where}"
 
@@ -54,7 +49,7 @@ def newest(folder: Path, ask: Callable[[str], str]) -> Newest | None:
 
 def warning(copy: Newest | None) -> tuple[str, str] | None:
     """What is wrong with having this one or none, and what to do; None if nothing is."""
-    if copy and not copy.is_old:
+    if copy and copy.age <= dumps.OLD:
         return None
     what = (
         f"The newest backup that is not on the droplet is {dumps.age_text(copy.age)} old "

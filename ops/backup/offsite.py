@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ops.cloud import prices
@@ -32,40 +31,17 @@ BUCKET_AND_KEYS = (
 _DOCS = "docs/backups-and-restore.md"
 
 
-@dataclass(frozen=True)
-class Place:
-    """A repository of offsite backups, and its credentials; `none` stands for no more."""
-
-    repository: str
-    access_key: str = ""
-    secret_key: str = ""
-    ssh_key: str = ""
-    password: str = ""
-
-    def for_ansible(self, name: str) -> str:
-        """The variable of roles/copies, for the deployment `name`. Holds secrets."""
-        given = {"repository": self.repository, "name": name}
-        if self.repository != NONE:
-            given |= {
-                "access_key": self.access_key,
-                "secret_key": self.secret_key,
-                "ssh_key": self.ssh_key,
-                "password": self.password,
-            }
-        return json.dumps(given)
-
-
 def repository(offsite: OffsiteSettings, terraform: TerraformSettings) -> str:
     """Where offsite backups will go, "" for nowhere new. Raises Failed for wrong settings."""
-    place = _set(offsite)
-    if offsite.bucket and place:
+    if offsite.bucket and offsite.repository:
         raise Failed(
             "Both TF_VAR_backup_bucket and COPIES_REPOSITORY say where offsite backups go.",
             "Keep one of them: unset COPIES_REPOSITORY",
         )
     if offsite.bucket:
         return bucket_repository(offsite, terraform)
-    return place.repository if place else ""
+    _credentials(offsite)
+    return offsite.repository
 
 
 def print_where(offsite: OffsiteSettings, goes_to: str) -> None:
@@ -90,7 +66,7 @@ def bucket_repository(offsite: OffsiteSettings, terraform: TerraformSettings) ->
 
 def bucket_region(offsite: OffsiteSettings, terraform: TerraformSettings) -> str:
     """Where that Space is: in the droplet's region, if no other is set."""
-    return offsite.bucket_region or terraform.variable("region")
+    return offsite.bucket_region or terraform.region
 
 
 def guard(
@@ -130,26 +106,28 @@ def for_ansible(
     """
     if not place:
         return {}
-    if place == NONE:
-        return {"COPIES": Place(NONE).for_ansible(name)}
-    found = _set(settings) or Place(place, **key)
-    return {"COPIES": replace(found, password=_password(settings, host)).for_ansible(name)}
+    given = {"repository": place, "name": name}
+    if place != NONE:
+        given |= {"access_key": "", "secret_key": "", "ssh_key": ""}
+        given |= _credentials(settings) or key
+        given["password"] = _password(settings, host)
+    return {"COPIES": json.dumps(given)}
 
 
-def _set(offsite: OffsiteSettings) -> Place | None:
-    """The place that COPIES_... name. Raises Failed."""
+def _credentials(offsite: OffsiteSettings) -> dict[str, str]:
+    """What opens the place that COPIES_REPOSITORY names, if it names one. Raises Failed."""
     repository = offsite.repository
     if repository in ("", NONE):
-        return Place(NONE) if repository else None
+        return {}
     if repository.startswith("s3:"):
         if not (offsite.access_key and offsite.secret_key):
             raise Failed(
                 f"Offsite backups are to go to {repository}, and there is no key for it.",
                 "export COPIES_ACCESS_KEY_ID=... COPIES_SECRET_ACCESS_KEY=...",
             )
-        return Place(repository, offsite.access_key, offsite.secret_key)
+        return {"access_key": offsite.access_key, "secret_key": offsite.secret_key}
     if repository.startswith("sftp:"):
-        return Place(repository, ssh_key=_ssh_key(offsite))
+        return {"ssh_key": _ssh_key(offsite)}
     raise Failed(
         f"COPIES_REPOSITORY={repository} is no place that offsite backups can go to.",
         "Give one as restic writes it: s3:https://HOST/BUCKET or sftp:USER@HOST:/PATH, or none. "

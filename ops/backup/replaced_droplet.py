@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.backup import dumps, local_backup, old_certificate
+from ops.backup import dumps, local_backup
 from ops.cloud.api import Droplet
 from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.settings import Settings
 from ops.deployment.lookup import Deployment
-from ops.ssh.connection import forget_host
+from ops.ssh.connection import Host, forget_host
+from ops.ssh.errors import Unreachable
 from ops.terraform import plan_guard
 from ops.terraform.plan import Change, Plan
+
+_PACK = (
+    "[ ! -d /var/lib/digits/certificate ] ||"
+    " tar --create --gzip --directory /var/lib/digits certificate | base64 --wrap 0"
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,21 @@ def keep(settings: Settings, deployment: Deployment, plan: Plan, losses: list[Ch
         dump = local_backup.fetch_last(dumps.folder_of(settings.backups, deployment.name), host)
     else:
         local_backup.refuse_to_lose(settings.consent)
-    certificate = old_certificate.of(host) if host.ip else ""
+    certificate = _certificate(host) if host.ip else ""
     forget_host(settings.ssh, host.ip)
     return Kept(certificate, dump)
+
+
+def _certificate(host: Host) -> str:
+    """The droplet's certificate, packed; nothing if it has none, or does not answer.
+
+    Let's Encrypt gives five for the same address a week, and a droplet may be replaced more often.
+    It travels through this process's memory: its key is on no disk but the droplets'.
+    """
+    try:
+        return host.ask(_PACK).strip()
+    except Unreachable as error:
+        terminal.note(
+            f"The certificate cannot be kept: {error.what}. The next droplet gets another."
+        )
+        return ""

@@ -7,6 +7,8 @@ The only module that talks to python-digitalocean. What can go wrong becomes one
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,7 +26,8 @@ HOW_TO_TRUST = (
 )
 CONTROL_PANEL = "https://cloud.digitalocean.com"
 TOKEN_HELP = (
-    f"Make one at {CONTROL_PANEL}/account/api/tokens and then:\n"
+    f"Make one at {CONTROL_PANEL}/account/api/tokens and put it into the file .env (.env.example), "
+    "or, for this terminal only:\n"
     "  export DIGITALOCEAN_TOKEN=dop_v1_..."
 )
 _SECONDS = "30"  # the library's own default is to wait for an answer for ever
@@ -204,13 +207,19 @@ class Cloud:
             "  make deploy TARGET=rehearsal",
         )
 
-    def get(self, path: str, **query: object) -> dict[str, Any]:
-        """An answer of the API."""
+    @contextmanager
+    def _ask(self) -> Iterator[digitalocean.Manager]:
+        """The library, with its errors explained."""
         manager = self._manager()
         try:
-            return dict(manager.get_data(path, params=query))
+            yield manager
         except _TROUBLE as error:
             raise _explain(error) from error
+
+    def get(self, path: str, **query: object) -> dict[str, Any]:
+        """An answer of the API."""
+        with self._ask() as manager:
+            return dict(manager.get_data(path, params=query))
 
     def listed(self, path: str, key: str, **query: object) -> list[dict[str, Any]]:
         """The list `key` of an answer, with all its pages."""
@@ -218,19 +227,13 @@ class Cloud:
 
     def delete(self, path: str) -> None:
         """Remove what is at this path."""
-        manager = self._manager()
-        try:
+        with self._ask() as manager:
             manager.get_data(path, type="DELETE")
-        except _TROUBLE as error:
-            raise _explain(error) from error
 
     def act(self, droplet: str, kind: str) -> None:
         """Begin an action on the droplet of this number, such as "power_off"."""
-        manager = self._manager()
-        try:
+        with self._ask() as manager:
             manager.get_data(f"droplets/{droplet}/actions", type="POST", params={"type": kind})
-        except _TROUBLE as error:
-            raise _explain(error) from error
 
     def account_status(self) -> str:
         """Ask who the token belongs to; the account's status ("active")."""
@@ -249,21 +252,14 @@ class Cloud:
 
     def droplets(self, tag: str) -> list[Droplet]:
         """Every droplet that carries `tag`."""
-        manager = self._manager()
-        try:
+        with self._ask() as manager:
             return [_droplet(found) for found in manager.get_all_droplets(tag_name=tag)]
-        except _TROUBLE as error:
-            raise _explain(error) from error
 
     def droplet(self, key: str) -> Droplet | None:
         """The droplet with this number in the API, if there is one."""
-        manager = self._manager()
-        try:
+        with self._ask() as manager, suppress(digitalocean.NotFoundError):
             return _droplet(manager.get_droplet(key))
-        except digitalocean.NotFoundError:
-            return None
-        except _TROUBLE as error:
-            raise _explain(error) from error
+        return None
 
     def reserved_ips(self) -> list[ReservedIp]:
         """Every reserved IP of the account."""

@@ -6,7 +6,7 @@ than the others (docs/scaling.md).
 
 from __future__ import annotations
 
-from ops.cloud.api import CONTROL_PANEL, OFF, ON, Cloud, Droplet
+from ops.cloud.api import CONTROL_PANEL, ON, Cloud, Droplet
 from ops.console.errors import Failed
 from ops.console.wait import until_fine
 
@@ -14,17 +14,9 @@ _SECONDS = 120.0  # until it is as it was asked to be
 _EVERY = 2.0
 
 
-def turn_off(cloud: Cloud, droplet: Droplet) -> None:
-    """Turn the droplet off, as by its button, and wait until it is. Raises Failed."""
-    _change(cloud, droplet, "power_off", OFF)
+def turn(cloud: Cloud, droplet: Droplet, status: str) -> None:
+    """Turn the droplet ON or OFF, as by its button, and wait until it is. Raises Failed."""
 
-
-def turn_on(cloud: Cloud, droplet: Droplet) -> None:
-    """Turn it on again, and wait until it starts. Raises Failed."""
-    _change(cloud, droplet, "power_on", ON)
-
-
-def _change(cloud: Cloud, droplet: Droplet, action: str, status: str) -> None:
     def other_status() -> str:
         there = cloud.droplet(droplet.key)
         if there is None:
@@ -33,7 +25,7 @@ def _change(cloud: Cloud, droplet: Droplet, action: str, status: str) -> None:
 
     if not other_status():
         return
-    cloud.act(droplet.key, action)
+    cloud.act(droplet.key, "power_on" if status == ON else "power_off")
     waiting = f"Waiting until {droplet.name} is {status}"
     if found := until_fine(other_status, _SECONDS, waiting, _EVERY):
         raise Failed(

@@ -18,9 +18,7 @@ def need(name: str) -> str:
     raise Failed(f"{name} is not installed, and this needs it.", f"Get it: {how_to_get(name)}")
 
 
-def output_of(
-    *command: str, seconds: float = 20, env: Mapping[str, str] | None = None
-) -> str | None:
+def output_of(*command: str, seconds: float = 20) -> str | None:
     """What a command prints; None if it fails, takes too long or is not there."""
     try:
         done = subprocess.run(
@@ -31,7 +29,6 @@ def output_of(
             errors="replace",
             check=False,
             timeout=seconds,
-            env=env,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -1,7 +1,8 @@
-"""Every setting that a person may give in the environment, read once, at the start of a verb.
+"""Every setting that a person may give, read once, at the start of a verb.
 
+They come from the environment, and from the file .env (env_file.py) where the environment has none.
 They are grouped by subject. A verb has all of them and passes each group only to the code that
-needs it. `python -m ops settings` prints the list.
+needs it. `make settings` prints the list; .env.example shows those that .env may hold.
 """
 
 from __future__ import annotations
@@ -16,22 +17,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops.console import shell_environment
+from ops.console import env_file, shell_environment
 from ops.console.errors import Failed
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def _setting(
-    name: str, means: str, default: str = "", *, secret: bool = False, kind: str = ""
+    name: str,
+    means: str,
+    default: str = "",
+    *,
+    secret: bool = False,
+    kind: str = "",
+    stays: bool = True,
 ) -> str:
     """A field that is read from the environment variable `name`.
 
     kind: what it is cleaned as: "path", "token", "domain", "networks", "number", several "lines",
     or "options" of a program, which stay as they are; else one line of text.
+    stays: whether .env may hold it; what is for one command or for one run of the pipeline may not
+    stay set.
     """
-    about = {"name": name, "means": means, "secret": secret, "kind": kind}
+    about = {"name": name, "means": means, "secret": secret, "kind": kind, "stays": stays}
     return field(default=default, metadata=about)
+
+
+def _for_one_command(
+    name: str, means: str, default: str = "", *, secret: bool = False, kind: str = ""
+) -> str:
+    """The same, of a setting that may not stay set."""
+    return _setting(name, means, default, secret=secret, kind=kind, stays=False)
 
 
 @dataclass(frozen=True)
@@ -42,8 +58,8 @@ class AccountSettings:
     api_url: str = _setting(
         "DIGITALOCEAN_API_URL", "another API than this", "https://api.digitalocean.com"
     )
-    on_github: str = _setting("GITHUB_ACTIONS", "in the pipeline: true, set by GitHub")
-    github_actor: str = _setting("GITHUB_ACTOR", "in the pipeline: who started the run")
+    on_github: str = _for_one_command("GITHUB_ACTIONS", "in the pipeline: true, set by GitHub")
+    github_actor: str = _for_one_command("GITHUB_ACTOR", "in the pipeline: who started the run")
 
 
 @dataclass(frozen=True)
@@ -54,19 +70,38 @@ class Selection:
     droplet_ip: str = _setting(
         "DROPLET_IP", "talk to this address, and do not ask the API for the droplet's"
     )
-    droplet: str = _setting("DROPLET", "ssh, logs, psql: this droplet, such as digits-2")
-    without: str = _setting(
+    droplet: str = _for_one_command("DROPLET", "ssh, logs, psql: this droplet, such as digits-2")
+    without: str = _for_one_command(
         "WITHOUT", "release, rollback: turn off this droplet, which does not answer"
     )
-    droplet_id: str = _setting(
+    droplet_id: str = _for_one_command(
         "DROPLET_ID", "adopt: the number of the droplet, where several carry the tag"
     )
 
 
 @dataclass(frozen=True)
 class TerraformSettings:
-    """Where Terraform's configuration is."""
+    """The droplet, and how Terraform makes it."""
 
+    region: str = _setting(
+        "TF_VAR_region",
+        "where the droplet is: fra1, nyc3, sgp1 ...; another one replaces it",
+        "fra1",
+    )
+    size: str = _setting(
+        "TF_VAR_size",
+        "the droplet's size: s-1vcpu-1gb costs $6 a month, s-1vcpu-2gb $12, s-2vcpu-4gb $24",
+        "s-1vcpu-1gb",
+    )
+    image: str = _setting(
+        "TF_VAR_image", "the operating system that a new droplet starts with", "debian-13-x64"
+    )
+    public_key_path: str = _setting(
+        "TF_VAR_ssh_public_key_path",
+        "the public half of the SSH key that may log in to the droplet",
+        "~/.ssh/id_ed25519.pub",
+        kind="path",
+    )
     folder: str = _setting(
         "TERRAFORM_DIR", "where Terraform's files are", "infra/terraform", kind="path"
     )
@@ -76,24 +111,11 @@ class TerraformSettings:
         """The folder of Terraform's root."""
         return ROOT / self.folder
 
-    def variable(self, name: str) -> str:
-        """A Terraform variable: from the environment, or the default in variables.tf."""
-        if value := os.environ.get(f"TF_VAR_{name}"):
-            return value
-        text = (self.path / "variables.tf").read_text()
-        block = re.search(rf'variable "{name}" {{\n(.*?)\n}}', text, re.DOTALL)
-        default = re.search(r'^  default += "(.*)"$', block[1], re.MULTILINE) if block else None
-        if not default:
-            raise Failed(
-                f"variables.tf has no default for {name}", f"Name it: export TF_VAR_{name}=..."
-            )
-        return default[1]
-
     @property
     def public_key_file(self) -> Path:
         """The file with the public half of the SSH key for the droplet."""
         # Terraform, too, reads it from where its own files are.
-        return self.path / Path(self.variable("ssh_public_key_path")).expanduser()
+        return self.path / Path(self.public_key_path).expanduser()
 
     @property
     def public_key(self) -> str:
@@ -108,12 +130,12 @@ class TerraformSettings:
 class Consent:
     """What a person agreed to beforehand, in place of the question or the refusal."""
 
-    confirm: str = _setting(
+    confirm: str = _for_one_command(
         "CONFIRM", "the answer to the question of destroy, restore, patch or pipeline"
     )
-    replace: str = _setting("REPLACE", "yes: deploy may let Terraform replace the droplet")
-    backup: str = _setting("BACKUP", "no: continue without a last backup")
-    drop_copies: str = _setting(
+    replace: str = _for_one_command("REPLACE", "yes: deploy may let Terraform replace the droplet")
+    backup: str = _for_one_command("BACKUP", "no: continue without a last backup")
+    drop_copies: str = _for_one_command(
         "DROP_COPIES", "yes: deploy may remove the Space with all backups in it"
     )
 
@@ -131,8 +153,8 @@ class BackupSettings:
     bring: str = _setting(
         "BRING_BACKUP", "no: other verbs do not copy the droplet's newest dump to this machine"
     )
-    file: str = _setting("FILE", "restore: the dump to put back", kind="path")
-    restore: str = _setting(
+    file: str = _for_one_command("FILE", "restore: the dump to put back", kind="path")
+    restore: str = _for_one_command(
         "RESTORE",
         "deploy, for a new droplet: newest, none or a dump, instead of asking",
         kind="path",
@@ -144,7 +166,8 @@ class OffsiteSettings:
     """Offsite backups (docs/backups-and-restore.md)."""
 
     bucket: str = _setting(
-        "TF_VAR_backup_bucket", "a Space that deploy makes, for hourly offsite backups"
+        "TF_VAR_backup_bucket",
+        "a Space that deploy makes, for hourly offsite backups: $5 a month",
     )
     bucket_region: str = _setting(
         "TF_VAR_backup_bucket_region", "where that Space is; else in the droplet's region"
@@ -173,27 +196,45 @@ class OffsiteSettings:
 class ScaleSettings:
     """How large it is: droplets, processes, the database (docs/scaling.md)."""
 
-    droplets: str = _setting("TF_VAR_droplets", "how many droplets, behind a load balancer", "1")
+    droplets: str = _setting(
+        "TF_VAR_droplets",
+        "how many droplets; each costs its size's price, and several need a load balancer and the "
+        "managed database",
+        "1",
+    )
     balancer_nodes: str = _setting(
-        "TF_VAR_balancer_nodes", "how many nodes that load balancer has", "1"
+        "TF_VAR_balancer_nodes",
+        "how many nodes that load balancer has: $12 a month each",
+        "1",
     )
     managed_database: str = _setting(
-        "TF_VAR_managed_database", "true: DigitalOcean's managed PostgreSQL", "false"
+        "TF_VAR_managed_database",
+        "true: DigitalOcean's managed PostgreSQL, from $15 a month",
+        "false",
     )
-    old_address_open: str = _setting(
+    old_address_open: str = _for_one_command(
         "TF_VAR_old_address_open",
         "true: the first droplet's address stays open beside the load balancer's; deploy sets it "
         "while one droplet becomes several",
         "false",
     )
-    database_size: str = _setting("TF_VAR_database_size", "its size", "db-s-1vcpu-1gb")
-    database_nodes: str = _setting("TF_VAR_database_nodes", "how many machines it has", "1")
+    database_size: str = _setting(
+        "TF_VAR_database_size",
+        "its size: db-s-1vcpu-1gb costs $15 a month, db-s-1vcpu-2gb $30, db-s-2vcpu-4gb $60, "
+        "db-s-4vcpu-8gb $120",
+        "db-s-1vcpu-1gb",
+    )
+    database_nodes: str = _setting(
+        "TF_VAR_database_nodes", "how many machines it has, each at that price", "1"
+    )
     app_processes: str = _setting(
         "TF_VAR_app_processes",
         "how many processes the app has; else one for each processor that there is memory for",
     )
     droplet_backups: str = _setting(
-        "TF_VAR_backups", "weekly or daily: DigitalOcean's own backups of the droplet", "off"
+        "TF_VAR_backups",
+        "DigitalOcean's own backups of the droplet: weekly for 20% of its price, daily for 30%",
+        "off",
     )
 
     @property
@@ -222,7 +263,9 @@ class AlertSettings:
     """Alerts (docs/alerts.md)."""
 
     email: str = _setting(
-        "TF_VAR_alert_email", "who gets an alert when the page is down or something has failed"
+        "TF_VAR_alert_email",
+        "who gets an alert when the page is down or something has failed: free, or $1 a month if "
+        "the account has another uptime check",
     )
 
 
@@ -252,7 +295,8 @@ class SshSettings:
 
     addresses: str = _setting(
         "TF_VAR_allowed_ssh_addresses",
-        "who may use ssh: addresses or networks, with commas; else everybody",
+        "who may use ssh: addresses or networks, with commas; everybody by default",
+        '["0.0.0.0/0", "::/0"]',
         kind="networks",
     )
     private_key: str = _setting(
@@ -299,9 +343,9 @@ class BuildSettings:
 class ReleaseSettings:
     """Which image a release puts into service, and how."""
 
-    image: str = _setting("IMAGE", "release this image instead of building one")
-    commit: str = _setting("COMMIT", "the commit that IMAGE was built from; else git's")
-    no_pull: str = _setting("NO_PULL", "yes: IMAGE is on the droplet already")
+    image: str = _for_one_command("IMAGE", "release this image instead of building one")
+    commit: str = _for_one_command("COMMIT", "the commit that IMAGE was built from; else git's")
+    no_pull: str = _for_one_command("NO_PULL", "yes: IMAGE is on the droplet already")
     registry_port: str = _setting(
         "REGISTRY_PORT", "the droplet's port that it pulls the image through", "5050", kind="number"
     )
@@ -312,13 +356,13 @@ class ReleaseSettings:
     healthy_within: str = _setting(
         "HEALTHY_WITHIN", "seconds that a new version has to get healthy in", "120", kind="number"
     )
-    wait: str = _setting(
+    wait: str = _for_one_command(
         "WAIT", "seconds to wait for another release that is running", "0", kind="number"
     )
-    pushed_at: str = _setting(
+    pushed_at: str = _for_one_command(
         "PUSHED_AT", "seconds since 1970: no release if there was a rollback since then"
     )
-    release: str = _setting("RELEASE", "rollback: this ID or image of the list of releases")
+    release: str = _for_one_command("RELEASE", "rollback: this ID or image of the list of releases")
     released_by: str = _setting("RELEASED_BY", "the name in the list of releases; else git's")
 
 
@@ -326,18 +370,20 @@ class ReleaseSettings:
 class UpgradeSettings:
     """What upgrade-database is to do."""
 
-    version: str = _setting(
+    version: str = _for_one_command(
         "VERSION", "upgrade-database: this PostgreSQL (18, 18.1); else the newest minor version"
     )
-    drop: str = _setting("DROP", "upgrade-database: yes removes what is kept of the old database")
+    drop: str = _for_one_command(
+        "DROP", "upgrade-database: yes removes what is kept of the old database"
+    )
 
 
 @dataclass(frozen=True)
 class ViewSettings:
     """What look and logs show."""
 
-    url: str = _setting("URL", "look: this address, and ask no API for the droplet's")
-    follow: str = _setting(
+    url: str = _for_one_command("URL", "look: this address, and ask no API for the droplet's")
+    follow: str = _for_one_command(
         "FOLLOW", "logs: empty for no more than there is", "--follow", kind="options"
     )
 
@@ -358,13 +404,13 @@ class PipelineSettings:
         secret=True,
         kind="token",
     )
-    deploy_key: str = _setting(
+    deploy_key: str = _for_one_command(
         "DEPLOY_KEY", "in the pipeline: its private key", secret=True, kind="lines"
     )
-    host_key: str = _setting(
+    host_key: str = _for_one_command(
         "DROPLET_HOST_KEY", "in the pipeline: the droplet's host key", kind="lines"
     )
-    summary: str = _setting(
+    summary: str = _for_one_command(
         "GITHUB_STEP_SUMMARY", "in the pipeline: GitHub's file for a summary", kind="path"
     )
     repository: str = _setting(
@@ -388,6 +434,27 @@ class LocalSettings:
 
     port: str = _setting("PORT", "run: where the page listens", "8501")
     app_port: str = _setting("APP_PORT", "up: where the page listens", "8501")
+    app_image: str = _setting("APP_IMAGE", "up: the name of the app's image", "digits:dev")
+    site_domain: str = _setting(
+        "SITE_DOMAIN", "up: a name that leads to the page, beside localhost"
+    )
+    connections: str = _setting(
+        "DATABASE_CONNECTIONS", "up: how many the app has to the database, at most", "8"
+    )
+    postgres_image: str = _setting(
+        "POSTGRES_IMAGE",
+        "up: another PostgreSQL; from 18 on at another path, and in a new volume "
+        "(docs/upgrading-postgresql.md)",
+        "postgres:17-trixie",
+    )
+    postgres_path: str = _setting(
+        "POSTGRES_PATH",
+        "up: where that one keeps its data in its container",
+        "/var/lib/postgresql/data",
+    )
+    postgres_volume: str = _setting(
+        "POSTGRES_VOLUME", "up: Docker's volume for that data", "digits_postgres"
+    )
     database_url: str = _setting(
         "DATABASE_URL", "run: another database than the embedded PostgreSQL", secret=True
     )
@@ -419,7 +486,13 @@ class Settings:
 
     @classmethod
     def read(cls) -> Settings:
-        """The settings of this process's environment, which is cleaned. Raises Failed."""
+        """The settings of this process's environment and of .env. Raises Failed.
+
+        What .env sets is in the environment afterwards, which is cleaned.
+        """
+        env_file.load(
+            ROOT, {one.metadata["name"]: one.metadata["stays"] for one, _ in cls().every()}
+        )
         shell_environment.clean()
         return cls(**{part.name: _read(part.default) for part in dataclasses.fields(cls)})
 

@@ -18,7 +18,6 @@ import rich.box
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table
 
 from ops.console.errors import Failed
 
@@ -105,16 +104,6 @@ def box(*lines: str) -> None:
     _out.print(panel, soft_wrap=False)
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Rows under headings."""
-    drawn = Table(box=rich.box.SIMPLE, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(escape, row))
-    _out.print(drawn, soft_wrap=False)
-
-
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
     """A spinner while something is waited for; nothing where the output is no terminal."""
@@ -142,3 +131,18 @@ def ask(question: str) -> str | None:
     _out.print(escape(question), end="")
     sys.stdout.flush()
     return sys.stdin.readline().strip()
+
+
+def confirm(question: str, wanted: str, given: str) -> None:
+    """Go on only for the answer `wanted`, `given` with CONFIRM or typed. Raises Failed."""
+    answer = given or ask(f"{question} Type {wanted}: ")
+    if answer is None:
+        raise Failed(
+            f"{question} There is no terminal to ask on, so nothing was changed.",
+            f"If you mean it: the same command with CONFIRM={wanted}",
+        )
+    if answer != wanted:
+        raise Failed(
+            f'"{answer}" is not {wanted}, so nothing was changed.',
+            f"Run the same command again, and answer {wanted}.",
+        )

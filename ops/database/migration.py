@@ -86,13 +86,13 @@ def move_back(deployment: Deployment, release: ReleaseSettings, leaving: list[st
         who = who_releases(release.released_by)
         host = deployment.host(deployment.first_on)
         digits_command.show(host, "migrate", who, settings=given)
-    except Failed as trouble:
-        if not isinstance(trouble, AlreadyPrinted):
-            terminal.failure(trouble)
+    except Failed as error:
+        if not isinstance(error, AlreadyPrinted):
+            terminal.failure(error)
         raise Failed(
             "The predictions could not be moved back from the managed database; why is above. "
             "Terraform "
             "has changed nothing: the database is still there.",
             "Fix it, then run the same command again. To keep the managed database instead: "
             "export TF_VAR_managed_database=true",
-        ) from trouble
+        ) from error

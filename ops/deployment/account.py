@@ -32,6 +32,13 @@ _IN_A_PROJECT = {
     "loadbalancer": "balancer",
     "dbaas": "database",
 }
+# What is free of charge: its list in the API, the key of that, and what tells it from others there.
+_FREE = {
+    "project": ("projects", "projects", "id"),
+    "firewall": ("firewalls", "firewalls", "id"),
+    "ssh key": ("account/keys", "ssh_keys", "id"),
+    "tag": ("tags", "tags", "name"),
+}
 # What is asked for by its own list, which knows sooner than a project's what is gone.
 _LISTED = ("droplet", "reserved ip", "balancer", "database")
 
@@ -89,25 +96,17 @@ def _in_project(cloud: Cloud, project: dict[str, Any]) -> list[AccountResource]:
     return found
 
 
-def _free_of_charge(
-    cloud: Cloud, name: str, projects: list[dict[str, Any]]
-) -> list[AccountResource]:
-    def named(path: str, key: str) -> list[dict[str, Any]]:
-        return [one for one in cloud.listed(path, key) if one["name"] == name]
-
+def _free_of_charge(cloud: Cloud) -> list[AccountResource]:
+    """Every project, firewall, SSH key and tag of the account."""
     return [
-        *(AccountResource("project", one["id"], name) for one in projects),
-        *(AccountResource("firewall", one["id"], name) for one in named("firewalls", "firewalls")),
-        *(
-            AccountResource("ssh key", str(one["id"]), name)
-            for one in named("account/keys", "ssh_keys")
-        ),
-        *(AccountResource("tag", name, name) for _ in named("tags", "tags")),
+        AccountResource(kind, str(one[number]), one["name"])
+        for kind, (path, key, number) in _FREE.items()
+        for one in cloud.listed(path, key)
     ]
 
 
 def _alerts(cloud: Cloud, name: str) -> list[AccountResource]:
-    """The look from outside, and the alerts on the droplet."""
+    """The uptime check, and the alerts on the droplet."""
     checks = _if_it_may(cloud, "uptime/checks", "checks")
     policies = _if_it_may(cloud, "monitoring/alerts", "policies")
     return [
@@ -154,7 +153,7 @@ def _addresses(cloud: Cloud, droplets: set[str], state: list[Resource]) -> list[
 
 
 def _spaces(keys: list[dict[str, Any]], name: str) -> list[AccountResource]:
-    """The Space of its copies: known by the droplet's key to it, since the API lists no Spaces."""
+    """The Space of its offsite backups, by the droplet's key to it: the API lists no Spaces."""
     named = {
         grant["bucket"]
         for key in keys
@@ -188,7 +187,7 @@ def keys_to_nothing(cloud: Cloud, name: str, gone: set[str]) -> list[str]:
 
 
 def idle_addresses(cloud: Cloud) -> list[str]:
-    """Reserved IPs on no droplet, which cost money; whose they were, nothing says."""
+    """Reserved IPs on no droplet, which cost money; nothing tells whose they were."""
     return [reserved.ip for reserved in cloud.reserved_ips() if reserved.droplet is None]
 
 
@@ -220,7 +219,8 @@ def of(cloud: Cloud, name: str, state: list[Resource] | None = None) -> list[Acc
         for one in grouped
         if one.identity not in known and (one.kind not in _LISTED or one.identity in alive)
     ]
-    free = _keys_to_spaces(to_spaces, name) + _free_of_charge(cloud, name, projects)
+    named = [one for one in _free_of_charge(cloud) if one.name == name]
+    free = _keys_to_spaces(to_spaces, name) + named
     return billed + _alerts(cloud, name) + free
 
 
@@ -258,17 +258,7 @@ def _database(one: dict[str, Any]) -> AccountResource:
 
 def everything(cloud: Cloud) -> set[tuple[str, str]]:
     """All that the account has of the kinds that Terraform makes here. Raises CloudError."""
-    lists = {
-        "project": ("projects", "projects", "id"),
-        "firewall": ("firewalls", "firewalls", "id"),
-        "ssh key": ("account/keys", "ssh_keys", "id"),
-        "tag": ("tags", "tags", "name"),
-    }
-    return _alive(cloud) | {
-        (kind, str(one[number]))
-        for kind, (path, key, number) in lists.items()
-        for one in cloud.listed(path, key)
-    }
+    return _alive(cloud) | {one.identity for one in _free_of_charge(cloud)}
 
 
 def still_there(cloud: Cloud, resources: Iterable[AccountResource]) -> list[AccountResource]:

@@ -7,8 +7,8 @@ ON_THE_PAGE = "digitalocean_uptime_alert"
 ON_THE_DROPLET = "digitalocean_monitor_alert"
 KINDS = (CHECK, ON_THE_PAGE, ON_THE_DROPLET)
 
-# What the token has to read and write for them, and where that shows.
-SCOPES = {"uptime": "uptime/checks", "monitoring": "monitoring/alerts"}
+# The lists that show what the token has to read and write for them, and the scopes.
+SCOPES = {"uptime/checks": "uptime", "monitoring/alerts": "monitoring"}
 
 # The names that they have in alerts.tf, and so in Terraform's addresses.
 OF_THE_PAGE = ("down", "latency", "ssl_expiry")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from ops.cloud import power
-from ops.cloud.api import CONTROL_PANEL, Droplet
+from ops.cloud.api import CONTROL_PANEL, OFF, ON, Droplet
 from ops.console import terminal
 from ops.console.errors import AlreadyPrinted, Failed
 from ops.console.make import make
@@ -72,7 +72,7 @@ def need_all(deployment: Deployment) -> list[Host]:
         terminal.line(
             f"{one.name} does not answer, so it is turned off, as WITHOUT={one.name} wants it."
         )
-        power.turn_off(deployment.cloud, one)
+        power.turn(deployment.cloud, one, OFF)
     here = [one for one in there if not one.is_off and one not in lost]
     if not here:
         raise Failed(
@@ -90,16 +90,16 @@ def _answers(deployment: Deployment, one: Droplet, wanted: list[str]) -> bool:
     """Whether it does. Raises Failed if it does not, and WITHOUT does not name it."""
     try:
         deployment.host(one).ask("true")
-    except Unreachable as trouble:
+    except Unreachable as error:
         if one.name in wanted:
             return False
         raise Failed(
-            f"The droplet {one.name} does not answer: {trouble.what}. All droplets serve the "
+            f"The droplet {one.name} does not answer: {error.what}. All droplets serve the "
             "same version, so nothing was changed on any.",
             f"See what it does: {CONTROL_PANEL}/droplets/{one.key}/access. To go on without it "
             f"meanwhile: the same command with WITHOUT={one.name} turns it off. If it is lost, "
             f"remove it there: {make('deploy')} makes a new one in its place",
-        ) from trouble
+        ) from error
     if one.name in wanted:
         terminal.line(f"{one.name} answers, so it takes part, too.")
     return True
@@ -113,7 +113,7 @@ def turn_on(deployment: Deployment) -> bool:
     off = [one for one in deployment.droplets if one.is_off and deployment.several]
     for one in off:
         terminal.line(f"{one.name} is turned off: turning it on.")
-        power.turn_on(deployment.cloud, one)
+        power.turn(deployment.cloud, one, ON)
     return bool(off)
 
 
@@ -133,21 +133,21 @@ def each(deployment: Deployment, ask: Callable[[Host], None]) -> None:
             ask(deployment.host(one))
         except AlreadyPrinted:
             failed = True
-        except Failed as trouble:
-            terminal.failure(trouble)
+        except Failed as error:
+            terminal.failure(error)
             failed = True
     if failed:
         raise AlreadyPrinted
 
 
-def different_versions(served: dict[str, str]) -> str:
-    """Which droplet serves what, where they do not serve the same; else nothing.
+def different_versions(live_ids: dict[str, str]) -> str:
+    """Which droplet has what in service, where they differ; else nothing.
 
-    `served` has the id of each one's image, empty where nothing is in service yet.
+    `live_ids` has the id of each one's image, empty where nothing is in service yet.
     """
-    if len(set(served.values())) < 2:
+    if len(set(live_ids.values())) < 2:
         return ""
-    return ", ".join(f"{name} {image[7:19] or 'nothing'}" for name, image in served.items())
+    return ", ".join(f"{name} {image[7:19] or 'nothing'}" for name, image in live_ids.items())
 
 
 def drain(deployment: Deployment, names: list[str]) -> None:
@@ -157,15 +157,15 @@ def drain(deployment: Deployment, names: list[str]) -> None:
     """
     if not names or not deployment.droplets:
         return
-    going = [one for one in deployment.droplets if one.name in names and one.ip]
-    if not going or not deployment.balancer:
+    drained = [one for one in deployment.droplets if one.name in names and one.ip]
+    if not drained or not deployment.balancer:
         return
-    for one in going:
+    for one in drained:
         with suppress(Unreachable):
             deployment.host(one).ask(_OUT)
     seconds = deployment.balancer.seconds_to_notice
     terminal.line(
-        f"No more visitors for {', '.join(one.name for one in going)}: waiting "
+        f"No more visitors for {', '.join(one.name for one in drained)}: waiting "
         f"{seconds} s until the balancer has noticed"
     )
     time.sleep(seconds)
@@ -179,7 +179,7 @@ def live(host: Host, before: str = "") -> str:
 def one_by_one(there: list[Host], change: Callable[[Host], None], released_by: str) -> None:
     """Put another version into service on each. Raises what the change raises.
 
-    Where it fails on one, those before it go back to what they served; `released_by` is the name
+    Where it fails on one, those before it go back to what they had; `released_by` is the name
     for the list of releases.
     """
     if len(there) == 1:
@@ -216,9 +216,9 @@ def _put_back(done: Iterable[Host], before: dict[str, str], who: str) -> None:
                 terminal.line(
                     "It is new: the balancer sends no visitors there until the next release."
                 )
-        except Failed as trouble:
-            if not isinstance(trouble, AlreadyPrinted):
-                terminal.failure(trouble)
+        except Failed as error:
+            if not isinstance(error, AlreadyPrinted):
+                terminal.failure(error)
             terminal.note(
                 f"{one.name} could not go back; why is above. It may have another version than "
                 f"the others: {make('release')} or {make('rollback')} fixes that."

@@ -8,6 +8,7 @@ the tag, too, and a number in their names: digits-2.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
     from ops.cloud.load_balancer import Balancer
 
 
-class Ambiguous(CloudError):
-    """More than one droplet could be meant."""
-
-
 def find(settings: Settings) -> Deployment:
     """The deployment that the settings name."""
     return Deployment(
@@ -40,25 +37,18 @@ def find(settings: Settings) -> Deployment:
     )
 
 
+@dataclass(eq=False)
 class Deployment:
     """The deployment of a verb. What is asked of it is looked up once, when it is first needed.
 
-    Its attributes raise CloudError, StateError, and Ambiguous if several droplets could be meant.
+    Its attributes raise CloudError, StateError, and Failed if several droplets could be meant.
     """
 
-    def __init__(
-        self,
-        cloud: Cloud,
-        selected: Selection,
-        terraform: TerraformSettings,
-        ssh: SshSettings,
-        site: SiteSettings,
-    ) -> None:
-        self.cloud = cloud
-        self.selected = selected
-        self._terraform = terraform
-        self._ssh = ssh
-        self._site = site
+    cloud: Cloud
+    selected: Selection
+    _terraform: TerraformSettings
+    _ssh: SshSettings
+    _site: SiteSettings
 
     @cached_property
     def state(self) -> list[Resource]:
@@ -173,7 +163,7 @@ class Deployment:
         Terraform's state has the others then; where there is no state, as in the pipeline, it may.
         """
         droplets = [one.address for one in self.state if one.kind == DROPLET]
-        return not droplets or any(address not in ("", FIRST) for address in droplets)
+        return not droplets or any(address != FIRST for address in droplets)
 
     @cached_property
     def own_address(self) -> str:
@@ -244,9 +234,9 @@ def _without_the_others(droplets: list[Droplet], deployment: str) -> list[Drople
     return [one for one in droplets if not number_of(one.name, deployment)] or droplets
 
 
-def _ambiguous(problem: str, there: list[Droplet]) -> Ambiguous:
+def _ambiguous(problem: str, there: list[Droplet]) -> Failed:
     listed = "; ".join(map(str, there))
-    return Ambiguous(
+    return Failed(
         f"{problem} {listed}. Which of them is meant is not clear, so nothing was done.",
         f"Run this where {make('deploy')} ran: Terraform's state there knows which. Or "
         "name the right one: export TF_VAR_name=...",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ops.adoption import conflicts
 from ops.cloud import prices
-from ops.cloud.api import CONTROL_PANEL, CloudError, Size
+from ops.cloud.api import CONTROL_PANEL, Cloud, CloudError, Size
 from ops.console.errors import Failed
 from ops.console.make import make
 from ops.deployment import processes
 from ops.deployment.account import AccountResource
 from ops.deployment.lookup import about_untracked
 from ops.doctor.findings import Patient, Skipped, Warned
-from ops.terraform.state import deployed_name
+from ops.terraform.state import RESERVED_IP, deployed_name
 
 Answer = TypeVar("Answer")
 LISTS = {
@@ -51,17 +51,21 @@ def scopes(patient: Patient) -> str:
     """What the token may read; what it may write shows only in writing."""
     patient.need_account()
     lists = LISTS | ({"spaces/keys": "spaces_key"} if patient.settings.offsite.bucket else {})
-    missing = [scope for path, scope in lists.items() if not patient.cloud.may_read(path)]
-    if missing:
-        raise Failed(
-            f"The token may not read {', '.join(missing)} (403): it was made with too few scopes.",
-            "Make one with Full Access, or with read and write on "
-            f"{', '.join(lists.values())}: {CONTROL_PANEL}/account/api/tokens",
-        )
+    need_scopes(patient.cloud, lists, "every deployment")
     return (
         f"it may read {', '.join(lists.values())}; whether it may write them, too, cannot be "
         "told by reading"
     )
+
+
+def need_scopes(cloud: Cloud, lists: Mapping[str, str], who: str) -> None:
+    """The token may read these lists, each named with its scope. Raises Failed."""
+    if missing := [scope for path, scope in lists.items() if not cloud.may_read(path)]:
+        raise Failed(
+            f"The token may not read {', '.join(missing)} (403), which {who} needs.",
+            "Make one with Full Access, or with read and write, too, on "
+            f"{', '.join(lists.values())}: {CONTROL_PANEL}/account/api/tokens",
+        )
 
 
 def _catalogue(ask: Callable[[], Answer]) -> Answer:
@@ -125,10 +129,33 @@ def _next_steps(name: str, in_the_way: list[AccountResource], made: str) -> list
     return [adopt, f"If it is not needed, remove it: {CONTROL_PANEL}", another]
 
 
+def reserved_ip(patient: Patient) -> str:
+    """The account has the site's reserved IP, or may have one more. Else Terraform would fail."""
+    patient.need_account()
+    limit = (
+        _catalogue(lambda: patient.cloud.get("account/"))
+        .get("account", {})
+        .get("reserved_ip_limit")
+    )
+    there = _catalogue(patient.cloud.reserved_ips)
+    ours = {one.key for one in patient.deployment.state if one.kind == RESERVED_IP}
+    if ours & {one.ip for one in there}:
+        return "the site has its own"
+    if limit and len(there) >= int(limit):
+        listed = ", ".join(f"{one.ip}{'' if one.droplet else ' (on no droplet)'}" for one in there)
+        raise Failed(
+            f"The site needs a reserved IP, and the account has all {limit} that it may have: "
+            f"{listed}.",
+            f"Give one back that nobody needs: {CONTROL_PANEL}/networking/reserved_ips. Or ask for "
+            f"more: {CONTROL_PANEL}/account/team/droplet_limit_increase",
+        )
+    return f"the account has {len(there)}, and may have one more for the site"
+
+
 def region(patient: Patient) -> str:
     """The region exists and takes new droplets."""
     patient.need_account()
-    wanted = patient.settings.terraform.variable("region")
+    wanted = patient.settings.terraform.region
     there = _catalogue(patient.cloud.regions)
     if wanted in there:
         return wanted
@@ -146,7 +173,7 @@ def size(patient: Patient) -> str:
     """The size exists, is to be had in the region, and costs this much."""
     patient.need_account()
     settings = patient.settings
-    slug, where = settings.terraform.variable("size"), settings.terraform.variable("region")
+    slug, where = settings.terraform.size, settings.terraform.region
     there = _catalogue(patient.cloud.sizes)
     others = f"(or one of: {' '.join(_sizes_that_do(there, where)[:6])} ...)"
     if slug not in there:
@@ -188,7 +215,7 @@ def droplet_backups(patient: Patient) -> str:
         return "DigitalOcean's own are off"
     share = prices.BACKUPS[often]
     try:
-        size = patient.cloud.sizes()[patient.settings.terraform.variable("size")]
+        size = patient.cloud.sizes()[patient.settings.terraform.size]
     except (CloudError, LookupError):
         return f"DigitalOcean makes them {often}, for {share:.0%} of the droplet's price"
     price = f"${size.dollars_a_month * share:.2f} a month"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ops.console.errors import Failed
 from ops.console.make import make
 from ops.deployment.alerts import CHECK, KINDS, SCOPES
+from ops.doctor import account
 from ops.doctor.findings import Patient, Skipped
 
 PRICES = "https://www.digitalocean.com/pricing"
@@ -16,11 +17,7 @@ def price(patient: Patient) -> str:
     settings = patient.settings
     if not settings.alerts.email:
         raise Skipped("nobody gets an alert when the page is down: export TF_VAR_alert_email=...")
-    if missing := [scope for scope, path in SCOPES.items() if not patient.cloud.may_read(path)]:
-        raise Failed(
-            f"The token may not read {' and '.join(missing)} (403), which the alerts need.",
-            "Make one that may read and write them, too, or: unset TF_VAR_alert_email",
-        )
+    account.need_scopes(patient.cloud, SCOPES, "a deployment with alerts")
     made = {one.key for one in patient.deployment.state if one.kind == CHECK}
     others = [
         one for one in patient.cloud.listed("uptime/checks", "checks") if one["id"] not in made

@@ -1,46 +1,76 @@
-"""What a verb checks before it begins."""
+"""Which checks a verb makes before it begins; `make doctor` begins with the same."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
 from ops.console.errors import Failed
+from ops.console.programs import need
 from ops.console.settings import Settings
-from ops.doctor import account, addresses, machine
+from ops.doctor import account, machine
 from ops.doctor.findings import Patient, Skipped
+
+
+def this_machine(patient: Patient, *, builds: bool) -> None:
+    """The programs, the settings and the SSH key; `builds`: and what an image is built with."""
+    patient.check("terraform", machine.terraform)
+    patient.check("settings", machine.settings)
+    patient.check("ssh", lambda _its: need("ssh"))
+    patient.check("ansible", machine.can_run_ansible)
+    if builds:
+        patient.check("docker", machine.docker_engine)
+        patient.check("buildx", machine.buildx)
+        patient.check("compose", machine.compose)
+    patient.check("ssh key", machine.ssh_key)
+
+
+def the_token(patient: Patient) -> None:
+    """The account, as far as the token goes."""
+    patient.check("token", account.token)
+    patient.check("scopes", account.scopes)
+
+
+def what_is_wanted(patient: Patient) -> None:
+    """What the settings want: whether it can be had, and what it costs."""
+    patient.check("new key", account.key_is_new)
+    patient.check("region", account.region)
+    patient.check("size", account.size)
+    patient.check("backups", account.droplet_backups)
+    if patient.settings.scale.several or patient.settings.scale.is_managed:
+        from ops.doctor import fleet
+
+        patient.check("in all", fleet.price)
+        patient.check("balancer", fleet.https)
 
 
 def before_deploy(settings: Settings) -> None:
     """Check what `make deploy` needs before it begins. Raises Failed."""
     patient = Patient(settings)
-    patient.check("terraform", machine.terraform)
-    patient.check("settings", machine.settings)
-    patient.check("ssh", machine.ssh_client)
-    patient.check("ansible", machine.can_run_ansible)
-    if not settings.release.image:  # an image that is made already needs no engine here
-        patient.check("docker", machine.docker_engine)
-        patient.check("buildx", machine.buildx)
-        patient.check("compose", machine.compose)
-    patient.check("ssh key", machine.ssh_key)
-    patient.check("token", account.token)
-    patient.check("scopes", account.scopes)
+    # An image that is made already needs no engine here.
+    this_machine(patient, builds=not settings.release.image)
+    the_token(patient)
     patient.check("account", account.nothing_else)
-    patient.check("new key", account.key_is_new)
-    if addresses.are_too_few(patient):
-        patient.check("address", addresses.refuse)
-    patient.check("region", account.region)
-    patient.check("size", account.size)
-    patient.check("backups", account.droplet_backups)
-    if settings.scale.several or settings.scale.is_managed:
-        from ops.doctor import fleet
-
-        patient.check("in all", fleet.price)
-        patient.check("balancer", fleet.https)
+    patient.check("reserved ip", account.reserved_ip)
+    what_is_wanted(patient)
     if settings.alerts.email:
         from ops.doctor import alerts
 
         patient.check("alerts", alerts.price)
     _stop_if_anything_failed(patient)
+
+
+def before_adopt(settings: Settings) -> None:
+    """Check what `make adopt` needs before it begins. Raises Failed."""
+    patient = Patient(settings)
+    this_machine(patient, builds=False)
+    the_token(patient)
+    _stop_if_anything_failed(patient)
+
+
+def key_can_be_added(settings: Settings) -> None:
+    """Check that the account takes your SSH key, or has it as the deployment's. Raises Failed."""
+    with suppress(Skipped):
+        account.key_is_new(Patient(settings, account=True))
 
 
 def _stop_if_anything_failed(patient: Patient) -> None:
@@ -49,21 +79,3 @@ def _stop_if_anything_failed(patient: Patient) -> None:
             "Something is not ready, so nothing was changed.",
             "Fix each FAIL above as its line says, then run the same command again.",
         )
-
-
-def before_adopt(settings: Settings) -> None:
-    """Check what `make adopt` needs before it begins. Raises Failed."""
-    patient = Patient(settings)
-    patient.check("terraform", machine.terraform)
-    patient.check("settings", machine.settings)
-    patient.check("ssh", machine.ssh_client)
-    patient.check("ssh key", machine.ssh_key)
-    patient.check("token", account.token)
-    patient.check("scopes", account.scopes)
-    _stop_if_anything_failed(patient)
-
-
-def key_can_be_added(settings: Settings) -> None:
-    """Check that the account takes your SSH key, or has it as the deployment's. Raises Failed."""
-    with suppress(Skipped):
-        account.key_is_new(Patient(settings, account=True))

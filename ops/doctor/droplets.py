@@ -34,7 +34,7 @@ def check(patient: Patient) -> None:
     if beside and patient.droplet:
         there = [patient.droplet, *beside]
         patient.check("visitors", partial(_get_visitors, there=there))
-        patient.check("release", partial(_serve_the_same, there=there))
+        patient.check("release", partial(_same_version, there=there))
 
 
 def _one(patient: Patient, droplet: Droplet) -> str:
@@ -51,16 +51,16 @@ def _one(patient: Patient, droplet: Droplet) -> str:
         )
     host = patient.deployment.host(droplet)
     host.ask("true")
-    found = [f"root@{droplet.ip} accepts your login", server.room_on(host)]
+    found = [f"root@{droplet.ip} accepts your login", server.room(host)]
     itself = replace(patient, droplet=droplet, reached=True)
     if processes.are_several(itself):
         found.append(processes.serving(itself))
-    found.append(server.patched_on(host))
+    found.append(server.patched(host))
     return "; ".join(found)
 
 
 def _asked(patient: Patient, there: list[Droplet], what: str) -> dict[str, str]:
-    """What each droplet says that answers, by its name."""
+    """What each droplet that answers prints, by its name."""
     answers = {}
     for one in there:
         if one.ip and not one.is_off:
@@ -107,16 +107,16 @@ def _why_not(words: str) -> str:
     return f"/ready answers {words or 'nothing'}"
 
 
-def _serve_the_same(patient: Patient, there: list[Droplet]) -> str:
-    """All serve the same version."""
+def _same_version(patient: Patient, there: list[Droplet]) -> str:
+    """All have the same version in service."""
     printed = _asked(patient, there, digits_command.line("releases", "--json"))
     found = {name: digits_command.live_of(text) for name, text in printed.items()}
-    serve = {name: str(live["id"]) for name, live in found.items() if live}
-    if different := fleet.different_versions(serve):
+    live_ids = {name: str(live["id"]) for name, live in found.items() if live}
+    if different := fleet.different_versions(live_ids):
         raise Failed(
             f"The droplets have different versions in service: {different}.",
             f"Release one to all: {make('release')}",
         )
-    if not serve:
+    if not live_ids:
         raise Skipped("nothing is in service yet")
-    return f"{' and '.join(serve)} have the same version in service"
+    return f"{' and '.join(live_ids)} have the same version in service"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from ops.console.errors import AlreadyPrinted
+from ops.console.programs import need
 from ops.console.settings import Settings
 from ops.doctor import (
-    account,
     alerts,
     backups,
+    before,
     droplets,
-    fleet,
-    machine,
     pipeline,
     processes,
     server,
@@ -21,31 +20,17 @@ from ops.doctor.findings import Patient
 def everything(settings: Settings) -> None:
     """Check it all. Raises AlreadyPrinted if anything failed."""
     patient = Patient(settings)
-    patient.check("terraform", machine.terraform)
-    patient.check("settings", machine.settings)
-    patient.check("ssh", machine.ssh_client)
-    patient.check("ansible", machine.can_run_ansible)
-    patient.check("git", machine.git)
-    patient.check("docker", machine.docker_engine)
-    patient.check("buildx", machine.buildx)
-    patient.check("compose", machine.compose)
-    patient.check("ssh key", machine.ssh_key)
-    patient.check("token", account.token)
-    patient.check("scopes", account.scopes)
-    patient.check("new key", account.key_is_new)
-    patient.check("region", account.region)
-    patient.check("size", account.size)
-    patient.check("backups", account.droplet_backups)
-    if fleet.is_asked_for(patient):
-        patient.check("in all", fleet.price)
-        patient.check("balancer", fleet.https)
+    before.this_machine(patient, builds=True)
+    patient.check("git", lambda _its: need("git"))
+    before.the_token(patient)
+    before.what_is_wanted(patient)
     patient.check("state", server.terraforms_state)
     patient.check("droplet", server.droplet)
     patient.check("address", server.address)
     patient.check("login", server.login)
     patient.check("access", server.access)
-    patient.check("room", server.room)
-    patient.check("patched", server.patched)
+    patient.check("room", lambda its: server.room(its.host))
+    patient.check("patched", lambda its: server.patched(its.host))
     if processes.are_several(patient):
         patient.check("processes", processes.serving)
     droplets.check(patient)

@@ -15,7 +15,7 @@ from ops.ssh.connection import Host
 
 
 class Warned(Failed):
-    """A check that found what is no trouble yet; it ends like a failed one, and counts as none."""
+    """A check that found what is no failure yet; it is printed like one, and does not count."""
 
 
 class Skipped(Exception):

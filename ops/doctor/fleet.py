@@ -9,33 +9,23 @@ from ops.console.make import make
 from ops.console.settings import ScaleSettings, number
 from ops.database import migration
 from ops.deployment import domain, processes
+from ops.doctor import account
 from ops.doctor.findings import Patient, Skipped, Warned
 
 # What the token has to read, beside what one droplet needs.
-SCOPES = {"load_balancers": "load_balancer", "databases": "database"}
-
-
-def is_asked_for(patient: Patient) -> bool:
-    """Whether there is to be anything but one droplet."""
-    return patient.settings.scale.several or patient.settings.scale.is_managed
+SCOPES = {
+    "load_balancers": "load_balancer",
+    "databases": "database (with database:view_credentials)",
+}
 
 
 def price(patient: Patient) -> str:
     """What all of it costs, before it is paid. Raises Failed where it cannot be had."""
-    if not is_asked_for(patient):
-        raise Skipped("one droplet, with its own database")
     patient.need_account()
     settings, cloud = patient.settings, patient.cloud
-    missing = [scope for path, scope in SCOPES.items() if not cloud.may_read(path)]
-    if missing:
-        raise Failed(
-            f"The token may not read {' and '.join(missing)} (403), which more than one droplet "
-            "needs.",
-            "Make one with Full Access, or with read and write on these, too, and "
-            f"database:view_credentials: {CONTROL_PANEL}/account/api/tokens",
-        )
+    account.need_scopes(cloud, SCOPES, "a fleet or a managed database")
     _database_can_be_had(patient)
-    size = cloud.sizes().get(settings.terraform.variable("size"))
+    size = cloud.sizes().get(settings.terraform.size)
     if size is None:
         raise Skipped("needs a size that there is")
     count = processes.wanted(settings.scale, size.processors, size.memory_mb)
@@ -84,7 +74,7 @@ def _database_can_be_had(patient: Patient) -> None:
             f"export TF_VAR_database_size={(sizes or ['db-s-1vcpu-2gb'])[0]}   (or one of: "
             f"{' '.join(sizes[:6])})",
         )
-    region = patient.settings.terraform.variable("region")
+    region = patient.settings.terraform.region
     if region not in (offered.get("regions") or [region]):
         raise Failed(
             f"DigitalOcean has no managed PostgreSQL in {region}.",

@@ -41,16 +41,6 @@ def terraform(patient: Patient) -> str:
     return f"{version} ({needed[1]} or newer is needed)" if needed else version
 
 
-def ssh_client(_patient: Patient) -> str:
-    """Ssh is there."""
-    return need("ssh")
-
-
-def git(_patient: Patient) -> str:
-    """Git is there."""
-    return need("git")
-
-
 def docker_engine(_patient: Patient) -> str:
     """Docker, with an engine that answers."""
     return f"engine {docker.need_engine()}"
@@ -92,7 +82,7 @@ def settings(patient: Patient) -> str:
 def ssh_key(patient: Patient) -> str:
     """The key pair that opens the droplet: both halves, and that ssh will try it."""
     settings = patient.settings
-    public = Path(settings.terraform.variable("ssh_public_key_path")).expanduser()
+    public = Path(settings.terraform.public_key_path).expanduser()
     where = settings.terraform.public_key_file
     key = _public_key(public, where)
     private = settings.ssh.key or where.with_suffix("")

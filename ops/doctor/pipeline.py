@@ -11,7 +11,7 @@ from ops.console.make import make
 from ops.console.settings import ROOT
 from ops.doctor.findings import Patient, Skipped
 from ops.github import repositories
-from ops.ssh.connection import pinned_keys
+from ops.ssh.connection import host_keys, pinned_lines
 
 WORKFLOWS = ROOT / ".github/workflows"
 
@@ -59,9 +59,10 @@ def knows_the_droplet(patient: Patient) -> str:
     if not known:
         raise Skipped("DROPLET_HOST_KEY is not set, so no pipeline deploys this")
     with tempfile.TemporaryDirectory() as folder:
-        pins = Path(folder) / "known_hosts"
-        pins.write_text(known + "\n")
-        theirs, ours = pinned_keys(host.ip, pins), pinned_keys(host.ip, settings.ssh.pinned)
+        file = Path(folder) / "known_hosts"
+        file.write_text(known + "\n")
+        theirs = host_keys(pinned_lines(host.ip, file))
+    ours = host_keys(pinned_lines(host.ip, settings.ssh.pinned))
     if not ours:
         raise Skipped(f"the droplet's host key is not pinned here yet: {make('status')}")
     if not theirs & ours:
@@ -72,7 +73,7 @@ def knows_the_droplet(patient: Patient) -> str:
         )
     public = settings.pipeline.public_key
     if public.exists():
-        let_in = host.ask("cat /root/.ssh/authorized_keys")
-        if public.read_text().split()[1] not in let_in:
+        accepted = host.ask("cat /root/.ssh/authorized_keys")
+        if public.read_text().split()[1] not in accepted:
             raise Failed("The droplet does not accept the pipeline's key.", make("pipeline"))
     return "GitHub knows this droplet's host key"

@@ -21,7 +21,7 @@ def are_several(patient: Patient) -> bool:
 
 
 def serving(patient: Patient) -> str:
-    """The droplet serves with as many as its size and the settings say."""
+    """As many are in service as the droplet's size and the settings want."""
     host, droplet, deploy = patient.host, patient.droplet, make("deploy")
     if droplet is None:
         raise Skipped("needs a running droplet")
@@ -29,17 +29,17 @@ def serving(patient: Patient) -> str:
     words = host.ask(_ASK).split()
     if len(words) != 3 or not all(map(str.isdecimal, words)):
         raise Skipped("the droplet does not say")
-    is_set, serve, ill = map(int, words)
+    is_set, live, ill = map(int, words)
     if is_set != wanted:
         raise Failed(
             f"The droplet is set up for {is_set}, and its size and the settings say {wanted}.",
             deploy,
         )
-    if serve < wanted:
-        raise Failed(f"Only {serve} of {wanted} processes of the app are in service.", deploy)
+    if live < wanted:
+        raise Failed(f"Only {live} of {wanted} processes of the app are in service.", deploy)
     if ill:
         raise Warned(
             f"{ill} of {wanted} does not answer; the others take its visitors meanwhile.",
             f"It is restarted automatically. If it stays so: {make('logs')}",
         )
-    return f"{serve} of {wanted} are in service"
+    return f"{live} of {wanted} are in service"

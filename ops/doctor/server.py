@@ -14,7 +14,7 @@ from ops.ssh import authorized_keys, digits_command
 from ops.ssh.connection import Host
 from ops.terraform.state import DROPLET, RESERVED_IP
 
-DISK_MB, MEMORY_MB = 1024, 50  # less free than this is trouble soon
+DISK_MB, MEMORY_MB = 1024, 50  # less free than this is a failure
 OLD_IMAGE = timedelta(days=30)  # Docker Hub's base images get Debian's fixes about once a month
 _LIVE = "docker ps --filter label=com.docker.compose.service=app --format '{{.Image}}' | head -n 1"
 # When the image in service was built, what still runs an old version, and whether a reboot waits.
@@ -108,13 +108,8 @@ def access(patient: Patient) -> str:
     return f"{len(names)} keys are root there: {', '.join(names)} (docs/access.md)"
 
 
-def room(patient: Patient) -> str:
-    """Free disk and memory on the droplet."""
-    return room_on(patient.host)
-
-
-def room_on(host: Host) -> str:
-    """The same of this droplet. Raises Failed."""
+def room(host: Host) -> str:
+    """Free disk and memory on a droplet. Raises Failed."""
     printed = host.ask("df -Pk / && cat /proc/meminfo")
     disk = re.search(r"^\S+ +\d+ +\d+ +(\d+) +\d+% +/$", printed, re.MULTILINE)
     memory = re.search(r"^MemAvailable: +(\d+) kB", printed, re.MULTILINE)
@@ -135,13 +130,8 @@ def room_on(host: Host) -> str:
     return f"{disk_mb} MB of disk and {memory_mb} MB of memory are free"
 
 
-def patched(patient: Patient) -> str:
-    """What runs on the droplet is what its packages and base images have fixed by now."""
-    return patched_on(patient.host)
-
-
-def patched_on(host: Host) -> str:
-    """The same of this droplet. Raises Warned."""
+def patched(host: Host) -> str:
+    """What runs on a droplet is what its packages and base images have fixed. Raises Warned."""
     printed = host.ask(_PATCHED)
     built = re.search(r"^built (\S{19})", printed, re.MULTILINE)
     old = re.findall(r"^NEEDRESTART-SVC: (\S+)$", printed, re.MULTILINE)

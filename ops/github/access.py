@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from ops.cloud.api import CONTROL_PANEL
@@ -12,7 +11,7 @@ from ops.console.make import make
 from ops.console.settings import PipelineSettings
 from ops.github import repositories
 from ops.ssh import authorized_keys
-from ops.ssh.connection import Host, pinned_keys
+from ops.ssh.connection import Host, host_keys, pinned_lines
 
 COMMENT = "digits pipeline"  # behind its key, here and on the droplet
 SECRETS = ("DEPLOY_KEY", "DIGITALOCEAN_TOKEN")
@@ -35,16 +34,15 @@ def withdraw(settings: PipelineSettings, pinned: Path, ips: list[str]) -> None:
     Only if GitHub has the host key of one of them. Otherwise it deploys something else.
     """
     public = settings.public_key
-    repository, host_keys = _what_github_knows(settings)
-    if repository is None or host_keys is None:
+    repository, known = _what_github_knows(settings)
+    if repository is None or known is None:
         if public.exists():
             terminal.line(
                 f"If GitHub deployed this, it still has {' and '.join(SECRETS)}. It cannot be "
                 "asked from here. Remove them there: Settings > Environments > production."
             )
         return
-    known = _keys(host_keys)
-    if not any(known & pinned_keys(ip, pinned) for ip in ips):
+    if not any(knows(known, ip, pinned) for ip in ips):
         return
     try:
         for name in VARIABLES:
@@ -66,25 +64,25 @@ def withdraw(settings: PipelineSettings, pinned: Path, ips: list[str]) -> None:
     )
 
 
-def pinned_lines(hosts: list[Host]) -> str:
+def known_hosts(hosts: list[Host]) -> str:
     """The lines of the pinned host keys that are these droplets'. Raises Failed."""
-    return "\n".join(_pinned_lines(host.settings.pinned, host.ip) for host in hosts)
-
-
-def _pinned_lines(pinned: Path, ip: str) -> str:
-    done = subprocess.run(
-        ["ssh-keygen", "-F", ip, "-f", pinned],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
-    if not lines:
-        raise Failed(
-            f"The droplet's host key is not in {pinned}.",
-            f"Run this where {make('deploy')} ran, or look at the droplet once: {make('status')}",
-        )
+    lines = []
+    for host in hosts:
+        its = pinned_lines(host.ip, host.settings.pinned)
+        if not its:
+            raise Failed(
+                f"The droplet's host key is not in {host.settings.pinned}.",
+                f"Run this where {make('deploy')} ran, or look at the droplet once: "
+                f"{make('status')}",
+            )
+        lines += its
     return "\n".join(lines)
+
+
+def knows(github: str, ip: str, pinned: Path) -> bool:
+    """Whether the lines that GitHub has hold the host key that is pinned for this address."""
+    ours = host_keys(pinned_lines(ip, pinned))
+    return not ours.isdisjoint(host_keys(github.splitlines()))
 
 
 def renew(settings: PipelineSettings, hosts: list[Host]) -> None:
@@ -101,17 +99,16 @@ def renew(settings: PipelineSettings, hosts: list[Host]) -> None:
         terminal.line()
         terminal.line("This is another droplet than the pipeline knows.")
         grant(host, public)
-    repository, host_keys = _what_github_knows(settings)
-    if repository is None or host_keys is None:
+    repository, known = _what_github_knows(settings)
+    if repository is None or known is None:
         if others:
             terminal.line(f"GitHub has to know its host key: {make('pipeline')}")
         return
     # Without one, no pipeline deploys this.
-    known = _keys(host_keys)
-    if not host_keys or all(known & pinned_keys(one.ip, one.settings.pinned) for one in hosts):
+    if not known or all(knows(known, one.ip, one.settings.pinned) for one in hosts):
         return
     try:
-        repository.set_variable("DROPLET_HOST_KEY", pinned_lines(hosts))
+        repository.set_variable("DROPLET_HOST_KEY", known_hosts(hosts))
     except Failed as error:
         terminal.failure(error)
         terminal.line(f"GitHub does not know its host key yet: {make('pipeline')}")
@@ -130,8 +127,3 @@ def _what_github_knows(
     except Failed:
         return None, None
     return repository, repository.variable("DROPLET_HOST_KEY")
-
-
-def _keys(host_keys: str) -> set[str]:
-    """The keys in lines of known_hosts, whatever address they are for."""
-    return {words[2] for line in host_keys.splitlines() if len(words := line.split()) > 2}

@@ -36,6 +36,18 @@ def _did(*words: str, stdin: str | None = None) -> bool:
     return subprocess.run(["gh", *words], input=stdin, text=True, check=False).returncode == 0
 
 
+def _do(*words: str, stdin: str | None = None) -> None:
+    """Raises AlreadyPrinted if it fails."""
+    if not _did(*words, stdin=stdin):
+        raise AlreadyPrinted
+
+
+def _names(kind: str, where: tuple[str, ...]) -> set[str] | None:
+    """The names of secrets or variables; None if GitHub does not list them to you."""
+    listed = output_of("gh", kind, "list", *where, "--json", "name", "--jq", ".[].name")
+    return None if listed is None else set(listed.split())
+
+
 @dataclass(frozen=True)
 class Repository:
     """One repository: where it is, its owner and name, and which remote of git's it is."""
@@ -92,28 +104,22 @@ class Repository:
 
     def set_secret(self, name: str, value: str) -> None:
         """Set one of the environment's secrets, over stdin. Raises AlreadyPrinted."""
-        words = ("secret", "set", name, *self._its(), "--env", ENVIRONMENT)
-        if not _did(*words, stdin=value):
-            raise AlreadyPrinted
+        _do("secret", "set", name, *self._its(), "--env", ENVIRONMENT, stdin=value)
 
     def delete_secret(self, name: str) -> None:
         """Delete one of the environment's secrets, if it is there. Raises AlreadyPrinted."""
         where = (*self._its(), "--env", ENVIRONMENT)
-        listed = output_of("gh", "secret", "list", *where, "--json", "name", "--jq", ".[].name")
-        if name in (listed or "").split() and not _did("secret", "delete", name, *where):
-            raise AlreadyPrinted
+        if name in (_names("secret", where) or ()):
+            _do("secret", "delete", name, *where)
 
     def set_variable(self, name: str, value: str) -> None:
         """Set one of the repository's variables. Raises AlreadyPrinted."""
-        if not _did("variable", "set", name, *self._its(), "--body", value):
-            raise AlreadyPrinted
+        _do("variable", "set", name, *self._its(), "--body", value)
 
     def delete_variable(self, name: str) -> None:
         """Delete one of the repository's variables, if it is there. Raises AlreadyPrinted."""
-        words = ("gh", "variable", "list", *self._its(), "--json", "name", "--jq", ".[].name")
-        listed = output_of(*words) or ""
-        if name in listed.split() and not _did("variable", "delete", name, *self._its()):
-            raise AlreadyPrinted
+        if name in (_names("variable", self._its()) or ()):
+            _do("variable", "delete", name, *self._its())
 
     def variable(self, name: str) -> str | None:
         """The value of a variable, "" if it is not set; None if GitHub does not list them."""
@@ -126,16 +132,11 @@ class Repository:
 
         The environment's are what they get; the repository's stand in for what it lacks.
         """
-        asked = [
-            output_of(
-                *("gh", "secret", "list", *self._its(), *where, "--json", "name", "--jq"),
-                ".[].name",
-            )
-            for where in (("--env", ENVIRONMENT), ())
-        ]
-        if asked == [None, None]:
+        of_the_jobs = _names("secret", (*self._its(), "--env", ENVIRONMENT))
+        of_all = _names("secret", self._its())
+        if of_the_jobs is None and of_all is None:
             return None
-        return {name for listed in asked if listed for name in listed.split()}
+        return (of_the_jobs or set()) | (of_all or set())
 
 
 def repository(named: str) -> Repository:

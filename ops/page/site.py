@@ -31,17 +31,14 @@ class Certificate:
     until: datetime
 
     @property
-    def renewed_from(self) -> datetime:
-        """Half a certificate's six days before its end, or sooner if the authority says so."""
-        return self.until - timedelta(hours=80)
-
-    @property
     def is_low(self) -> bool:
         """Whether it should have been renewed long ago."""
         return self.until - datetime.now(UTC) < LOW
 
     def __str__(self) -> str:
-        return f"valid until {self.until:%F %H:%M} UTC, renewed from {self.renewed_from:%F} on"
+        # Half a certificate's six days before its end, or sooner if the authority wants it.
+        renewed_from = self.until - timedelta(hours=80)
+        return f"valid until {self.until:%F %H:%M} UTC, renewed from {renewed_from:%F} on"
 
 
 def trust(site: SiteSettings) -> ssl.SSLContext:

@@ -30,18 +30,18 @@ def play(
     *failure: str,
     keep: bool = False,
     certificate: str = "",
-    copies: dict[str, str] | None = None,
+    backups: dict[str, str] | None = None,
     database: dict[str, str] | None = None,
 ) -> None:
     """Bring the server to what infra/ansible says. Raises Failed with these lines.
 
     With `keep`, the site stays as the deployment was set: its domain, its authority. A new droplet
-    begins with `certificate`, that of the one before. `copies` says where copies go
-    (ops.backup.offsite); without it, they go where they went. `database` is the way into the
-    managed one (ops.database.migration).
+    begins with `certificate`, that of the one before. `backups` is where offsite
+    backups go (ops.backup.offsite); without it, that stays as it is. `database` has the credentials
+    of the managed one (ops.database.migration).
     """
     # Not in a command line, which everybody may read.
-    env = environment(settings) | {"KEPT_CERTIFICATE": certificate, "COPIES": ""} | (copies or {})
+    env = environment(settings) | {"KEPT_CERTIFICATE": certificate, "COPIES": ""} | (backups or {})
     env |= {"MANAGED_DATABASE": ""} | (database or {})
     more = ["--extra-vars", json.dumps({"web_keep_settings": True})] if keep else []
     command: list[str | Path] = ["ansible-playbook", *more, FOLDER / "site.yml"]

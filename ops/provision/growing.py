@@ -110,10 +110,10 @@ def _make_balancer(deployment: Deployment, terraform: Terraform) -> None:
         f"The page's new address: {_url(balancer)}   (the old one stays open until all is done)"
     )
     waiting = f"Waiting for the page at {balancer.ip}"
-    if trouble := until_fine(lambda: _trouble(balancer), SECONDS, waiting):
+    if problem := until_fine(lambda: _problem(balancer), SECONDS, waiting):
         raise Failed(
             f"The page does not answer through the load balancer, {balancer.ip}: "
-            f"{trouble}. So it was left as it is, at the address that it has.",
+            f"{problem}. So it was left as it is, at the address that it has.",
             f"Run it again: {make('deploy')} goes on where it stopped. If it "
             f"stays: {make('doctor')}",
         )
@@ -124,7 +124,7 @@ def _url(balancer: Balancer) -> str:
     return f"{'https' if balancer.is_secure else 'http'}://{balancer.ip}"
 
 
-def _trouble(balancer: Balancer) -> str:
+def _problem(balancer: Balancer) -> str:
     """Why no droplet answers through it; "" if one does."""
     # Its certificate is for the domain, and this asks by the address.
     trust = ssl.create_default_context()

@@ -15,7 +15,6 @@ from ops.console.programs import output_of, who_releases
 from ops.console.settings import BuildSettings, ReleaseSettings
 from ops.deployment import fleet
 from ops.release import docker, registry
-from ops.release.docker import Build
 from ops.release.image import Image, commit_here
 from ops.ssh import digits_command
 from ops.ssh.connection import Host
@@ -57,7 +56,7 @@ def build_and_release(build: BuildSettings, settings: ReleaseSettings, there: li
     asked = "docker version --format '{{.Server.Os}}/{{.Server.Arch}}'"
     platform = there[0].must(asked).strip()
     try:
-        key = docker.build(build, Build((own, "digits:dev"), platform))
+        key = docker.build(build, (own, "digits:dev"), platform)
         fleet.one_by_one(
             there,
             lambda host: _push_and_release(settings, host, own, key, is_first=host is there[0]),
@@ -70,7 +69,7 @@ def build_and_release(build: BuildSettings, settings: ReleaseSettings, there: li
 def _push_and_release(
     settings: ReleaseSettings, host: Host, own: str, key: str, *, is_first: bool
 ) -> None:
-    """Let a droplet pull the image that is `own` here, through its own connection, and serve it.
+    """Let a droplet pull the image that is `own` here, through its own connection, and release it.
 
     By digest: the same image has the same name, and no other image can be in its place.
     """
@@ -79,13 +78,12 @@ def _push_and_release(
         image = Image(reference, settings.commit or commit_here(), is_on_the_droplet=True)
         _put_into_service(settings, host, image, is_first=is_first)
         return
-    with registry.registry() as here:
+    with registry.registry() as address:
         tunnel = f"127.0.0.1:{settings.registry_port}"
-        image = Image(f"{tunnel}/{here.offer(own, key)}", settings.commit or commit_here())
-        more = ["-o", "ExitOnForwardFailure=yes", "-R", f"{tunnel}:{here.address}"]
-        _put_into_service(
-            settings, host, image, is_first=is_first, more=more, keep_open=(here.held_open_by,)
-        )
+        offered = registry.offer(address, own, key)
+        image = Image(f"{tunnel}/{offered}", settings.commit or commit_here())
+        more = ["-o", "ExitOnForwardFailure=yes", "-R", f"{tunnel}:{address}"]
+        _put_into_service(settings, host, image, is_first=is_first, more=more)
 
 
 def _on_the_droplet(settings: ReleaseSettings, host: Host, key: str) -> str:
@@ -117,7 +115,6 @@ def _put_into_service(
     *,
     is_first: bool,
     more: list[str] | None = None,
-    keep_open: tuple[int, ...] = (),
 ) -> None:
     """Let the droplet release it, and show what it prints."""
     terminal.phase(f"Release {image.reference}")
@@ -137,7 +134,6 @@ def _put_into_service(
             # Over stdin: every user there can read command lines.
             stdin=f"{settings.registry_password}\n".encode(),
             more=more,
-            keep_open=keep_open,
         )
     except KeyboardInterrupt:
         # ssh has ended, too; the droplet notices.

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ops.console import terminal
@@ -132,43 +131,37 @@ def has_image(name: str) -> bool:
     return output_of("docker", "image", "inspect", name) is not None
 
 
-@dataclass(frozen=True)
-class Build:
-    """What is to be built: for which platform ("" for this machine's), under which names."""
+def build(settings: BuildSettings, names: tuple[str, ...], platform: str = "") -> str:
+    """Build the app's image under these names, for this machine or a platform; its id.
 
-    names: tuple[str, ...]
-    platform: str = ""
-
-
-def build(settings: BuildSettings, wanted: Build) -> str:
-    """Build the app's image; its id. Raises Failed with the cause, as far as it can be told."""
+    Raises Failed with the cause, as far as it can be told.
+    """
     # What was built before and is neither named nor used any more; the label says it is ours.
     output_of("docker", "image", "prune", "--force", "--filter", "label=digits.app", seconds=120)
     folder = ROOT / settings.folder
-    for name in base_images(folder / "Dockerfile"):
-        _refresh(name, wanted.platform)
+    for base in base_images(folder / "Dockerfile"):
+        _refresh(base, platform)
     with tempfile.TemporaryDirectory() as scratch:
         id_file = Path(scratch) / "id"
-        status, printed = shown(_command(settings, wanted, folder, id_file))
+        options = ["--iidfile", str(id_file), *(["--platform", platform] if platform else [])]
+        for name in names:
+            options += ["--tag", name]
+        status, printed = shown([*_command(settings), *options, str(folder)])
         if status != 0:
-            raise _cause(settings, wanted, folder, printed)
+            raise _cause(settings, platform, printed)
         return id_file.read_text().strip()
 
 
-def _command(settings: BuildSettings, wanted: Build, folder: Path, id_file: Path) -> list[str]:
+def _command(settings: BuildSettings) -> list[str]:
     # The same content is the same image: no note of when it was built beside it.
     command = ["env", "DOCKER_BUILDKIT=1", "BUILDX_NO_DEFAULT_ATTESTATIONS=1", "docker", "build"]
-    if wanted.platform:
-        command += ["--platform", wanted.platform]
+    command += ["--label", "digits.app=yes", "--progress", "plain"]
     command += ["--build-arg", f"TORCH_INDEX={settings.torch_index}"]
     command += ["--build-arg", f"SOURCE_URL={settings.source_url}"]
     if settings.pip_conf:
         # A secret is no part of the recipe: the same build is found in the cache.
         command += ["--secret", f"id=pip_conf,src={settings.pip_conf}"]
-    for name in wanted.names:
-        command += ["--tag", name]
-    command += ["--label", "digits.app=yes", "--progress", "plain", "--iidfile", str(id_file)]
-    return [*command, str(folder)]
+    return command
 
 
 def base_images(recipe: Path) -> list[str]:
@@ -192,7 +185,7 @@ def _refresh(name: str, platform: str) -> None:
         terminal.line(f"{name} is here; whether its registry has a newer one could not be asked.")
 
 
-def _cause(settings: BuildSettings, wanted: Build, folder: Path, output: str) -> Failed:
+def _cause(settings: BuildSettings, platform: str, output: str) -> Failed:
     """Why a build failed, from what Docker printed."""
 
     def printed(pattern: str) -> bool:
@@ -200,10 +193,10 @@ def _cause(settings: BuildSettings, wanted: Build, folder: Path, output: str) ->
 
     not_there = r"pull access denied|not found$|no match for platform"
     if printed(rf"^#\d+ ERROR: (failed to (do request|resolve)|.*({not_there}))"):
-        bases = base_images(folder / "Dockerfile")
+        bases = base_images(ROOT / settings.folder / "Dockerfile")
         return Failed(
             "The image could not be built: its base image"
-            f"{f' for {wanted.platform}' if wanted.platform else ''} is not here and cannot be "
+            f"{f' for {platform}' if platform else ''} is not here and cannot be "
             "had; the reason is above.",
             f"See that Docker Hub answers (docker pull {bases[0] if bases else ''}), {AGAIN}",
         )

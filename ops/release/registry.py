@@ -16,7 +16,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ops.console import terminal
@@ -26,8 +25,8 @@ from ops.release.docker import has_image
 
 IMAGE = "registry:2"
 VOLUME = "digits-registry"
-# It ends when its standard input does, and so when the last process of the release has ended,
-# in whatever way. The program has another name in Debian's package than in Docker's image.
+# It ends when its standard input does, and so when this process has ended, in whatever way.
+# The program has another name in Debian's package than in Docker's image.
 _SERVE = (
     "$(command -v registry || command -v docker-registry) serve"
     " /etc/docker/registry/config.yml & cat; kill $!"
@@ -36,40 +35,31 @@ _DIGESTS = "{{range .RepoDigests}}{{println .}}{{end}}"
 _TRIES = 100
 
 
-@dataclass(frozen=True)
-class Registry:
-    """One that answers: where, and the file descriptor that keeps it open."""
+def offer(address: str, here: str, key: str) -> str:
+    """Put an image into the registry there; what the droplet pulls: digits@sha256:...
 
-    address: str
-    held_open_by: int
-
-    def offer(self, here: str, key: str) -> str:
-        """Put an image into it; what the droplet pulls: digits@sha256:... Raises Failed.
-
-        `here` is the image's name on this machine, `key` its id.
-        """
-        terminal.line("Putting it where the droplet can pull it from")
-        quiet = (
-            [] if terminal.on_terminal() else ["--quiet"]
-        )  # on a terminal Docker draws how far it is
-        there = f"{self.address}/digits:{key.partition(':')[2][:12]}"
-        subprocess.run(["docker", "tag", here, there], check=True)
-        pushed = subprocess.run(["docker", "push", *quiet, there], check=False).returncode == 0
-        digests = output_of("docker", "image", "inspect", "--format", _DIGESTS, there) or ""
-        output_of("docker", "image", "rm", there)
-        mine = [one for one in digests.split() if one.startswith(f"{self.address}/")]
-        if not pushed or not mine:
-            raise Failed(
-                f"{here} could not be put into the registry on this machine; Docker's reason is "
-                "above.",
-                "See how full the disk is: df -h. Then run the same command again.",
-            )
-        return mine[0].partition("/")[2]
+    `here` is the image's name on this machine, `key` its id. Raises Failed.
+    """
+    terminal.line("Putting it where the droplet can pull it from")
+    # On a terminal, Docker draws how far it is.
+    quiet = [] if terminal.on_terminal() else ["--quiet"]
+    there = f"{address}/digits:{key.partition(':')[2][:12]}"
+    subprocess.run(["docker", "tag", here, there], check=True)
+    pushed = subprocess.run(["docker", "push", *quiet, there], check=False).returncode == 0
+    digests = output_of("docker", "image", "inspect", "--format", _DIGESTS, there) or ""
+    output_of("docker", "image", "rm", there)
+    mine = [one for one in digests.split() if one.startswith(f"{address}/")]
+    if not pushed or not mine:
+        raise Failed(
+            f"{here} could not be put into the registry on this machine; Docker's reason is above.",
+            "See how full the disk is: df -h. Then run the same command again.",
+        )
+    return mine[0].partition("/")[2]
 
 
 @contextmanager
-def registry() -> Iterator[Registry]:
-    """A registry that serves as long as the block runs, and the ssh that was begun in it."""
+def registry() -> Iterator[str]:
+    """The address of a registry that runs until the block ends."""
     if not has_image(IMAGE):
         subprocess.run(["docker", "pull", "--quiet", IMAGE], check=False)
     name = f"digits-registry-{os.getpid()}"
@@ -78,7 +68,7 @@ def registry() -> Iterator[Registry]:
         process = subprocess.Popen(_command(name), stdin=reading, stdout=log, stderr=log)
         os.close(reading)
         try:
-            yield Registry(_address(name, process, Path(log.name)), writing)
+            yield _address(name, process, Path(log.name))
         finally:
             os.close(writing)
             output_of("docker", "rm", "--force", "--volumes", name)

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
@@ -48,13 +48,13 @@ NO_CONFIG = ("-F", "none")
 NO_TUNNELS = ("-o", "ClearAllForwardings=yes")
 
 
-def options(ssh: SshSettings, pins: Path | None = None) -> list[str]:
-    """The options of every ssh. Host keys are pinned in the file `pins` instead, if it is given.
+def options(ssh: SshSettings, known_hosts: Path | None = None) -> list[str]:
+    """The options of every ssh. `known_hosts`: pin host keys in this file instead.
 
     The person's own SSH_OPTIONS come last: ssh takes the first value of each option.
     """
     chosen = {
-        "UserKnownHostsFile": ssh_quoted(pins or ssh.pinned),
+        "UserKnownHostsFile": ssh_quoted(known_hosts or ssh.pinned),
         "StrictHostKeyChecking": "accept-new" if ssh.accept_new == "yes" else "yes",
         "ConnectTimeout": "15",
         "ServerAliveInterval": "10",
@@ -79,13 +79,17 @@ def forget_host(ssh: SshSettings, ip: str | None) -> None:
         )
 
 
-def pinned_keys(ip: str, pins: Path) -> set[str]:
-    """The host keys that are pinned for this address, in plain or hashed lines."""
+def pinned_lines(ip: str, known_hosts: Path) -> list[str]:
+    """The lines, plain or hashed, by which host keys are pinned for this address."""
     done = subprocess.run(
-        ["ssh-keygen", "-F", ip, "-f", pins], capture_output=True, text=True, check=False
+        ["ssh-keygen", "-F", ip, "-f", known_hosts], capture_output=True, text=True, check=False
     )
-    lines = [line.split() for line in done.stdout.splitlines() if not line.startswith("#")]
-    return {words[2] for words in lines if len(words) > 2}
+    return [line for line in done.stdout.splitlines() if not line.startswith("#")]
+
+
+def host_keys(lines: Iterable[str]) -> set[str]:
+    """The keys in lines of known_hosts, whatever address they are for."""
+    return {words[2] for line in lines if len(words := line.split()) > 2}
 
 
 def _patiently(connect: Callable[[], Made]) -> Made:
@@ -93,8 +97,8 @@ def _patiently(connect: Callable[[], Made]) -> Made:
     for _ in range(TRIES - 1):
         try:
             return connect()
-        except Unreachable as trouble:
-            if not trouble.passing:
+        except Unreachable as error:
+            if not error.passing:
                 raise
             terminal.note("ssh did not get in; trying again.")
             time.sleep(1)
@@ -116,21 +120,19 @@ class Host:
         stdin: IO[bytes] | bytes | None = None,
         stdout: IO[bytes] | int | None = None,
         more: list[str] | None = None,
-        keep_open: tuple[int, ...] = (),
     ) -> Answer:
-        """Run a command there; without one, a shell. Raises Unreachable if it was never begun.
+        """Run a command there; without one, a shell. Raises Unreachable if it did not start.
 
         stdin: an open file, or what to send; else this process's own. stdout: a file, or
-        subprocess.PIPE to have it in the answer. more: options for ssh. keep_open: file
-        descriptors that ssh keeps open as long as it runs.
+        subprocess.PIPE to have it in the answer. more: options for ssh.
         """
         try:
-            return _patiently(lambda: self._run_once(command, stdin, stdout, more or [], keep_open))
-        except Unreachable as trouble:
+            return _patiently(lambda: self._run_once(command, stdin, stdout, more or []))
+        except Unreachable as error:
             raise Unreachable(
-                f"The droplet at {self.ip} does not accept your login: {trouble.what}.",
-                *trouble.then,
-            ) from trouble
+                f"The droplet at {self.ip} does not accept your login: {error.what}.",
+                *error.then,
+            ) from error
 
     def _run_once(
         self,
@@ -138,14 +140,44 @@ class Host:
         stdin: IO[bytes] | bytes | None,
         stdout: IO[bytes] | int | None,
         more: list[str],
-        keep_open: tuple[int, ...],
     ) -> Answer:
+        """One try. What ssh itself prints goes to a log, apart from what the command prints."""
+        need("ssh")
         with tempfile.TemporaryDirectory() as folder:
-            connection = _Connection(self, Path(folder), keep_open)
-            status, printed = connection.make(command, stdin, stdout, more)
-            if status == ENDED_BY_SSH and not connection.was_made():
-                raise connection.why_not_made()
-            return Answer(connection.judge(status), printed)
+            # ssh makes the second file after the login: what fails before that has sent nothing.
+            log, logged_in = Path(folder) / "log", Path(folder) / "in"
+            process = subprocess.Popen(
+                [
+                    *("ssh", "-E", str(log), "-o", "LogLevel=DEBUG1", "-o", "ControlPath=none"),
+                    *("-o", "PermitLocalCommand=yes", "-o", 'LocalCommand=touch "$SSH_IS_IN"'),
+                    *options(self.settings),
+                    *more,
+                    f"root@{self.ip}",
+                    *([_with_its_own_status(command)] if command else []),
+                ],
+                stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
+                stdout=stdout,
+                env=os.environ | {"SSH_IS_IN": str(logged_in)},
+            )
+            try:
+                printed, _ = process.communicate(stdin if isinstance(stdin, bytes) else None)
+            except BaseException:
+                # Ctrl-C reached ssh, too; whatever else ended this ends it, and so the command.
+                process.terminate()
+                process.wait()
+                raise
+            if process.returncode == ENDED_BY_SSH:
+                text = log.read_text(errors="replace") if log.exists() else ""
+                if not logged_in.exists():
+                    raise explain(self.settings, self.ip, text)
+                raise _why_it_broke(self.ip, text)
+        if process.returncode in KILLED:
+            raise Failed(
+                f"The command was killed on the droplet (signal {process.returncode - 128}): by "
+                "hand, or for want of memory.",
+                f"See what is live, and how much memory there is: {make('status')}",
+            )
+        return Answer(process.returncode, (printed or b"").decode(errors="replace"))
 
     def must(self, command: str, *, stdin: IO[bytes] | bytes | None = None) -> str:
         """What a command prints there. Raises AlreadyPrinted if it fails."""
@@ -196,8 +228,8 @@ class Host:
             except subprocess.TimeoutExpired:
                 raise explain(self.settings, self.ip, "timed out") from None
         if done.returncode == ENDED_BY_SSH:
-            trouble = not_asked(self.settings, self.ip, done.stderr)
-            raise trouble or explain(self.settings, self.ip, done.stderr)
+            error = not_asked(self.settings, self.ip, done.stderr)
+            raise error or explain(self.settings, self.ip, done.stderr)
         if done.returncode != 0:
             *_, last = ["it prints no reason", *without_debug_words(done.stderr)]
             raise Unreachable(
@@ -208,91 +240,30 @@ class Host:
         return done.stdout
 
 
-class _Connection:
-    """One try of ssh, with its own words kept apart from the command's."""
+def _with_its_own_status(command: str) -> str:
+    """The command, so that its own end is distinguished from that of the connection.
 
-    def __init__(self, host: Host, folder: Path, keep_open: tuple[int, ...]) -> None:
-        need("ssh")
-        self.host = host
-        self.keep_open = keep_open
-        self._log = folder / "said"
-        # ssh makes this file when it is in: what fails before that has sent nothing.
-        self._is_in = folder / "in"
+    One that is killed would look like a lost connection; the message of the shell around it
+    ("Killed") helps nobody. It also knows how a verb that it names has to be typed here.
+    """
+    suffix = shlex.quote(os.environ.get("VERB_SUFFIX", ""))
+    quiet = f"{{ ( {command}\n) 2>&3 3>&-; }} 3>&2 2>/dev/null"
+    return f"export VERB_SUFFIX={suffix}\n{quiet}\nexit $?"
 
-    def make(
-        self,
-        command: str,
-        stdin: IO[bytes] | bytes | None,
-        stdout: IO[bytes] | int | None,
-        more: list[str],
-    ) -> tuple[int, str]:
-        """Run the command; ssh's exit status, and what was printed if that was asked for."""
-        arguments = [
-            *("ssh", "-E", str(self._log), "-o", "LogLevel=DEBUG1"),
-            *("-o", "ControlPath=none", "-o", "PermitLocalCommand=yes"),
-            *("-o", 'LocalCommand=touch "$SSH_IS_IN"'),
-            *options(self.host.settings),
-            *more,
-            f"root@{self.host.ip}",
-        ]
-        if command:
-            # A command that is killed there would look like a lost connection: the shell around
-            # it tells them apart; that shell's own message ("Killed") helps nobody. It also knows
-            # how a verb that it names has to be typed here.
-            suffix = shlex.quote(os.environ.get("VERB_SUFFIX", ""))
-            quiet = f"{{ ( {command}\n) 2>&3 3>&-; }} 3>&2 2>/dev/null"
-            arguments.append(f"export VERB_SUFFIX={suffix}\n{quiet}\nexit $?")
-        process = subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
-            stdout=stdout,
-            env=os.environ | {"SSH_IS_IN": str(self._is_in)},
-            pass_fds=self.keep_open,
+
+def _why_it_broke(ip: str, log: str) -> BaseException:
+    """Why a connection ended before its command. `log` is what ssh printed."""
+    if "remote port forwarding failed" in log:
+        return Failed(
+            "Another release is running: its tunnel to a registry holds the droplet's port.",
+            f"Wait until it is done ({make('releases')} shows it), then run this one again.",
         )
-        try:
-            printed, _ = process.communicate(stdin if isinstance(stdin, bytes) else None)
-        except BaseException:
-            # Ctrl-C reached ssh, too; whatever else ended this ends it, and so the command.
-            process.terminate()
-            process.wait()
-            raise
-        return process.returncode, (printed or b"").decode(errors="replace")
-
-    def _words(self) -> str:
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
-
-    def was_made(self) -> bool:
-        """Whether ssh got in."""
-        return self._is_in.exists()
-
-    def why_not_made(self) -> Unreachable:
-        """What ssh's words mean."""
-        return explain(self.host.settings, self.host.ip, self._words())
-
-    def judge(self, status: int) -> int:
-        """The command's own exit status. Raises Failed if it has none: the connection broke."""
-        log = self._words()
-        if status == ENDED_BY_SSH:
-            if "remote port forwarding failed" in log:
-                raise Failed(
-                    "Another release is running: its tunnel to a registry holds the droplet's "
-                    "port.",
-                    f"Wait until it is done ({make('releases')} shows it), then run this one "
-                    "again.",
-                )
-            if any(line.startswith("Killed by signal 2") for line in log.splitlines()):
-                raise KeyboardInterrupt
-            begins = ("Connection", "Timeout", "Received", "Read from", "client_loop")
-            for line in [line for line in log.splitlines() if line.startswith(begins)][-1:]:
-                terminal.note(line)
-            raise Failed(
-                f"The ssh connection to the droplet at {self.host.ip} was lost.",
-                f"Once it is back, see what is live: {make('status')}",
-            )
-        if status in KILLED:
-            raise Failed(
-                f"The command was killed on the droplet (signal {status - 128}): by hand, or for "
-                "want of memory.",
-                f"See what is live, and how much memory there is: {make('status')}",
-            )
-        return status
+    if any(line.startswith("Killed by signal 2") for line in log.splitlines()):
+        return KeyboardInterrupt()
+    begins = ("Connection", "Timeout", "Received", "Read from", "client_loop")
+    for line in [line for line in log.splitlines() if line.startswith(begins)][-1:]:
+        terminal.note(line)
+    return Failed(
+        f"The ssh connection to the droplet at {ip} was lost.",
+        f"Once it is back, see what is live: {make('status')}",
+    )

@@ -25,32 +25,28 @@ def patiently(cloud: Cloud, name: str, terraform: Terraform, plan: Plan, **varia
     A load balancer that is busy is waited for. A database that was made and not found at once is
     imported into the state: it would cost money, and nobody would know of it.
     """
-    _try(cloud, name, terraform, plan, variables)
-
-
-def _try(
-    cloud: Cloud,
-    name: str,
-    terraform: Terraform,
-    plan: Plan,
-    variables: dict[str, str],
-    tries: int = TRIES,
-) -> None:
     try:
         terraform.apply(plan)
         return
     except NotApplied as failed:
+        refused = failed
+    for _ in range(TRIES - 1):
         imported = _import_a_lost_database(cloud, name, terraform)
-        if tries < 2 or not (imported or isinstance(failed, Busy)):
-            raise
+        if not imported and not isinstance(refused, Busy):
+            break
         if not imported:
             terminal.line(f"The load balancer is still busy: trying again in {SECONDS:g} s.")
             time.sleep(SECONDS)
         with terraform.plan(**variables) as rest:
             # A consent to a loss was for the first plan.
             if rest.losses:
-                raise
-            _try(cloud, name, terraform, rest, variables, tries - 1)
+                break
+            try:
+                terraform.apply(rest)
+                return
+            except NotApplied as failed:
+                refused = failed
+    raise refused
 
 
 def _import_a_lost_database(cloud: Cloud, name: str, terraform: Terraform) -> bool:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -52,27 +52,41 @@ class Terraform:
     def _command(self, verb: str, *arguments: str | Path) -> list[str | Path]:
         # By default Terraform writes colours into files and pipes, too.
         plain = [] if terminal.in_colour() else ["-no-color"]
-        return ["terraform", f"-chdir={self._folder}", verb, *plain, *arguments]
+        return ["terraform", f"-chdir={self._folder}", *verb.split(), *plain, *arguments]
 
-    def _run(self, verb: str, *arguments: str | Path) -> tuple[bool, str]:
-        """Run it and let it be read; whether it succeeded, and what it printed."""
+    def _run(
+        self,
+        verb: str,
+        *arguments: str | Path,
+        shows: Callable[[str], bool] = lambda _line: True,
+        **variables: str,
+    ) -> tuple[bool, str]:
+        """Run it and print the lines that `shows` picks; whether it succeeded, and all lines."""
         process = subprocess.Popen(
             self._command(verb, *arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=os.environ | variables,
             umask=_ONLY_MINE,
         )
         printed: list[str] = []
+
+        def read() -> int:
+            for line in process.stdout or ():
+                printed.append(line)
+                if shows(line):
+                    terminal.raw(line)
+            return process.wait()
+
         try:
-            _read_along(process, printed)
+            return read() == 0, "".join(printed)
         except BaseException as end:
             # Killed, it would lose what it made. Ctrl-C reached it, too: a second would kill it.
             if not isinstance(end, KeyboardInterrupt):
                 process.send_signal(signal.SIGINT)
-            _read_along(process, printed)
+            read()
             raise
-        return process.wait() == 0, "".join(printed)
 
     def _ask(self, verb: str, *arguments: str | Path, **variables: str) -> str:
         """What it prints, given `variables`. Where it fails, it has printed why. Raises Failed."""
@@ -107,7 +121,10 @@ class Terraform:
         """What Terraform would do, given `variables`; it is shown, and gone with the block."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "plan"
-            _show_briefly(self._command("plan", "-input=false", f"-out={file}"), variables)
+            arguments = ("-input=false", f"-out={file}")
+            more = {"TF_IN_AUTOMATION": "1"} | variables
+            if not self._run("plan", *arguments, shows=_without_attributes(), **more)[0]:
+                raise Failed("terraform plan failed; its reason is above.", "Nothing was changed.")
             yield Plan(file, read_plan(self._ask("show", "-json", file)))
 
     @contextmanager
@@ -145,10 +162,7 @@ class Terraform:
 
     def remove_from_state(self, address: str) -> None:
         """Take out of the state what is no longer in the account. Raises Failed."""
-        command = ["terraform", f"-chdir={self._folder}", "state", "rm", address]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=False, umask=_ONLY_MINE)
-        if done.returncode != 0:
-            raise Failed("terraform state rm failed; its reason is above.", "Nothing was changed.")
+        self._ask("state rm", address)
 
     def apply(self, plan: Plan) -> None:
         """Do what was planned. Raises NotApplied."""
@@ -175,26 +189,31 @@ class Terraform:
         env = os.environ | more
         return subprocess.run(command, check=False, env=env, umask=_ONLY_MINE).returncode == 0
 
-    def output(self, name: str) -> str:
-        """One of the configuration's outputs."""
-        return self._ask("output", "-raw", name)
-
     def secrets(self, name: str) -> dict[str, str]:
         """An output of several secret values; empty if it is not set. None of it is shown."""
         value = json.loads(self._ask("output", "-json")).get(name, {}).get("value")
         return dict(value or {})
 
     def show_what_there_is(self) -> None:
-        """List the resources in the state."""
-        subprocess.run(["terraform", f"-chdir={self._folder}", "state", "list"], check=False)
+        """List the resources in the state. Raises Failed."""
+        terminal.raw(self._ask("state list"))
 
 
-def _read_along(process: subprocess.Popen[str], printed: list[str]) -> None:
-    """Show what it prints, and keep it, until it has ended."""
-    for line in process.stdout or ():
-        terminal.raw(line)
-        printed.append(line)
-    process.wait()
+def _without_attributes() -> Callable[[str], bool]:
+    """Which lines of a plan are shown: of a new resource only its name."""
+    inside = False
+
+    def shows(line: str) -> bool:
+        nonlocal inside
+        was_inside = inside
+        if " will be created" in line:
+            inside = True
+            return True
+        if re.match(r"(\x1b\[[0-9;]*m)*    }", line):
+            inside = False
+        return not was_inside
+
+    return shows
 
 
 # Where Terraform found the value of a variable: in the environment, by default, or in a file.
@@ -234,22 +253,3 @@ def refused_variables(settings: TerraformSettings) -> dict[str, str]:
             if found["severity"] == "error" and name and name.lastindex:
                 refused[name[name.lastindex]] = found["detail"].partition("\n\n")[0]
     return refused
-
-
-def _show_briefly(command: list[str | Path], variables: dict[str, str]) -> None:
-    """Run a plan; of what is new only the name is shown: its attributes are in infra/terraform."""
-    environment = os.environ | {"TF_IN_AUTOMATION": "1"} | variables
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=environment, umask=_ONLY_MINE
-    )
-    new = False
-    for line in process.stdout or ():
-        if " will be created" in line:
-            new = True
-            terminal.raw(line)
-        elif not new:
-            terminal.raw(line)
-        elif re.match(r"(\x1b\[[0-9;]*m)*    }", line):
-            new = False
-    if process.wait() != 0:
-        raise Failed("terraform plan failed; its reason is above.", "Nothing was changed.")

@@ -50,7 +50,7 @@ class Resource:
     kind: str
     key: str
     name: str
-    address: str = ""
+    address: str
 
 
 def _data(folder: Path) -> Path:
@@ -167,6 +167,12 @@ def resources(terraform: TerraformSettings) -> list[Resource]:
     return found
 
 
+def variables(terraform: TerraformSettings) -> dict[str, Any]:
+    """The values of Terraform's variables when it was applied last. Raises StateError."""
+    outputs = _state(terraform).get("outputs") or {}
+    return dict((outputs.get("variables") or {}).get("value") or {})
+
+
 def _address(resource: dict[str, Any], instance: dict[str, Any]) -> str:
     """How Terraform names one instance of a resource: with its index, if it has one."""
     index = instance.get("index_key")
@@ -178,7 +184,7 @@ def deployed_name(found: list[Resource]) -> str:
     """The name under which they were made: the droplet's, else any; "" if there is none."""
     for resource in sorted(found, key=lambda r: r.kind != DROPLET):
         # An alert's is the deployment's and its own: "digits: down"; a second droplet's, too.
-        another = resource.kind == DROPLET and resource.address not in ("", FIRST)
+        another = resource.kind == DROPLET and resource.address != FIRST
         if another or resource.kind in _NAMED_OTHERWISE:
             continue
         if resource.name and ":" not in resource.name:

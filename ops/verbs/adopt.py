@@ -1,9 +1,9 @@
 """make adopt: manage a deployment from here that was made from elsewhere.
 
 What the account has of it is noted in Terraform's state here; nothing in the account or on the
-droplet changes but this: your own SSH key is added, and keys of your own to the Space of copies, if
-there is one; and Terraform says once more that the project holds the droplet, which is the one
-thing that it cannot import.
+droplet changes but this: your own SSH key is added, and keys of your own to the Space of offsite
+backups, if there is one; and Terraform puts the droplet into the project once more, which is the
+one thing that it cannot import.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from ops.provision import ansible
 from ops.release import image
 from ops.ssh import digits_command
 from ops.ssh.connection import forget_host
-from ops.terraform import apply, plan_guard
+from ops.terraform import apply, earlier, plan_guard
 from ops.terraform.plan import Plan
 from ops.terraform.run import Terraform
 from ops.terraform.state import BUCKET
@@ -30,6 +30,7 @@ from ops.verbs import release
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Check, plan and guard, apply, set up, release, look. Raises Failed."""
     terminal.phase("Check what is needed")
+    settings = earlier.keep(settings, may_ask=True)
     before_deploy(settings)
     backups_go_to = _offsite(settings)
 
@@ -152,7 +153,7 @@ def _set_up(
         "The server is not set up yet; what Ansible could not do is above.",
         "Fix it, then run the same command again: it goes on where it stopped.",
         certificate=made.kept.certificate,
-        copies=backups,
+        backups=backups,
         database=_database(terraform.secrets("database")),
     )
 
@@ -193,7 +194,7 @@ def _print_what_there_is(settings: Settings, deployment: Deployment) -> None:
         f"  Cost     {price} a month, until {make('destroy')}",
         "",
         "What next:",
-        f"  {make('status')}    what serves, and how the droplet is",
+        f"  {make('status')}    what is live, and how the droplet is",
         f"  {make('release')}   your next change into service",
         f"  {make('destroy')}   remove it all, and see that nothing is left to pay for",
     )

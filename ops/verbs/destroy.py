@@ -28,7 +28,7 @@ SECONDS_OF_ENGINES = 300
 
 
 @dataclass(frozen=True)
-class Going:
+class Removal:
     """What is to be destroyed: the name, the account's resources, the droplets, the Spaces."""
 
     name: str
@@ -48,20 +48,20 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     terraform.init()
 
     terminal.phase("What will be destroyed")
-    going = _what_will_go(settings.terraform.public_key, deployment, terraform)
-    if going is None:
+    removal = _what_will_be_removed(settings.terraform.public_key, deployment, terraform)
+    if removal is None:
         return
-    _ask_and_back_up(settings, going)
+    _ask_and_back_up(settings, removal)
 
-    addresses = [host.ip for host in going.hosts if host.ip]
+    addresses = [host.ip for host in removal.hosts if host.ip]
     access.withdraw(settings.pipeline, settings.ssh.pinned, addresses)
     terminal.phase("Terraform: destroy")
     complete = terraform.destroy()
     if complete:
-        _remove_keys_to_nothing(cloud, going)
+        _remove_keys_to_nothing(cloud, removal)
 
     terminal.phase("What is left")
-    nothing_is_left = _look_what_is_left(cloud, going)
+    nothing_is_left = _look_what_is_left(cloud, removal)
     if not (complete and nothing_is_left):
         raise Failed(
             "Not everything is gone; what is in the way is above.",
@@ -79,7 +79,9 @@ def _listed(title: str, resources: list[AccountResource]) -> None:
         terminal.line("\n".join([title, *(f"  {one}" for one in resources)]))
 
 
-def _what_will_go(public_key: str, deployment: Deployment, terraform: Terraform) -> Going | None:
+def _what_will_be_removed(
+    public_key: str, deployment: Deployment, terraform: Terraform
+) -> Removal | None:
     """List it; None if there is nothing at all. Raises Failed if it cannot be removed from here."""
     # What Terraform will remove may have been made under another name than is set now.
     state, name, cloud = deployment.state, deployment.name, deployment.cloud
@@ -100,7 +102,7 @@ def _what_will_go(public_key: str, deployment: Deployment, terraform: Terraform)
         spaces = frozenset(one.name for one in state if one.kind == BUCKET)
         first = deployment.made_here
         droplets = deployment.with_others(first) if first else []
-        return Going(name, there, [deployment.host(one) for one in droplets], spaces)
+        return Removal(name, there, [deployment.host(one) for one in droplets], spaces)
     terminal.line(f"There is nothing to destroy: no droplet of {name}, and Terraform made nothing.")
     return None
 
@@ -127,57 +129,43 @@ def _refuse_what_would_be_forgotten(state: list[Resource], others: list[AccountR
         )
 
 
-def _ask_and_back_up(settings: Settings, going: Going) -> None:
+def _ask_and_back_up(settings: Settings, removal: Removal) -> None:
     """Print whether there can be a last backup, ask, and make it. Raises Failed."""
-    host = _host_to_back_up(settings.consent, going)
-    _ask(settings.consent, going.name)
-    if going.hosts and not host and settings.consent.confirm:
+    host = _host_to_back_up(settings.consent, removal)
+    terminal.line()
+    question = "This cannot be undone. Destroy it all?"
+    terminal.confirm(question, removal.name, settings.consent.confirm)
+    if removal.hosts and not host and settings.consent.confirm:
         # CONFIRM was given before it was printed that there can be none.
         local_backup.refuse_to_lose(settings.consent)
     if host:
         terminal.phase("The last backup")
-        local_backup.fetch_last(dumps.folder_of(settings.backups, going.name), host)
+        local_backup.fetch_last(dumps.folder_of(settings.backups, removal.name), host)
 
 
-def _host_to_back_up(consent: Consent, going: Going) -> Host | None:
+def _host_to_back_up(consent: Consent, removal: Removal) -> Host | None:
     """The droplet that the last backup comes from; None if none is made."""
-    if not going.hosts:
+    if not removal.hosts:
         terminal.line("No backup is made: no droplet will be destroyed.")
         return None
     # The droplets share a database, so any of them will do; BACKUP=no is printed once.
-    some = going.hosts if consent.backup != "no" else going.hosts[:1]
+    some = removal.hosts if consent.backup != "no" else removal.hosts[:1]
     return next((host for host in some if local_backup.can_be_made(consent, host)), None)
 
 
-def _ask(consent: Consent, name: str) -> None:
-    """Go on only for the name. Raises Failed."""
-    question = f"\nThis cannot be undone. To destroy it all, type the name {name}: "
-    answer = consent.confirm or terminal.ask(question)
-    if answer is None:
-        raise Failed(
-            "There is no terminal to ask on, so nothing was destroyed.",
-            f"Give the droplet's name along: the same command with CONFIRM={name}",
-        )
-    if answer != name:
-        raise Failed(
-            f'"{answer}" is not the droplet\'s name, so nothing was destroyed.',
-            f"Run it again and give the name: {name}",
-        )
-
-
-def _remove_keys_to_nothing(cloud: Cloud, going: Going) -> None:
+def _remove_keys_to_nothing(cloud: Cloud, removal: Removal) -> None:
     """Other laptops' keys to a Space that is gone: by them, it would still seem to be there."""
-    if going.spaces:
-        for key in account.keys_to_nothing(cloud, going.name, set(going.spaces)):
+    if removal.spaces:
+        for key in account.keys_to_nothing(cloud, removal.name, set(removal.spaces)):
             cloud.delete(f"spaces/keys/{key}")
 
 
-def _look_what_is_left(cloud: Cloud, going: Going) -> bool:
+def _look_what_is_left(cloud: Cloud, removal: Removal) -> bool:
     """List what is left of what was there, and of the name; whether nothing of it costs money."""
-    slow = any(one.kind in ("balancer", "database") for one in going.there)
+    slow = any(one.kind in ("balancer", "database") for one in removal.there)
     deadline = time.monotonic() + (SECONDS_OF_ENGINES if slow else SECONDS)
     while True:
-        left = [*account.still_there(cloud, going.there), *account.of(cloud, going.name)]
+        left = [*account.still_there(cloud, removal.there), *account.of(cloud, removal.name)]
         # What went on existing elsewhere is the same one under the same number.
         once = {(one.kind, one.key): one for one in left}.values()
         billed = [one for one in once if one.billed]
@@ -186,7 +174,7 @@ def _look_what_is_left(cloud: Cloud, going: Going) -> bool:
         time.sleep(3)
     _listed("Left, and free of charge:", [one for one in once if not one.billed])
     if not billed:
-        terminal.line(f"Nothing that costs money is left of {going.name}.")
+        terminal.line(f"Nothing that costs money is left of {removal.name}.")
         if idle := account.idle_addresses(cloud):
             terminal.line(
                 "Your account pays for reserved IPs that are on no droplet, whosever they were: "

@@ -14,6 +14,7 @@ from ops.console.settings import Settings, TerraformSettings
 from ops.deployment import account, lookup
 from ops.deployment.lookup import Deployment
 from ops.provision import drift
+from ops.terraform import earlier
 from ops.terraform.run import Terraform
 from ops.terraform.state import RESERVED_IP
 
@@ -22,6 +23,7 @@ _SET_UP = "test ! -e /opt/digits/fingerprint || echo yes"
 
 def run(settings: Settings, _arguments: list[str]) -> None:
     """Compare both. Raises Differs if something is not as it should be, and Failed."""
+    settings = earlier.keep(settings)
     deployment = lookup.find(settings)
     terminal.phase("The account, and what Terraform would change")
     account_differs = _account_differs(settings.terraform, deployment)

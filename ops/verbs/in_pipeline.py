@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 from ops.console import pipeline, terminal
 from ops.console.errors import Failed
 from ops.console.make import make
+from ops.console.programs import output_of
 from ops.console.settings import Settings
 from ops.page import site
 
@@ -71,20 +71,22 @@ def _credentials(settings: Settings) -> Iterator[Settings]:
             raise pipeline.no_secret(settings.account.github_actor, name)
     with tempfile.TemporaryDirectory(dir=os.environ.get("RUNNER_TEMP")) as folder:
         key = _file(Path(folder) / "key", settings.pipeline.deploy_key)
-        pins = _file(Path(folder) / "known_hosts", settings.pipeline.host_key)
-        if not _succeeds("ssh-keygen", "-y", "-P", "", "-f", key):
+        known_hosts = _file(Path(folder) / "known_hosts", settings.pipeline.host_key)
+        if output_of("ssh-keygen", "-y", "-P", "", "-f", str(key)) is None:
             raise Failed(
                 "The pipeline's DEPLOY_KEY is no private key, or has a passphrase, so it opens "
                 "nothing.",
                 again,
             )
-        if not _succeeds("ssh-keygen", "-l", "-f", pins):
+        if output_of("ssh-keygen", "-l", "-f", str(known_hosts)) is None:
             raise Failed(
                 "The pipeline's DROPLET_HOST_KEY holds no host key, so the droplet could not be "
                 "told from another machine.",
                 again,
             )
-        ssh = replace(settings.ssh, private_key=str(key), known_hosts=str(pins), accept_new="no")
+        ssh = replace(
+            settings.ssh, private_key=str(key), known_hosts=str(known_hosts), accept_new="no"
+        )
         # No program that it starts needs to see the key in its environment.
         yield replace(settings, ssh=ssh, pipeline=replace(settings.pipeline, deploy_key=""))
 
@@ -94,14 +96,3 @@ def _file(file: Path, text: str) -> Path:
     with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600), "w") as written:
         written.write(text.replace("\r", "") + "\n")
     return file
-
-
-def _succeeds(*command: str | Path) -> bool:
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
-    return done.returncode == 0

@@ -13,7 +13,7 @@ from ops.cloud.api import CONTROL_PANEL
 from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.make import make
-from ops.console.settings import Consent, Settings
+from ops.console.settings import Settings
 from ops.deployment import fleet, lookup
 from ops.deployment.lookup import Deployment
 from ops.provision import ansible
@@ -44,7 +44,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     balancer = deployment.balancer if len(there) > 1 else None
     notice = balancer.seconds_to_notice if balancer else 0
     if not notice:
-        _ask(settings.consent)
+        question = "If that needs a reboot, the page is away for about a minute. Go on?"
+        terminal.confirm(question, "yes", settings.consent.confirm)
     local_backup.bring_newest(settings.backups, deployment.name, there[0])
 
     terminal.phase("Ansible: upgrade, and reboot where it is needed")
@@ -75,20 +76,6 @@ def _print_what_waits(there: list[Host]) -> bool:
     return found
 
 
-def _ask(consent: Consent) -> None:
-    """Go on only if the page may be away. Raises Failed."""
-    question = "If that needs a reboot, the page is away for about a minute. Go on? Type yes: "
-    answer = consent.confirm or terminal.ask(question)
-    if answer is None:
-        raise Failed(
-            "If that needs a reboot, the page is away for about a minute, and there is no "
-            "terminal to ask on. Nothing was changed.",
-            f"If it may be: {make('patch CONFIRM=yes')}",
-        )
-    if answer != "yes":
-        raise Failed("Nothing was changed.")
-
-
 def _incomplete(deployment: Deployment, there: list[Host]) -> Failed:
     """What is to be done about the droplet that it stopped at."""
     again = "Then run the same command again: it goes on where it stopped."
@@ -96,8 +83,8 @@ def _incomplete(deployment: Deployment, there: list[Host]) -> Failed:
     for one in there:
         try:
             one.ask("true")
-        except Unreachable as trouble:
-            what = f"The droplet {one.name or one.ip} did not come back: {trouble.what}."
+        except Unreachable as error:
+            what = f"The droplet {one.name or one.ip} did not come back: {error.what}."
             console = f"See its console: {CONTROL_PANEL}/droplets/{keys[one.ip]}/access."
             if len(there) == 1:
                 return Failed(what, f"{console} {again}")

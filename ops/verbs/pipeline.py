@@ -42,7 +42,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     local_backup.bring_newest(settings.backups, name, hosts[0])
 
     terminal.phase("What the pipeline needs to know")
-    host_key = access.pinned_lines(hosts)
+    host_key = access.known_hosts(hosts)
     if why_not:
         terminal.line(_by_hand(settings.pipeline, repository, name, host_key))
         return
@@ -65,18 +65,8 @@ def _agreed(settings: Settings) -> Repository:
     )
     if others:
         terminal.line(f"Not these: {repositories.described(others)}.")
-    answer = settings.consent.confirm or terminal.ask(f"Type {repository} to go on: ")
-    if answer is None:
-        raise Failed(
-            "There is no terminal to ask on, so nothing was made.",
-            f"If it is the right one: {make(f'pipeline CONFIRM={repository}')}. "
-            "For another: export GH_REPO=owner/name",
-        )
-    if answer != str(repository):
-        raise Failed(
-            f'"{answer}" is not {repository}, so nothing was made.',
-            "For another repository: export GH_REPO=owner/name",
-        )
+    terminal.line("For another repository: export GH_REPO=owner/name")
+    terminal.confirm("Go on?", str(repository), settings.consent.confirm)
     return repository
 
 

@@ -21,33 +21,20 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     host = deployment.host(deployment.chosen)
     with dump.open("rb") as content:
         digits_command.show(host, "restore", "--look", stdin=content)
-    if settings.consent.confirm != "yes":
-        answer = terminal.ask("Replace them? Type yes: ")
-        if answer is None:
-            raise Failed(
-                "A restore replaces the predictions, and there is no terminal to ask on.",
-                f"If you mean it: {make(f'restore FILE={settings.backups.file} CONFIRM=yes')}",
-            )
-        if answer != "yes":
-            raise Failed("Nothing was changed.")
+    question = "A restore replaces the predictions. Replace them?"
+    terminal.confirm(question, "yes", settings.consent.confirm)
     with dump.open("rb") as content:
         digits_command.show(host, "restore", stdin=content)
     local_backup.bring_newest(settings.backups, deployment.name, host)
 
 
-def _newest(folder: Path) -> str:
-    """The newest dump in a folder, if there is one."""
-    found = sorted(folder.glob("*.dump")) if folder.is_dir() else []
-    return os.path.relpath(found[-1]) if found else ""
-
-
 def _dump(name: str, folder: Path) -> Path:
     """The dump that FILE names. Raises Failed."""
     if not name:
-        newest = _newest(folder)
+        newest = dumps.newest(folder)
         raise Failed(
             "make restore needs the dump to put back.",
-            f"Name it: {make(f'restore FILE={newest}')}"
+            f"Name it: {make(f'restore FILE={newest.shown}')}"
             if newest
             else f"There is none in {os.path.relpath(folder)}; this makes one: {make('backup')}",
         )
@@ -55,8 +42,8 @@ def _dump(name: str, folder: Path) -> Path:
     if file.is_dir():
         raise Failed(
             f"{file} is a folder, not a dump.",
-            f"Name a file in it: {make(f'restore FILE={newest}')}"
-            if (newest := _newest(file))
+            f"Name a file in it: {make(f'restore FILE={newest.shown}')}"
+            if (newest := dumps.newest(file))
             else f"It holds no dump. See what is in it: ls {file}",
         )
     return dumps.readable(folder, name)

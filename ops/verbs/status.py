@@ -15,12 +15,12 @@ from ops.ssh import digits_command
 
 
 def run(settings: Settings, _arguments: list[str]) -> None:
-    """Ask the droplet. Raises Failed, also where several serve different versions."""
+    """Ask the droplet. Raises Failed, also where several have different versions in service."""
     deployment = lookup.find(settings)
     terminal.line(f"{'URL':<12} {deployment.url}")
     host = deployment.host(deployment.first_on)
     local_backup.bring_newest(settings.backups, deployment.name, host)
-    trouble = _each(deployment)
+    failed_status = _each(deployment)
     copy = freshness.newest(dumps.folder_of(settings.backups, deployment.name), host.must)
     terminal.line(f"{'backed up':<12} {copy or 'none'}")
     if warning := freshness.warning(copy):
@@ -31,8 +31,8 @@ def run(settings: Settings, _arguments: list[str]) -> None:
             "the other.",
             f"Release one to all: {make('release')}",
         )
-    if trouble:
-        raise trouble
+    if failed_status:
+        raise failed_status
 
 
 def _each(deployment: Deployment) -> Failed | None:
@@ -48,9 +48,9 @@ def _each(deployment: Deployment) -> Failed | None:
 
 def _different_versions(deployment: Deployment) -> str:
     """What fleet.different_versions finds among those that answer."""
-    served = {}
+    live = {}
     for one in deployment.reachable if deployment.several else ():
         with suppress(Failed):
             if not one.is_off:
-                served[one.name] = fleet.live(deployment.host(one))
-    return fleet.different_versions(served)
+                live[one.name] = fleet.live(deployment.host(one))
+    return fleet.different_versions(live)

@@ -14,7 +14,7 @@ from ops.console.errors import Failed
 from ops.console.programs import output_of, shown
 from ops.console.settings import ROOT, Settings
 from ops.release import docker
-from ops.release.docker import COMPOSE, Build
+from ops.release.docker import COMPOSE
 
 APP_PASSWORD = Path("secrets/app_password")
 PASSWORDS = (Path("secrets/postgres_password"), APP_PASSWORD)
@@ -36,7 +36,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
     for path in (APP_ROLE.parent, APP_ROLE):
         _open_to_the_containers(path)
     services = _compose_file()["services"]
-    docker.build(settings.build, Build((services["app"]["image"],)))
+    docker.build(settings.build, (services["app"]["image"],))
     _start(recreate=bool(made))
     _make_the_apps_role()
     port = _compose("port", "app", "8501").rpartition(":")[2]

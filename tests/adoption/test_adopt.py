@@ -14,9 +14,9 @@ import pytest
 
 from tests.api import conformance
 from tests.deployment.test_destroy import total
-from tests.deployment.test_which_droplet import APPLY, address, another, made_by_terraform, reserved
+from tests.deployment.test_which_droplet import made_by_terraform, reserved
 from tests.doctor.test_doctor import examine
-from tests.project import Api, Project
+from tests.project import APPLY, Api, Project, address, another
 
 LONG = pytest.mark.long
 NOTHING = "Nothing: the account is as the configuration says."

@@ -21,10 +21,9 @@ from tests.deployment.test_destroy import total
 from tests.deployment.test_which_droplet import reserved
 from tests.doctor.test_doctor import examine
 from tests.droplet_data import small_disk
-from tests.project import ROOT, Api, Project
+from tests.project import APPLY, ROOT, Api, Project
 
 EMAIL = {"TF_VAR_alert_email": "you@example.org"}
-APPLY = ("apply", "-auto-approve", "-input=false")
 
 
 @pytest.fixture

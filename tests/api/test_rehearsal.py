@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from ops.console.settings import Settings
 from rehearsal import terraform_root
 from rehearsal.offline import provider_package
-from tests.project import ROOT, TERRAFORM, TOKEN, Api, Terraform
+from tests.project import PYTHON, ROOT, TERRAFORM, TOKEN, Api, Terraform
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -149,18 +150,68 @@ def standing(copy: Path) -> Path:
     return state
 
 
+# Of all settings, those that a rehearsal takes from the environment that it is started in.
+TAKEN = {
+    *("DROPLET", "DROPLET_ID", "WITHOUT", "CONFIRM", "REPLACE", "BACKUP", "DROP_COPIES"),
+    *("BRING_BACKUP", "FILE", "RESTORE", "ACME", "SSH_OPTIONS", "SSH_ACCEPT_NEW", "GH_REPO"),
+    *("COPIES_SSH_KEY", "APP_FOLDER", "TORCH_INDEX", "SOURCE_URL", "PIP_CONF", "IMAGE"),
+    *("COMMIT", "NO_PULL", "REGISTRY_PORT", "REGISTRY_USER", "REGISTRY_PASSWORD"),
+    *("HEALTHY_WITHIN", "WAIT", "PUSHED_AT", "RELEASE", "RELEASED_BY", "VERSION", "DROP"),
+    *("URL", "FOLLOW"),
+}
+# What other programs read, and would reach the real deployment by.
+OF_PROGRAMS = (
+    *("DIGITALOCEAN_ACCESS_TOKEN", "SPACES_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    *("GH_TOKEN", "GITHUB_TOKEN", "GH_HOST", "TF_WORKSPACE", "TF_DATA_DIR", "TF_CLI_ARGS"),
+    *("ANSIBLE_INVENTORY", "RESTIC_PASSWORD", "GH_CONFIG_DIR"),
+)
+OF_THE_SHELL = ("SSH_AUTH_SOCK", "EDITOR", "A_SECRET_OF_NEXT_YEAR")
+
+
 def test_what_is_exported_for_the_real_deployment_leads_nowhere(
     copy: Path, standing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = ("DROPLET_IP", "DEPLOY_KEY", "DROPLET_HOST_KEY", "GH_TOKEN", "COPIES_SECRET_ACCESS_KEY")
-    for name in (*real, "PIPELINE_TOKEN", "GH_CONFIG_DIR", "DIGITALOCEAN_TOKEN"):
-        monkeypatch.setenv(name, "real")
+    """A verb gets only what is listed: a new setting leads nowhere until somebody lists it."""
+    names = [one.metadata["name"] for one, _ in Settings().every()]
+    for name in (*names, *OF_PROGRAMS, *OF_THE_SHELL):
+        if name != "COPIES_REPOSITORY":
+            monkeypatch.setenv(name, "real")
+    of_terraform = {name for name in names if name.startswith("TF_VAR_")}
+    # A rehearsal has two of them itself.
+    taken = (TAKEN | of_terraform) - {"ACME", "TF_VAR_ssh_public_key_path"}
+    own = {f"GH_CONFIG_DIR={standing / 'gh'}", "PIPELINE_TOKEN=mine", "ACME=off", "ENV_FILE="}
+
+    def real(printed: str) -> set[str]:
+        lines = printed.splitlines()
+        assert own <= set(lines)
+        return {line.removesuffix("=real") for line in lines if line.endswith("=real")}
+
+    script = "from rehearsal.settings import environment\n"
+    script += "print(*(f'{name}={value}' for name, value in environment().items()), sep='\\n')"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=True)
+    assert real(done.stdout) == taken
+    # A person's shell keeps what is its own.
+    shell = ["bash", "-euc", 'eval "$1"; env', "bash", rehearsal("env", cwd=copy).stdout]
+    done = subprocess.run(shell, env=os.environ, capture_output=True, text=True, check=True)
+    assert real(done.stdout) == taken | set(OF_THE_SHELL)
+
+
+def test_a_rehearsal_reads_no_env_file(copy: Path, standing: Path) -> None:
+    assert standing.exists()
+    file = copy / ".env"
+    file.touch(mode=0o600)
+    file.write_text("DROPLET_IP=127.0.0.9\nDIGITALOCEAN_TOKEN=real\n")
     printed = rehearsal("env", cwd=copy).stdout
-    shell = ["bash", "-euc", 'eval "$1"; env', "bash", printed]
-    read = subprocess.run(shell, env=os.environ, capture_output=True, text=True, check=True).stdout
-    assert not [line for line in read.splitlines() if line.endswith("=real")]
-    assert f"GH_CONFIG_DIR={standing / 'gh'}\n" in read
-    assert "PIPELINE_TOKEN=mine\n" in read
+    command = f'eval "$1"; exec {ROOT / PYTHON} -m ops url'
+    shell = ["bash", "-euc", command, "bash", printed]
+    environment = {name: value for name, value in os.environ.items() if name != "ENV_FILE"}
+    done = subprocess.run(
+        shell, cwd=copy, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "127.0.0.9" not in done.stdout
+    assert "The DigitalOcean API does not answer" in done.stderr, "the local one of this rehearsal"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A Space for copies: Terraform makes and removes it, and the droplet's key opens it alone."""
+"""A Space for offsite backups: Terraform makes it, and the droplet's key opens no other."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from tests.adoption.test_adopt import NOTHING, clone, plan
 from tests.api import conformance
 from tests.project import (
+    APPLY,
     PROVIDER_SETTINGS,
     ROOT,
     Api,
@@ -24,7 +25,6 @@ from tests.project import (
 )
 
 BUCKET = {"TF_VAR_backup_bucket": "my-copies"}
-APPLY = ("apply", "-auto-approve", "-input=false")
 
 
 @pytest.fixture
@@ -75,14 +75,6 @@ def test_from_a_name_to_a_bucket_and_back(with_bucket: Terraform, api: Api) -> N
     assert conformance.check(api.journal) == []
 
 
-def test_without_a_name_there_is_none_of_it(terraform: Terraform, api: Api) -> None:
-    planned = terraform.good("plan", "-input=false")
-    assert "Plan: 7 to add" in planned
-    assert "spaces" not in planned
-    terraform.good(*APPLY)
-    assert grants(api) == {}
-
-
 @pytest.mark.parametrize("name", ["My-Copies", "a", "my_copies", "-copies", "x" * 64])
 def test_a_name_that_no_space_may_have(prepared: Terraform, name: str) -> None:
     done = prepared.run("plan", "-input=false", TF_VAR_backup_bucket=name)
@@ -90,7 +82,7 @@ def test_a_name_that_no_space_may_have(prepared: Terraform, name: str) -> None:
     assert "3 to 63 small letters" in done.stdout
 
 
-def test_a_bucket_whose_name_is_not_set_any_more_is_not_removed(
+def test_a_bucket_is_removed_only_if_that_is_meant(
     project: Project, api: Api, spaces: dict[str, str]
 ) -> None:
     project.without("ops/verbs/release.py")
@@ -103,6 +95,10 @@ def test_a_bucket_whose_name_is_not_set_any_more_is_not_removed(
     secret = next(iter(json.loads((api.folder / "state.json").read_text())["spaces_keys"].values()))
     assert secret["secret_key"] not in made.stdout
 
+    kept = project.verb("deploy", **settings)
+    assert kept.returncode == 0
+    assert "  TF_VAR_backup_bucket=my-copies\n" in kept.stdout
+    settings["TF_VAR_backup_bucket"] = ""
     refused = project.verb("deploy", **settings)
     assert refused.returncode != 0
     assert "Offsite backups go to the Space my-copies" in refused.stdout
@@ -111,18 +107,6 @@ def test_a_bucket_whose_name_is_not_set_any_more_is_not_removed(
 
     meant = project.verb("deploy", DROP_COPIES="yes", **settings)
     assert meant.returncode == 0
-    assert grants(api) == {}
-
-
-def test_destroy_removes_it_whether_or_not_its_name_is_set(
-    project: Project, api: Api, spaces: dict[str, str]
-) -> None:
-    project.without("ops/verbs/release.py")
-    project.ssh_says("exit 0")
-    settings = {**spaces, "RESTORE": "none"}
-    assert project.verb("deploy", **BUCKET, **settings).returncode == 0
-    done = project.verb("destroy", CONFIRM="digits", BACKUP="no", **settings)
-    assert done.returncode == 0
     assert grants(api) == {}
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.api import conformance
-from tests.project import Api, Project, Terraform
-
-APPLY = ("apply", "-auto-approve", "-input=false")
+from tests.project import APPLY, Api, Project, Terraform
 
 
 def droplet(api: Api) -> dict[str, Any]:
@@ -47,7 +45,7 @@ def test_on_changed_and_off_again(terraform: Terraform, api: Api) -> None:
     assert conformance.check(api.journal) == []
 
 
-def test_born_with_them(terraform: Terraform, api: Api) -> None:
+def test_created_with_them(terraform: Terraform, api: Api) -> None:
     terraform.settings["TF_VAR_backups"] = "daily"
     terraform.good(*APPLY)
     assert "backups" in droplet(api)["features"]
@@ -55,7 +53,7 @@ def test_born_with_them(terraform: Terraform, api: Api) -> None:
     assert conformance.check(api.journal) == []
 
 
-def test_their_price_is_said_before_it_is_paid(project: Project) -> None:
+def test_their_price_is_printed_before_it_is_paid(project: Project) -> None:
     project.without("ops/verbs/release.py")
     project.ssh_says("exit 0")
     said = project.verb("deploy", TF_VAR_backups="weekly").stdout

@@ -1,4 +1,4 @@
-"""The newest dump comes along with every verb: whole or not at all, into a folder of its own."""
+"""Every verb copies the newest dump to this machine: whole, or not at all."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from ops.backup import dumps
-from tests.deployment.test_destroy import APPLY
-from tests.project import Project
+from tests.project import APPLY, Project
 
 # An ssh whose droplet is a folder of this machine: what is told to it is done, there.
 SSH = """
@@ -75,9 +74,7 @@ def here(project: Project, folder: str = "backups/digits") -> list[str]:
 
 
 @pytest.mark.parametrize("verb", ["status", "releases", "ssh true", "psql", "logs"])
-def test_the_newest_dump_comes_along_once(
-    project: Project, droplet: FakeDroplet, verb: str
-) -> None:
+def test_the_newest_dump_is_copied_once(project: Project, droplet: FakeDroplet, verb: str) -> None:
     droplet.dump(timedelta(hours=30))
     newest = droplet.dump(timedelta(hours=2), "release")
     first = project.verb(*verb.split())
@@ -124,9 +121,7 @@ def test_how_old_the_newest_copy_is_and_a_warning_past_a_day(
     )
 
 
-def test_what_the_repository_of_copies_has_counts_too(
-    project: Project, droplet: FakeDroplet
-) -> None:
+def test_offsite_backups_count_too(project: Project, droplet: FakeDroplet) -> None:
     dump = droplet.dump(timedelta(hours=50))
     droplet.program("digits-offsite", 'echo "{\\"complete\\": $(date +%s)}"')
     said = project.verb("status").stdout
@@ -183,7 +178,9 @@ def test_a_fetch_that_breaks_off_leaves_nothing_and_fails_no_verb(
     assert here(project) == [good.name, torn.name]
 
 
-def test_no_room_is_said_before_anything_is_fetched(project: Project, droplet: FakeDroplet) -> None:
+def test_no_room_is_printed_before_anything_is_fetched(
+    project: Project, droplet: FakeDroplet
+) -> None:
     file = droplet.dump(timedelta(hours=1))
     with file.open("r+b") as content:
         content.truncate(2**43)  # takes no room on this disk
@@ -212,7 +209,7 @@ def test_a_droplet_cannot_choose_where_its_dump_goes(
     assert not (project.folder / "backups/digits").exists()
 
 
-def test_the_pipeline_brings_nothing(project: Project, droplet: FakeDroplet) -> None:
+def test_the_pipeline_copies_no_dump(project: Project, droplet: FakeDroplet) -> None:
     droplet.dump(timedelta(hours=1))
     assert project.verb("status", BRING_BACKUP="no").returncode == 0
     assert droplet.fetched() == 0
@@ -249,7 +246,7 @@ def test_parts_of_fetches_that_were_killed_go(project: Project, droplet: FakeDro
     ("age", "said"),
     [(0, "0 s"), (119, "1 min"), (7199, "1 h"), (86400, "24 h"), (172800, "2 days")],
 )
-def test_ages_in_words(age: int, said: str) -> None:
+def test_ages(age: int, said: str) -> None:
     assert dumps.age_text(timedelta(seconds=age)) == said
 
 

@@ -1,4 +1,4 @@
-"""Where copies are to go: what is said when a setting does not do, and who keeps the password."""
+"""Where offsite backups go: which settings are refused, and who keeps the password."""
 
 from __future__ import annotations
 
@@ -24,21 +24,29 @@ def refusal(settings: OffsiteSettings) -> str:
     return "\n".join(error.value.lines())
 
 
-def test_nothing_set_is_nothing_said() -> None:
+def test_nothing_is_set() -> None:
     assert offsite.repository(OffsiteSettings(), HERE) == ""
     host = Host(SshSettings(), "203.0.113.1")
     assert offsite.for_ansible(OffsiteSettings(), "", "digits", host, {}) == {}
 
 
-def test_what_is_no_place() -> None:
-    said = refusal(OffsiteSettings(repository="/srv/copies"))
-    assert "COPIES_REPOSITORY=/srv/copies is no place that offsite backups can go to." in said
-    assert "s3:https://HOST/BUCKET or sftp:USER@HOST:/PATH, or none" in said
-
-
-def test_an_s3_without_a_key() -> None:
-    said = refusal(replace(S3, secret_key=""))
-    assert "export COPIES_ACCESS_KEY_ID=... COPIES_SECRET_ACCESS_KEY=..." in said
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [
+        (
+            OffsiteSettings(repository="/srv/copies"),
+            ("COPIES_REPOSITORY=/srv/copies is no place", "s3:https://HOST/BUCKET or sftp:USER@"),
+        ),
+        (
+            replace(S3, secret_key=""),
+            ("export COPIES_ACCESS_KEY_ID=... COPIES_SECRET_ACCESS_KEY=...",),
+        ),
+        (replace(S3, bucket="mine"), ("Both TF_VAR_backup_bucket and COPIES_REPOSITORY",)),
+    ],
+)
+def test_wrong_settings(settings: OffsiteSettings, parts: tuple[str, ...]) -> None:
+    printed = refusal(settings)
+    assert all(part in printed for part in parts)
 
 
 def test_an_sftp_host_without_a_key(tmp_path: Path) -> None:
@@ -49,11 +57,6 @@ def test_an_sftp_host_without_a_key(tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "word", "-f", key], check=True)
     said = refusal(replace(sftp, ssh_key=str(key)))
     assert "is no private key, or has a passphrase that the droplet could not type" in said
-
-
-def test_two_places() -> None:
-    said = refusal(replace(S3, bucket="mine"))
-    assert "Both TF_VAR_backup_bucket and COPIES_REPOSITORY" in said
 
 
 def test_a_space_is_found_in_its_region() -> None:
@@ -89,6 +92,6 @@ def test_the_password_is_made_once_and_kept(
         told(settings)
 
 
-def test_no_more_copies() -> None:
+def test_offsite_backups_are_turned_off() -> None:
     settings = OffsiteSettings(repository="none")
     assert told(settings) == {"repository": "none", "name": "digits"}

@@ -1,4 +1,4 @@
-"""The droplet is gone: make deploy makes another, which begins with the newest copy outside it."""
+"""The droplet is gone: make deploy creates another, which starts with the newest backup."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.backup.test_local_backup import FakeDroplet, name
-from tests.deployment.test_destroy import APPLY, remember_host
-from tests.project import Api, Project
+from tests.deployment.test_destroy import remember_host
+from tests.project import APPLY, Api, Project
 
 RELEASE = """
 def release(_settings, _deployment, image):
@@ -83,7 +83,7 @@ def gone(project: Project, api: Api) -> Gone:
     return Gone(project, api)
 
 
-def test_the_newest_dump_here_comes_back_behind_the_same_address(gone: Gone) -> None:
+def test_the_newest_dump_here_is_restored_at_the_same_address(gone: Gone) -> None:
     gone.here(timedelta(hours=20), "older")
     newest = gone.here(timedelta(hours=2), "newest")
     remember_host(gone.project, "203.0.113.1")
@@ -127,7 +127,7 @@ def test_asked_on_a_terminal(gone: Gone) -> None:
     assert (status, gone.restored()) == (0, ["restored the one that I want"])
 
 
-def test_none_and_nothing_to_begin_with(gone: Gone) -> None:
+def test_none_and_nothing_to_restore(gone: Gone) -> None:
     assert gone.deploy(RESTORE="newest")[0] != 0  # there is none
     status, said = gone.deploy()  # nothing to ask about
     assert (status, gone.restored()) == (0, [])
@@ -137,7 +137,7 @@ def test_none_and_nothing_to_begin_with(gone: Gone) -> None:
     assert gone.restored() == []
 
 
-def test_the_repositorys_copy_comes_before_an_older_dump(gone: Gone) -> None:
+def test_a_newer_offsite_backup_comes_before_an_older_dump(gone: Gone) -> None:
     gone.here(timedelta(hours=2))
     gone.repository(timedelta(minutes=40))
     status, said = gone.deploy(RESTORE="newest")
@@ -179,7 +179,7 @@ def test_nothing_that_can_be_restored_is_no_empty_deployment(gone: Gone) -> None
     assert gone.restored() == ["restored good"]
 
 
-def test_cut_off_it_goes_on_and_what_serves_is_left_alone(gone: Gone) -> None:
+def test_cut_off_it_goes_on_and_what_is_live_is_left_alone(gone: Gone) -> None:
     gone.here(timedelta(hours=2), "good")
     restore = RESTORE.format(log=gone.log)
     gone.droplet.program("digits-restore", f"{restore}; kill -9 $PPID")
@@ -205,7 +205,7 @@ def test_cut_off_it_goes_on_and_what_serves_is_left_alone(gone: Gone) -> None:
         ("ghcr.io/private/digits:1", "RELEASED"),
     ],
 )
-def test_the_image_that_served_serves_again(gone: Gone, image: str, released: str) -> None:
+def test_the_image_that_was_live_is_released_again(gone: Gone, image: str, released: str) -> None:
     gone.repository(timedelta(minutes=40), image=image)
     gone.droplet.program(
         "docker", 'case "$*" in pull*private*) exit 1 ;; exec*) echo "1|1" ;; esac'
@@ -216,7 +216,7 @@ def test_the_image_that_served_serves_again(gone: Gone, image: str, released: st
     assert ("cannot be pulled" in said) == ("private" in image)
 
 
-def test_what_served_is_noted_with_the_dump_that_comes_here(gone: Gone) -> None:
+def test_the_live_image_is_noted_with_the_copied_dump(gone: Gone) -> None:
     """For a droplet without a repository."""
     gone.project.terraform(*APPLY)
     gone.serves("ghcr.io/you/d@sha256:1")

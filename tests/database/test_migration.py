@@ -16,6 +16,8 @@ from ops.ssh.connection import Host
 from tests.project import Api, Project
 
 MANAGED = {"TF_VAR_managed_database": "true"}
+# Without this, a deploy keeps what the one before has set.
+LOCAL = {"TF_VAR_managed_database": "false"}
 SSH = """
 echo "$*" >>"$SSH_LOG"
 case "$*" in
@@ -24,21 +26,21 @@ case "$*" in
 *"digits releases"*) echo '{"releases": [{"name": "digits:1", "id": "sha256:1"}]}' ;;
 esac
 """
-# In Ansible's place: what it is told.
+# In Ansible's place: what it gets.
 PLAY = """
 import os
-def play(settings, *_failure, copies=None, database=None, **_more):
+def play(settings, *_failure, database=None, **_more):
     print("TOLD", (database or {}).get("MANAGED_DATABASE"))
 """
 
 
-def test_what_ansible_is_told() -> None:
-    way_in = {"host": "private-x", "password": "secret", "admin_password": "another"}
-    assert json.loads(migration.for_ansible(way_in)["MANAGED_DATABASE"]) == way_in
-    # There is none, which is another thing than nothing said.
+def test_what_ansible_gets() -> None:
+    credentials = {"host": "private-x", "password": "secret", "admin_password": "another"}
+    assert json.loads(migration.for_ansible(credentials)["MANAGED_DATABASE"]) == credentials
+    # There is none: that is not the same as no value.
     assert json.loads(migration.for_ansible({})["MANAGED_DATABASE"]) == {"host": ""}
     with pytest.raises(Failed, match="did not return the database's password"):
-        migration.for_ansible(way_in | {"password": ""})
+        migration.for_ansible(credentials | {"password": ""})
 
 
 @pytest.mark.parametrize("size", prices.DATABASES)
@@ -104,26 +106,26 @@ def databases(api: Api) -> int:
 def test_first_home_then_terraform(deployed: Project, api: Api) -> None:
     assert "digits migrate" not in log(deployed)
     assert databases(api) == 1
-    done = deployed.verb("deploy")
+    done = deployed.verb("deploy", **LOCAL)
     assert done.returncode == 0
     # While it went home, the database was still there.
     assert "digitalocean_database_cluster.app[0]" in log(deployed)
     assert done.stdout.index("Move the predictions back") < done.stdout.index("Apply complete!")
     assert 'TOLD {"host": ""}' in done.stdout
     assert databases(api) == 0
-    again = deployed.verb("deploy")
+    again = deployed.verb("deploy", **LOCAL)
     assert again.returncode == 0
     assert "Move the predictions back" not in again.stdout
 
 
 def test_what_does_not_come_home_keeps_the_database(deployed: Project, api: Api) -> None:
-    done = deployed.verb("deploy", HOME_ENDS="1")
+    done = deployed.verb("deploy", HOME_ENDS="1", **LOCAL)
     assert done.returncode == 1
     assert "could not be moved back from the managed database; why is above" in done.stdout
     assert "Terraform has changed nothing" in done.stdout
     assert "Apply complete!" not in done.stdout
     assert databases(api) == 1
-    assert deployed.verb("deploy").returncode == 0
+    assert deployed.verb("deploy", **LOCAL).returncode == 0
     assert databases(api) == 0
 
 
@@ -131,7 +133,7 @@ def test_of_three_the_others_are_drained_before(project: Project, api: Api) -> N
     deploy(project, **MANAGED, TF_VAR_droplets="3")
     fleet = project.folder / "ops/deployment/fleet.py"
     fleet.write_text(fleet.read_text().replace("time.sleep(", "abs("))
-    done = project.verb("deploy")
+    done = project.verb("deploy", **LOCAL, TF_VAR_droplets="1")
     assert done.returncode == 0
     said = log(project)
     assert said.count("touch /run/digits-drained") == 2

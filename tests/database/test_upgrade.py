@@ -10,8 +10,7 @@ import yaml
 
 from droplet import upgrade
 from rehearsal.offline import base_images
-from tests.deployment.test_which_droplet import another
-from tests.project import ROOT, Api, Project
+from tests.project import ROOT, Api, Project, another
 
 # What was sent to the droplet, but for the question whether Ansible has to run.
 SSH = """

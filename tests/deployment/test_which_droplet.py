@@ -14,23 +14,7 @@ from tests.api import conformance
 from tests.doctor.test_doctor import examine, findings
 from tests.doctor.test_wrong_input import NOT_WITHOUT_A_DROPLET, VERBS
 from tests.gh import Repository
-from tests.project import PYTHON, Api, Project
-
-APPLY = ("apply", "-auto-approve", "-input=false")
-
-
-def another(api: Api, name: str = "digits", tag: str | None = None) -> dict[str, Any]:
-    """A droplet that Terraform here did not make, once it is there."""
-    values = {"name": name, "size": "s-1vcpu-1gb", "image": "debian-13-x64", "tags": [tag or name]}
-    made = api.call("POST", "droplets", values).json()["droplet"]
-    while True:
-        now = api.call("GET", f"droplets/{made['id']}").json()["droplet"]
-        if now["status"] == "active":
-            return dict(now)
-
-
-def address(droplet: dict[str, Any]) -> str:
-    return str(droplet["networks"]["v4"][0]["ip_address"])
+from tests.project import APPLY, PYTHON, Api, Project, address, another
 
 
 def reserved(api: Api) -> str:
@@ -310,7 +294,9 @@ def test_a_deploy_that_was_interrupted_goes_on(project: Project, api: Api) -> No
     assert api.call("GET", "droplets").json()["meta"]["total"] == 1
 
 
-def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_path: Path) -> None:
+def test_the_pipeline_learns_of_a_recreated_droplet(
+    project: Project, api: Api, tmp_path: Path
+) -> None:
     """And of the deployment's name, where it is not the usual one."""
     let_in = project.folder / "authorized_keys"  # on the droplet
     project.ssh_says(
@@ -350,7 +336,7 @@ def test_the_pipeline_hears_of_another_droplet(project: Project, api: Api, tmp_p
     assert "GitHub does not know its host key yet: make pipeline TARGET=rehearsal" in again.stdout
 
 
-def test_the_usual_name_is_not_told_and_takes_another_ones_place(
+def test_the_default_name_is_not_set_and_replaces_another(
     project: Project, api: Api, tmp_path: Path
 ) -> None:
     ip = address(another(api))

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from ops.console.settings import BuildSettings
-from ops.release.docker import Build, build
+from ops.release.docker import build
 from tests.rehearsal.deployment import ROOT, clean_environment
 
 pytestmark = pytest.mark.timeout(600)
@@ -89,13 +89,13 @@ def test_the_same_build_is_the_same_image_with_the_name_that_the_droplet_gives_i
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY content /\n")
     (tmp_path / "content").write_text(uuid4().hex)
     here = {"DOCKER_HOST": engine}
-    settings, wanted = BuildSettings(folder=str(tmp_path)), Build(("digits-test:same",))
+    settings, names_here = BuildSettings(folder=str(tmp_path)), ("digits-test:same",)
     ids, names = set(), set()
     for _ in range(3):
         time.sleep(1)  # a note of when it was built would have another second in it
         with monkeypatch.context() as there:
             there.setenv("DOCKER_HOST", engine)
-            names.add(build(settings, wanted))
+            names.add(build(settings, names_here))
         ids.add(
             run("docker", "image", "inspect", "--format", "{{.Id}}", "digits-test:same", **here)
         )
@@ -105,7 +105,7 @@ def test_the_same_build_is_the_same_image_with_the_name_that_the_droplet_gives_i
     # An engine with the older store, as the droplet's is, knows it by the name that releases use.
     with monkeypatch.context() as there:
         there.setenv("DOCKER_HOST", engine)
-        build(settings, wanted)
+        build(settings, names_here)
     loaded = run(
         "bash", "-c", f"docker --host {engine} save digits-test:same | docker load --quiet"
     )

@@ -58,6 +58,7 @@ def test_no_token(whole: Project, verb: str) -> None:
 def test_a_wrong_token(whole: Project, api: Api, verb: str) -> None:
     told = said(whole, verb, DIGITALOCEAN_TOKEN="wrong")
     assert "DigitalOcean does not know this token (401)" in told
+    assert "Terraform: the droplet" not in told
     assert {e["method"] for e in conformance.journal(api.journal)} == {"GET"}
 
 

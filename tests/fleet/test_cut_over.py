@@ -5,8 +5,7 @@ from __future__ import annotations
 from ops.provision import growing
 from ops.terraform.plan import Plan, read_plan
 from tests.fleet.test_fleet import FLEET
-from tests.project import Terraform
-from tests.terraform.test_configuration import APPLY
+from tests.project import APPLY, Terraform
 
 ONLY_IT = (f"-target={growing.BALANCER}",)
 
@@ -24,6 +23,8 @@ def test_only_where_a_droplet_that_serves_would_be_closed(terraform: Terraform) 
     terraform.good(*APPLY)
     assert not is_needed(terraform)
     assert is_needed(terraform, *FLEET)
+    # Not while its own address stays open.
+    assert not is_needed(terraform, *FLEET, "-var", "old_address_open=true")
     # Cut off after it: the rest is still to come.
     terraform.good(*APPLY, *FLEET, *ONLY_IT)
     assert is_needed(terraform, *FLEET)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.adoption.test_adopt import NOTHING, clone, plan
 from tests.api import conformance
 from tests.doctor.test_doctor import examine
-from tests.project import PYTHON, Api, Project, Terraform
-from tests.terraform.test_configuration import APPLY
+from tests.project import APPLY, PYTHON, Api, Project, Terraform
 
 FLEET = ("-var", "droplets=3", "-var", "managed_database=true")
 # What the default made before there was anything larger, and makes now.
@@ -135,7 +136,7 @@ def test_all_of_it_at_once_and_all_of_it_gone(terraform: Terraform, api: Api) ->
     assert conformance.check(api.journal) == []
 
 
-def test_another_name_and_more_nodes_make_nothing_anew(terraform: Terraform, api: Api) -> None:
+def test_another_name_and_more_nodes_recreate_nothing(terraform: Terraform, api: Api) -> None:
     terraform.good(*APPLY, *FLEET)
     before = set(names(api).values())
     [cluster] = api.call("GET", "databases").json()["databases"]
@@ -191,19 +192,25 @@ def test_a_name_on_digitaloceans_dns_gets_https(terraform: Terraform, api: Api) 
     assert conformance.check(api.journal) == []
 
 
-def test_one_that_is_gone_is_made_anew_and_no_other(terraform: Terraform, api: Api) -> None:
+@pytest.mark.parametrize("lost", ["digits", "digits-2"])
+def test_a_droplet_that_is_gone_is_recreated_and_no_other(
+    terraform: Terraform, api: Api, lost: str
+) -> None:
     terraform.good(*APPLY, *FLEET)
     before = names(api)
-    assert api.call("DELETE", f"droplets/{before['digits-2']}").status_code == 204
+    [balancer] = api.call("GET", "load_balancers").json()["load_balancers"]
+    assert api.call("DELETE", f"droplets/{before[lost]}").status_code == 204
     terraform.good(*APPLY, *FLEET)
     settled(terraform, *FLEET)
     after = names(api)
     assert after.keys() == before.keys()
-    same = {name for name in after if after[name] == before[name]}
-    assert same == {"digits", "digits-3"}
+    assert {name for name in after if after[name] != before[name]} == {lost}
+    [still] = api.call("GET", "load_balancers").json()["load_balancers"]
+    assert still["id"] == balancer["id"]
+    assert set(still["droplet_ids"]) == set(after.values())
 
 
-def test_a_new_password_and_a_new_authority_are_told(terraform: Terraform, api: Api) -> None:
+def test_a_new_password_is_an_output(terraform: Terraform, api: Api) -> None:
     database = ("-var", "managed_database=true")
     terraform.good(*APPLY, *database)
     [cluster] = api.call("GET", "databases").json()["databases"]
@@ -277,7 +284,7 @@ def test_the_verbs_know_all_of_it(project: Project, api: Api) -> None:
     assert "No more visitors for digits-3: waiting 18 s" in fewer.stdout
     assert set(names(api)) == {"digits", "digits-2"}
     # What is logged comes home before the database goes; where it cannot, nothing goes.
-    back = {"TF_VAR_droplets": "1", "TF_VAR_managed_database": None}
+    back = {"TF_VAR_droplets": "1", "TF_VAR_managed_database": "false"}
     second.ssh_says("exit 1")
     refused = second.verb("deploy", **back)
     assert refused.returncode == 1
@@ -293,7 +300,7 @@ def test_the_verbs_know_all_of_it(project: Project, api: Api) -> None:
     assert conformance.check(api.journal) == []
 
 
-def test_what_cannot_be_had_is_said_before(project: Project) -> None:
+def test_what_cannot_be_had_is_printed_before(project: Project) -> None:
     managed = {"TF_VAR_managed_database": "true"}
     found = examine(project, "--before-deploy", **managed)["in all"]
     assert found[0] == "ok"
@@ -304,7 +311,7 @@ def test_what_cannot_be_had_is_said_before(project: Project) -> None:
     assert "in all" not in examine(project, "--before-deploy")
 
 
-def test_what_the_balancer_lacks_for_https_is_said(project: Project, api: Api) -> None:
+def test_what_the_balancer_lacks_for_https_is_named(project: Project, api: Api) -> None:
     several = {"TF_VAR_droplets": "2", "TF_VAR_managed_database": "true"}
     named = several | {"TF_VAR_domain": "digits.example.org"}
     status, text = examine(project, "--before-deploy", **several)["balancer"]

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Api, Project
-from tests.terraform.test_configuration import APPLY
+from tests.project import APPLY, Api, Project
 
 # Each droplet: what serves there is in a file of its address's name, "new" after a release.
 SSH = """
@@ -87,7 +86,7 @@ def test_one_after_the_other(three: tuple[Project, dict[str, Path]]) -> None:
     assert "There is: digits, digits-2, digits-3" in text
 
 
-def test_what_breaks_on_the_second_serves_nowhere(three: tuple[Project, dict[str, Path]]) -> None:
+def test_what_breaks_on_the_second_is_live_nowhere(three: tuple[Project, dict[str, Path]]) -> None:
     project, serves = three
     text = said(project.verb("release", BAD=serves["digits-2"].name), 1)
     assert "Droplet digits goes back, so that all have the same version" in text

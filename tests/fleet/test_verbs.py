@@ -10,9 +10,8 @@ import pytest
 from tests.api import conformance
 from tests.doctor.test_doctor import examine
 from tests.fleet.test_release import SSH, said, served, three
-from tests.project import PYTHON, Api, Project
+from tests.project import APPLY, PYTHON, Api, Project
 from tests.provision.test_drift import PLAY
-from tests.terraform.test_configuration import APPLY
 
 __all__ = ["three"]  # the fixture
 
@@ -141,7 +140,7 @@ esac
 """
 
 
-def test_a_rollback_brings_along_what_a_new_droplet_never_had(three: Three) -> None:
+def test_a_rollback_copies_the_image_to_a_new_droplet(three: Three) -> None:
     project, serves = three
     project.ssh_says(SSH.replace('case "$*" in', LACKS + 'case "$*" in', 1))
     text = said(project.verb("rollback", NEW=serves["digits-3"].name))
@@ -195,11 +194,11 @@ def test_drift_names_the_droplet(three: Three) -> None:
     assert "The droplets differ from infra/ansible." in text
 
 
-def test_an_alert_that_is_missing_is_named_by_its_words(project: Project) -> None:
+def test_a_missing_alert_is_named(project: Project) -> None:
     project.settings |= {"TF_VAR_alert_email": "you@example.org"}
     project.terraform(*APPLY)
     project.ssh_says("exit 0")
-    text = said(project.verb("drift", TF_VAR_alert_email=None), 2)
+    text = said(project.verb("drift", TF_VAR_alert_email=""), 2)
     assert 'digitalocean_monitor_alert.droplet["cpu"] will be destroyed' in text
 
 
@@ -209,11 +208,10 @@ def test_no_reserved_ip_is_left(project: Project, api: Api, *, ours: bool) -> No
         project.terraform(*APPLY)
     for _ in range(2 if ours else 3):
         assert api.call("POST", "reserved_ips", {"region": "fra1"}).status_code == 202
-    found = examine(project, "--before-deploy")
+    status, text = examine(project, "--before-deploy")["reserved ip"]
     if ours:
-        assert "address" not in found
+        assert (status, text) == ("ok", "the site has its own")
     else:
-        status, text = found["address"]
         assert status == "FAIL"
         assert "the account has all 3 that it may have" in text
         assert "(on no droplet)" in text

@@ -11,9 +11,8 @@ import pytest
 from ops.console.errors import Failed
 from ops.github import repositories
 from tests import gh
-from tests.deployment.test_which_droplet import address, another
 from tests.gh import NAME, Repository
-from tests.project import Api, Project
+from tests.project import Api, Project, address, another
 
 
 def git(folder: Path, *words: str) -> None:
@@ -94,10 +93,10 @@ def test_nothing_goes_to_the_companys(forked: Project) -> None:
     assert done.returncode == 1
     assert f"{NAME}, the remote origin, will get a key that is root on the droplet" in done.stdout
     assert "Not these: company/digits (upstream)." in done.stdout
-    assert f"make pipeline CONFIRM={NAME} TARGET=rehearsal" in done.stdout
+    assert f"the same command with CONFIRM={NAME}" in done.stdout
     done = forked.verb("pipeline", CONFIRM="company/digits")
     assert done.returncode == 1
-    assert f'"company/digits" is not {NAME}, so nothing was made.' in done.stdout
+    assert f'"company/digits" is not {NAME}, so nothing was changed.' in done.stdout
     assert not (forked.folder / "deploy_key").exists()
     assert Repository.read(kept).calls == ["auth status"] * 2
 

@@ -138,7 +138,7 @@ def test_a_root_that_is_none(tmp_path: Path) -> None:
         site.trust(SiteSettings(acme_root=str(tmp_path / "nothing.pem")))
 
 
-def test_what_ansible_is_told(tmp_path: Path) -> None:
+def test_what_ansible_gets(tmp_path: Path) -> None:
     root = tmp_path / "root.pem"
     root.write_text("a root\n")
     told = ansible.site(SiteSettings(domain="digits.example.org", acme_root=str(root)))

@@ -9,9 +9,9 @@ import yaml
 
 from tests.adoption.test_adopt import clone, writes
 from tests.api import conformance
-from tests.deployment.test_which_droplet import another, made_by_terraform, reserved
+from tests.deployment.test_which_droplet import made_by_terraform, reserved
 from tests.doctor.test_doctor import everything
-from tests.project import ROOT, SUFFIX, Api, Project
+from tests.project import ROOT, SUFFIX, Api, Project, another
 
 SAME = ("The account is as infra/terraform.", "The droplets are as infra/ansible.")
 SET_UP = 'case "$*" in *fingerprint*) echo yes ;; esac'

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.test_which_droplet import made_by_terraform
-from tests.project import ROOT, Api, Project, environment
-from tests.terraform.test_configuration import APPLY
+from tests.project import APPLY, ROOT, Api, Project, environment
 
 MODULES = ("apt", "command", "file", "reboot", "stat", "uri", "wait_for")
 NAMES = ("digits", "digits-2", "digits-3")
@@ -200,7 +199,7 @@ def test_of_one_droplet_it_asks(patched: Project, api: Api) -> None:
     assert done.returncode == 1
     assert "1 package to upgrade\n" in done.stdout
     assert "the page is away for about a minute" in done.stdout
-    assert "make patch CONFIRM=yes TARGET=rehearsal" in done.stdout
+    assert "the same command with CONFIRM=yes" in done.stdout
     assert patched.verb("patch", WAITS="1", CONFIRM="no").returncode == 1
 
     done = patched.verb("patch", REBOOT="yes", CONFIRM="yes")

@@ -131,7 +131,8 @@ def larger(deployment: Deployment) -> Iterator[str]:
     assert done.returncode == 0, done.stdout[-3000:]
     yield done.stdout
     if os.environ.get("STANDING_REHEARSAL") and STATE.exists():
-        back = {"COPIES_REPOSITORY": "none", "DROP_COPIES": "yes"}
+        back = {"COPIES_REPOSITORY": "none", "DROP_COPIES": "yes", **dict.fromkeys(LARGER, "")}
+        back["TF_VAR_size"] = "s-1vcpu-1gb"
         done = run("make", "deploy", "TARGET=rehearsal", **back)
         assert done.returncode == 0, done.stdout[-3000:]
         assert deployment.ssh("ls -d /etc/digits/copies 2>/dev/null || true") == ""

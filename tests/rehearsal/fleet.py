@@ -16,6 +16,8 @@ from rehearsal import places
 from tests.rehearsal.deployment import STATE, Deployment
 
 SETTINGS = {"TF_VAR_droplets": "2", "TF_VAR_managed_database": "true"}
+# Without these, a deploy keeps what the one before has set.
+ALONE = {"TF_VAR_droplets": "1", "TF_VAR_managed_database": "false"}
 
 
 @dataclass(frozen=True)

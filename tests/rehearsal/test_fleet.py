@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 from tests.browser.page import DigitsPage
 from tests.pen import drawing
 from tests.rehearsal.deployment import Deployment, run, url_in
-from tests.rehearsal.fleet import SETTINGS, Numbered, balancer, images, moving
+from tests.rehearsal.fleet import ALONE, SETTINGS, Numbered, balancer, images, moving
 from tests.rehearsal.load import under_load
 from tests.rehearsal.log import count
 from tests.rehearsal.releases import release, retitled
@@ -43,7 +43,7 @@ def fleet(deployment: Deployment) -> Iterator[list[Deployment]]:
     # It answers by HTTP at once, and has its certificate again in a minute.
     plain = f"http://{deployment.site_address}"
     with moving(lambda: url, lambda: plain, lambda: deployment.url) as seen:
-        done = run("make", "deploy", "TARGET=rehearsal")
+        done = run("make", "deploy", "TARGET=rehearsal", **ALONE)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "No more visitors for digits-2" in done.stdout
     assert url_in(done.stdout) == deployment.url

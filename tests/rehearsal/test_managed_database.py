@@ -28,6 +28,8 @@ from tests.rehearsal.log import checksum, count, empty, fill
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
 
 MANAGED = {"TF_VAR_managed_database": "true"}
+# Without this, a deploy keeps what the one before has set.
+LOCAL = {"TF_VAR_managed_database": "false"}
 # In docker's place on the droplet: the release is killed before the command that matches.
 KILLER = """#!/bin/bash
 case "$*" in
@@ -93,7 +95,7 @@ def _home_again(deployment: Deployment) -> Iterator[None]:
     fill(deployment)
     yield
     if serves(deployment) == "managed":
-        run("make", "deploy", "TARGET=rehearsal")
+        run("make", "deploy", "TARGET=rehearsal", **LOCAL)
     empty(deployment)
 
 
@@ -188,7 +190,7 @@ def test_killed_on_the_way_home(deployment: Deployment) -> None:
 
 def test_home(deployment: Deployment) -> None:
     with visitors(deployment):
-        done = run("make", "deploy", "TARGET=rehearsal")
+        done = run("make", "deploy", "TARGET=rehearsal", **LOCAL)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "Nothing to move: the predictions are in the droplet's own database." in done.stdout
     assert serves(deployment) == "local"

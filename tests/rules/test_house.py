@@ -80,7 +80,7 @@ def test_a_verb_is_a_module_with_a_run(file: Path) -> None:
 def test_every_setting_is_in_the_list() -> None:
     """Whatever the environment is asked for, by name, outside of the tests' own machinery."""
     known = {one.metadata["name"] for one, _ in Settings().every()}
-    known |= {name for names, *_ in listed.OTHERS for name in names.split(", ")}
+    known |= {name for names in listed.OTHERS for name in names.split(", ")}
     # What other programs give us, or are given by us.
     known |= {"PATH", "HOME", "DATABASE_PASSWORD_FILE", "SSH_IS_IN", "STAND_IN", "STAND_IN_CACHE"}
     known |= {"no_proxy", "NO_PROXY", "LC_ALL", "SSH_AUTH_SOCK"}
@@ -99,9 +99,11 @@ def test_every_setting_is_in_the_list() -> None:
 def test_the_list_is_printed_whole() -> None:
     command = (ROOT / PYTHON, "-m", "ops", "settings")
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert printed == listed.text()
+    words = " ".join(printed.replace("#", "").split())
     for one, _ in Settings().every():
-        assert f" {one.metadata['name']} " in printed
-        assert one.metadata["means"] in printed
+        assert re.search(rf"^# ?{one.metadata['name']}(=|  )", printed, re.MULTILINE)
+        assert one.metadata["means"] in words
 
 
 def test_nothing_beside_the_clone_is_known() -> None:

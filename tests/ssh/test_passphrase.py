@@ -15,8 +15,7 @@ from ops.ssh.connection import options
 from tests.deployment.test_destroy import total
 from tests.doctor.test_doctor import examine
 from tests.fleet.test_release import three
-from tests.project import Api, Project
-from tests.terraform.test_configuration import APPLY
+from tests.project import APPLY, Api, Project
 
 __all__ = ["three"]  # the fixture
 

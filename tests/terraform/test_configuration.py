@@ -12,9 +12,7 @@ import pytest
 
 from rehearsal.offline import provider_package
 from tests.api import conformance
-from tests.project import PYTHON, TERRAFORM, Api, Project, Terraform
-
-APPLY = ("apply", "-auto-approve", "-input=false")
+from tests.project import APPLY, PYTHON, TERRAFORM, Api, Project, Terraform
 
 
 def test_formatted(prepared: Terraform) -> None:
