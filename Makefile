@@ -36,7 +36,7 @@ down: ## stop the two containers (the stored answers stay)
 	@scripts/in ops -m ops down
 
 ##@ On the internet
-doctor: ## check this machine, the account and the server; changes nothing
+doctor: ## check machine, account and server; changes nothing
 	@$(OPS) doctor
 deploy: ## create a server with the app on it; prints its URL
 	@$(OPS) deploy
