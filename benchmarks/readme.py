@@ -48,7 +48,7 @@ def _release(numbers: Numbers) -> str:
 
 
 ROWS: dict[str, Callable[[Numbers], str]] = {
-    "right on MNIST's test digits, put on the canvas": lambda n: n[recogniser.MNIST],
+    "right on MNIST's digits, on the canvas": lambda n: n[recogniser.MNIST],
     "right on 7,494 digits that 30 people drew with a pen": _pens,
     "mouse up to visible prediction": _mouse_up,
     "fifty visitors at once who never pause, on two cores": _visitors,
