@@ -20,7 +20,7 @@ from shown import Prediction, Shown
 
 HINTS = {
     Unreadable.EMPTY: "Draw one digit, 0 to 9, with your mouse or finger.",
-    Unreadable.DOT: "Draw it larger. So far it is hardly more than a dot.",
+    Unreadable.SMALL: "Draw it larger. It is too small to read.",
     Unreadable.LINE: "That is a flat line. Draw one digit, 0 to 9.",
     Unreadable.COVERED: "Too much ink to read. Clear the canvas and draw one digit.",
     Unreadable.SEVERAL: "One digit at a time, please. Clear the canvas and draw one digit.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from benchmarks import report
+from benchmarks import recogniser, report
 
 README = report.FILE.parents[1] / "README.md"
 TABLE = re.compile(r"(?<=## In numbers\n\n\| \| \|\n\| --- \| --- \|\n)(\|.*\n)*")
@@ -23,7 +23,7 @@ def _first(text: str) -> str:
 
 def _pens(numbers: Numbers) -> str:
     """The worst and the best over all pens and sizes."""
-    shares = [float(_first(m)) for what, m in numbers.items() if " pen strokes " in what]
+    shares = [float(_first(m)) for what, m in numbers.items() if ", pen " in what]
     return f"{min(shares):.2f} to {max(shares):.2f} %, by pen and size"
 
 
@@ -48,7 +48,7 @@ def _release(numbers: Numbers) -> str:
 
 
 ROWS: dict[str, Callable[[Numbers], str]] = {
-    "right on MNIST's test digits": lambda n: n["MNIST's 10,000 test digits: right"],
+    "right on MNIST's digits, on the canvas": lambda n: n[recogniser.MNIST],
     "right on 7,494 digits that 30 people drew with a pen": _pens,
     "mouse up to visible prediction": _mouse_up,
     "fifty visitors at once who never pause, on two cores": _visitors,

@@ -13,13 +13,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -27,22 +28,44 @@ from digits import recogniser, strokes
 from digits.model import WEIGHTS
 from digits.preprocessing import Unreadable
 from training import scribbles
-from training.calibration import calibration_error
 
+Canvas = NDArray[np.uint8]
 Drawing = dict[str, Any]
+Answer = tuple[int, float]  # digit and confidence; (-1, 0) where the recogniser sees no digit
 
 PLACED_PENS = (12, 18)
 FITTED_PENS = (10, 14, 18, 22, 26)
 SHARE = 0.6
 WORST = 60  # pictured
+PICTURE = Path("evaluation.png")
 SURE = 0.9
+BINS = 15
 SCRIBBLES = 500
 # Those of the alphabet that are not shaped like a digit.
 LETTERS = "AEFHKMNPRTUVWXYacdefhkmnprtuvwxy"
 
 
-def read(path: Path, box: float | None) -> list[Drawing]:
-    """Return the drawings in a file; `box` is for those that name none of their own."""
+def placed(drawing: Drawing, pen: float) -> Canvas:
+    """Return the drawing on the canvas, where it was written."""
+    return strokes.draw(strokes.placed(drawing["strokes"], drawing["box"]), pen)
+
+
+def fitted(drawing: Drawing, pen: float, share: float = SHARE) -> Canvas:
+    """Return the drawing in the middle of the canvas, its longer side `share` of the canvas's."""
+    return strokes.draw(strokes.fitted(drawing["strokes"], share), pen)
+
+
+def ways(drawings: Sequence[Drawing]) -> Mapping[str, Callable[[Any], Canvas]]:
+    """Return the ways to draw them; where a box is not known, every digit is fitted."""
+    pens = PLACED_PENS if all("box" in drawing for drawing in drawings) else ()
+    as_placed = {f"as placed, pen {pen} px": partial(placed, pen=pen) for pen in pens}
+    return as_placed | {
+        f"fitted to {SHARE:.0%}, pen {pen} px": partial(fitted, pen=pen) for pen in FITTED_PENS
+    }
+
+
+def read(path: Path) -> list[Drawing]:
+    """Return the drawings in a file; $BOX is the box of those that name none."""
     try:
         drawings: list[Drawing] = json.loads(path.read_text())
         known = all(drawing["label"] in range(10) and drawing["strokes"] for drawing in drawings)
@@ -55,25 +78,87 @@ def read(path: Path, box: float | None) -> list[Drawing]:
             f"{path} holds no strokes that can be used.\n"
             'It must be a list like [{"label": 3, "strokes": [[[x, y], ...]], "box": 500}, ...]'
         )
-    if box is not None:
+    if box := os.environ.get("BOX"):
         for drawing in drawings:
-            drawing.setdefault("box", box)
+            drawing.setdefault("box", float(box))
     return drawings
 
 
-def canvas(drawing: Drawing, pen: float, as_placed: bool) -> NDArray[np.uint8]:
-    """Return the drawing on the canvas, where it was written or fitted to SHARE of it."""
-    if as_placed:
-        points = strokes.placed(drawing["strokes"], drawing["box"])
-    else:
-        points = strokes.fitted(drawing["strokes"], SHARE)
-    return strokes.draw(points, pen)
+def _begin(weights: Path) -> None:
+    """In each process: one thread, as there is a process for each core; and these weights."""
+    torch.set_num_threads(1)
+    recogniser.load(weights)
 
 
-def recognised(drawing: Drawing, pen: float, as_placed: bool) -> tuple[int, float]:
-    """Return digit and confidence, or (-1, 0) where the recogniser sees no digit."""
-    answer = recogniser.recognise(canvas(drawing, pen, as_placed))
+def _answer(draw: Callable[[Any], Canvas], thing: object) -> Answer:
+    answer = recogniser.recognise(draw(thing))
     return (-1, 0.0) if isinstance(answer, Unreadable) else (answer.digit, answer.confidence)
+
+
+def answers(
+    draw: Callable[[Any], Canvas], things: Iterable[object], weights: Path = WEIGHTS
+) -> list[Answer]:
+    """Return what the front door makes of each thing, drawn on a canvas."""
+    with ProcessPoolExecutor(os.cpu_count(), initializer=partial(_begin, weights)) as pool:
+        return list(pool.map(partial(_answer, draw), things, chunksize=64))
+
+
+def judged(answers: Sequence[Answer], labels: Sequence[int] | NDArray[Any]) -> tuple[float, float]:
+    """Return the share of right answers, where none is wrong, and the calibration error."""
+    found, confidence = (np.array(column) for column in zip(*answers, strict=True))
+    right = found == np.asarray(labels)
+    return float(right.mean()), calibration_error(confidence, right)
+
+
+def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Return the expected calibration error over BINS bins of equal width, 0 to 1.
+
+    The mean distance between what was claimed and what held, weighted by how many
+    fall in each bin (Naeini et al., 2015; Guo et al., 2017).
+    """
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = [
+        abs(confidence[bins == b].mean() - right[bins == b].mean()) * (bins == b).sum()
+        for b in np.unique(bins)
+    ]
+    return float(sum(gaps) / len(right))
+
+
+def as_canvas(grey: NDArray[np.uint8]) -> Canvas:
+    """Return grey levels (H, W) as the canvas gives its picture: (H, W, 4)."""
+    return np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+
+
+def enlarged(digit: NDArray[np.uint8]) -> Canvas:
+    """Return one of MNIST's digits (28, 28) as large as the canvas."""
+    size = (strokes.CANVAS, strokes.CANVAS)
+    return as_canvas(np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)))
+
+
+def letter(character: str) -> Canvas:
+    """Return a printed letter on a canvas: white on black."""
+    page, middle = Image.new("L", (strokes.CANVAS, strokes.CANVAS)), strokes.CANVAS // 2
+    font = ImageFont.load_default(200)
+    ImageDraw.Draw(page).text((middle, middle), character, 255, font, anchor="mm")
+    return as_canvas(np.asarray(page))
+
+
+def scribble(seed: int) -> Canvas:
+    """Return a canvas with a drawing that is no digit."""
+    drawing = scribbles.drawing(np.random.default_rng(seed))
+    return strokes.draw(strokes.fitted([line.tolist() for line in drawing], SHARE), 18)
+
+
+def sure(answers: Sequence[Answer]) -> float:
+    """Return the share of answers whose confidence is over SURE."""
+    return sum(confidence > SURE for _, confidence in answers) / len(answers)
+
+
+def on_no_digits(weights: Path) -> Iterator[tuple[str, float]]:
+    """Yield how often the network is sure of scribbles it has not seen, and of letters."""
+    seeds = range(10**6, 10**6 + SCRIBBLES)
+    yield f"{SCRIBBLES} scribbles", sure(answers(scribble, seeds, weights))
+    yield f"{len(LETTERS)} printed letters", sure(answers(letter, LETTERS, weights))
 
 
 def confusion(labels: NDArray[np.int64], found: NDArray[np.int64]) -> str:
@@ -88,9 +173,12 @@ def confusion(labels: NDArray[np.int64], found: NDArray[np.int64]) -> str:
 
 
 def picture(
-    worst: Sequence[tuple[Drawing, int, float]], draw: Callable[[Drawing], NDArray[np.uint8]]
+    drawings: Sequence[Drawing], answers: Sequence[Answer], draw: Callable[[Any], Canvas]
 ) -> Image.Image:
-    """Return the worst cases side by side, each with what it is and what was read."""
+    """Return the surest mistakes side by side, each with what it is and what was read."""
+    both = zip(drawings, answers, strict=True)
+    wrong = [(drawing, *answer) for drawing, answer in both if drawing["label"] != answer[0]]
+    worst = sorted(wrong, key=lambda mistake: -mistake[2])[:WORST]
     across, side, caption = 10, 84, 16
     rows = max(1, -(-len(worst) // across))
     sheet = Image.new("L", (across * side, rows * (side + caption)), 255)
@@ -103,55 +191,10 @@ def picture(
     return sheet
 
 
-def letters() -> list[NDArray[np.uint8]]:
-    """Return printed LETTERS, each on a canvas: white on black."""
-    font = ImageFont.load_default(200)
-    canvases = []
-    for letter in LETTERS:
-        page = Image.new("RGBA", (strokes.CANVAS, strokes.CANVAS), "black")
-        middle = strokes.CANVAS // 2
-        ImageDraw.Draw(page).text((middle, middle), letter, "white", font, anchor="mm")
-        canvases.append(np.asarray(page))
-    return canvases
-
-
-def scribbled() -> list[NDArray[np.uint8]]:
-    """Return SCRIBBLES canvases with scribbles that the training has not seen."""
-    random = np.random.default_rng(123_456)
-    return [
-        strokes.draw(strokes.fitted([s.tolist() for s in scribbles.drawing(random)], SHARE), 18)
-        for _ in range(SCRIBBLES)
-    ]
-
-
-def sure(canvases: Sequence[NDArray[np.uint8]]) -> float:
-    """Return the share of canvases for which the confidence is over SURE."""
-    answers = [recogniser.recognise(canvas) for canvas in canvases]
-    recognised = [answer for answer in answers if not isinstance(answer, Unreadable)]
-    return sum(answer.confidence > SURE for answer in recognised) / len(answers)
-
-
-def _begin(weights: Path) -> None:
-    """In each process: one thread, as there is a process for each core; and these weights."""
-    import torch
-
-    torch.set_num_threads(1)
-    recogniser.load(weights)
-
-
 def _options() -> argparse.Namespace:
-    """What was asked for, on the command line or in the environment."""
     parser = argparse.ArgumentParser(prog="make evaluate", description=__doc__)
     parser.add_argument("strokes", type=Path, nargs="?", default=os.environ.get("STROKES") or None)
-    parser.add_argument(
-        "--box",
-        type=float,
-        default=os.environ.get("BOX") or None,
-        help="side of the square for drawings without one",
-    )
-    parser.add_argument("--every", type=int, default=1, help="take only every nth drawing")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="those of another network")
-    parser.add_argument("--picture", type=Path, default=Path("evaluation.png"))
     options = parser.parse_args()
     if options.strokes is None:
         sys.exit(
@@ -161,48 +204,24 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _in_detail(
-    drawings: list[Drawing], answers: Sequence[tuple[int, float]], pen: float, as_placed: bool
-) -> tuple[str, Image.Image]:
-    """Return the table of what was taken for what, and the surest mistakes as a picture."""
-    labels = np.array([drawing["label"] for drawing in drawings])
-    found = np.array([digit for digit, _ in answers])
-    wrong = np.flatnonzero(found != labels).tolist()
-    surest = sorted(wrong, key=lambda n: -answers[n][1])[:WORST]
-    worst = [(drawings[n], *answers[n]) for n in surest]
-    sheet = picture(worst, partial(canvas, pen=pen, as_placed=as_placed))
-    return confusion(labels, found), sheet
-
-
 def main() -> None:
     """Draw, recognise, report."""
     options = _options()
-    drawings = read(options.strokes, options.box)[:: options.every]
+    drawings = read(options.strokes)
     labels = np.array([drawing["label"] for drawing in drawings])
-    where = [(pen, True) for pen in PLACED_PENS] if all("box" in d for d in drawings) else []
-    where += [(pen, False) for pen in FITTED_PENS]
     print(f"{len(drawings):,} drawings. Accuracy, expected calibration error:")
-    recogniser.load(options.weights)
-    begin = partial(_begin, options.weights)
-    with ProcessPoolExecutor(os.cpu_count(), initializer=begin) as pool:
-        for pen, as_placed in where:
-            look = partial(recognised, pen=pen, as_placed=as_placed)
-            answers = list(pool.map(look, drawings, chunksize=64))
-            right = np.array([digit for digit, _ in answers]) == labels
-            confidence = np.array([confidence for _, confidence in answers])
-            place = "as placed" if as_placed else f"fitted to {SHARE:.0%}"
-            print(
-                f"  {place:14} pen {pen:2} px   {right.mean():7.2%}"
-                f"   ECE {calibration_error(confidence, right):6.2%}",
-                flush=True,
-            )
-            if (pen, as_placed) == where[0]:
-                table, worst = _in_detail(drawings, answers, pen, as_placed)
-                worst.save(options.picture)
+    detail = ""
+    for way, draw in ways(drawings).items():
+        found = answers(draw, drawings, options.weights)
+        right, error = judged(found, labels)
+        print(f"  {way:26} {right:7.2%}   ECE {error:6.2%}", flush=True)
+        if not detail:
+            detail = confusion(labels, np.array([digit for digit, _ in found]))
+            picture(drawings, found, draw).save(PICTURE)
     print(f"No digits, and yet over {SURE:.0%} confidence:")
-    print(f"  {SCRIBBLES} scribbles        {sure(scribbled()):7.2%}")
-    print(f"  {len(LETTERS)} printed letters   {sure(letters()):7.2%}")
-    print(f"\nThe first line in detail:\n{table}\nIts worst cases are in {options.picture}.")
+    for what, share in on_no_digits(options.weights):
+        print(f"  {what:26} {share:7.2%}")
+    print(f"\nThe first line in detail:\n{detail}\nIts worst cases are in {PICTURE}.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def digits(train: bool) -> tuple[Tensor, Tensor]:
-    """Return MNIST's images, float (N, 1, 28, 28) in 0..1, and labels, int (N,).
+    """Return MNIST's images, uint8 (N, 28, 28), and labels, int (N,).
 
     They are read from $MNIST_ROOT/MNIST/raw, or from ./data, where they are fetched to if need
     be. Without them the program ends, and says what to do.
@@ -24,7 +24,7 @@ def digits(train: bool) -> tuple[Tensor, Tensor]:
         else:
             fix = "Check the network and run it again, or set MNIST_ROOT to where MNIST/raw is."
         sys.exit(f"MNIST could not be read: {error}\n{fix}")
-    return data.data.unsqueeze(1).float() / 255, data.targets
+    return data.data, data.targets
 
 
 if __name__ == "__main__":

@@ -26,7 +26,10 @@ FAINTEST_INK = 32
 # A blot: ink that fills a box which is about square. No digit of MNIST's test set does.
 BLOT_FILL = 0.75  # a round dot fills 0.79 of its box
 BLOT_ASPECT = 1.5
-DOT_SHARE = 0.25  # of the canvas: a smaller blot is a dot, a larger one is ink all over
+
+# Ink whose longer side is less than this share of the canvas is too small to be read: the page's
+# pen fills the loops of such digits.
+SMALL_SHARE = 0.16
 
 # A flat line: it rises by less than FLAT_SLOPE, and its ink is spread less than FLAT_SPREAD
 # times as far across it as along it. Digits that rise so little are spread by 0.34 at least
@@ -43,7 +46,7 @@ class Unreadable(Enum):
     """Why there is no digit to recognise."""
 
     EMPTY = auto()
-    DOT = auto()
+    SMALL = auto()
     COVERED = auto()
     SEVERAL = auto()  # digits side by side
     LINE = auto()  # flat, as no digit is
@@ -111,10 +114,11 @@ def _why_unreadable(page: NDArray[np.float32]) -> Unreadable | None:
     # The edge of a stroke is where it is half as bright.
     box = _cropped(page, page.max() / 2)
     height, width = box.shape
+    if max(height, width) < SMALL_SHARE * max(page.shape):
+        return Unreadable.SMALL
     blot = box.mean() >= BLOT_FILL * box.max()
     if blot and max(height, width) <= BLOT_ASPECT * min(height, width):
-        small = max(height, width) < DOT_SHARE * max(page.shape)
-        return Unreadable.DOT if small else Unreadable.COVERED
+        return Unreadable.COVERED
     if _side_by_side(_cropped(page, FAINTEST_INK)):
         return Unreadable.SEVERAL
     return Unreadable.LINE if _is_flat_line(box) else None
