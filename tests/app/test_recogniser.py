@@ -177,7 +177,7 @@ def test_probabilities_add_up_and_the_digit_is_the_likeliest(
         assert result.probabilities[result.digit] == result.confidence
 
 
-@pytest.mark.parametrize(("size", "place"), [(28, (0, 0)), (120, (10, 150)), (250, (15, 15))])
+@pytest.mark.parametrize(("size", "place"), [(70, (0, 0)), (120, (10, 150)), (250, (15, 15))])
 def test_test_digits_drawn_on_the_canvas_are_recognised(
     mnist_test: Digits, on_canvas: OnCanvas, size: int, place: tuple[int, int]
 ) -> None:
