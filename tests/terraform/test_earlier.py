@@ -66,29 +66,25 @@ def test_without_a_terminal_it_is_kept_and_named(deployed: Project, api: Api) ->
 
 def test_what_is_set_is_changed(deployed: Project, api: Api) -> None:
     others = {name: SET[name] for name in SET if name != "TF_VAR_size"}
-    done = deployed.verb("deploy", TF_VAR_size="s-1vcpu-1gb", **others)
+    done = deployed.verb("deploy", TF_VAR_size="s-4vcpu-8gb", **others)
     assert (done.returncode, NAMED in done.stdout) == (0, False)
-    assert droplet(api)["size"] == "s-1vcpu-1gb"
-    done = deployed.verb("deploy", **{**others, "TF_VAR_alert_email": ""})
+    assert droplet(api)["size"] == "s-4vcpu-8gb"
+    done = deployed.verb("deploy", TF_VAR_size="s-4vcpu-8gb", **others | {"TF_VAR_alert_email": ""})
     assert f"{NAMED}\n" not in done.stdout
     assert api.call("GET", "monitoring/alerts").json()["policies"] == []
 
 
 def test_a_person_is_asked(deployed: Project, api: Api) -> None:
-    others = {name: SET[name] for name in SET if name != "TF_VAR_size"}
-    for answer, status, size in (
-        ("perhaps", 1, "s-2vcpu-4gb"),
-        ("yes", 0, "s-2vcpu-4gb"),
-        ("no", 0, "s-1vcpu-1gb"),
-    ):
+    others = {name: SET[name] for name in SET if name != "TF_VAR_alert_email"}
+    for answer, status, alerts in (("perhaps", 1, True), ("yes", 0, True), ("no", 0, False)):
         person, deployed.stdin = pty.openpty()
         os.write(person, f"{answer}\n".encode())
         done = deployed.verb("deploy", **others)
         os.close(person)
         os.close(deployed.stdin)
         assert done.returncode == status
-        assert "  TF_VAR_size=s-2vcpu-4gb\n" in done.stdout
-        assert droplet(api)["size"] == size
+        assert "  TF_VAR_alert_email=you@example.org\n" in done.stdout
+        assert bool(api.call("GET", "monitoring/alerts").json()["policies"]) == alerts
 
 
 def test_other_verbs_take_it_for_set(deployed: Project) -> None:
