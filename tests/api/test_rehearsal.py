@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -203,7 +204,7 @@ def test_a_rehearsal_reads_no_env_file(copy: Path, standing: Path) -> None:
     file.touch(mode=0o600)
     file.write_text("DROPLET_IP=127.0.0.9\nDIGITALOCEAN_TOKEN=real\n")
     printed = rehearsal("env", cwd=copy).stdout
-    command = f'eval "$1"; exec {ROOT / PYTHON} -m ops url'
+    command = f'eval "$1"; exec {shlex.quote(str(ROOT / PYTHON))} -m ops url'
     shell = ["bash", "-euc", command, "bash", printed]
     environment = {name: value for name, value in os.environ.items() if name != "ENV_FILE"}
     done = subprocess.run(
