@@ -17,6 +17,5 @@ done
 rm --force digits-home digits-trouble digits-watch digits-certificate digits-join digits-copies
 rm --force /etc/systemd/system/digits-{watch.service,watch.timer,trouble@.service,well@.service}
 systemctl daemon-reload
-# nginx logs to the journal now, and is configured by other files.
-rm --force /etc/nginx/conf.d/digits.conf /var/log/nginx/*.log*
+rm --force /etc/nginx/conf.d/digits.conf # nginx is configured by other files now
 rm --recursive --force /usr/local/lib/digits
