@@ -335,9 +335,12 @@ class TestWhatGoesWrongWithAnOrder:
         self, deployment: Deployment
     ) -> None:
         file = "/etc/nginx/digits-challenge.conf"
-        deployment.ssh(f"sed -i 's#/var/www/acme#/nowhere#' {file} && systemctl reload nginx")
+        deployment.ssh(
+            f"cp -p {file} /root/kept && sed -i 's#/var/www/acme#/nowhere#' {file}"
+            " && systemctl reload nginx"
+        )
         said = certificate(deployment)
-        deployment.ssh(f"sed -i 's#/nowhere#/var/www/acme#' {file} && systemctl reload nginx")
+        deployment.ssh(f"mv /root/kept {file} && systemctl reload nginx")  # its date, too
         assert "was answered wrongly on port 80" in said
         assert is_on(deployment, "https")
         # As if it had gone on so: this order is the fourth of an hour.
