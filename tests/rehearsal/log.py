@@ -23,7 +23,9 @@ def record(deployment: Deployment) -> None:
 def sql(deployment: Deployment, statement: str) -> str:
     """What the database that serves answers: the container db reaches it, whichever it is."""
     psql = "docker exec digits-db-1 psql -qtA -v ON_ERROR_STOP=1 --username digits --command"
-    return deployment.ssh(f"{psql} {shlex.quote(statement)}").strip()
+    command = f"{psql} {shlex.quote(statement)}"
+    # 126 and more are Docker's: once in a while it cannot begin an exec.
+    return deployment.ssh(f"{command} || {{ [ $? -ge 126 ] && sleep 1 && {command}; }}").strip()
 
 
 def fill(deployment: Deployment) -> None:
