@@ -20,6 +20,8 @@ from tests.needs import LEFT_OUT, need_chromium
 os.environ["ENV_FILE"] = ""
 
 pytest_plugins = ["tests.project"]
+# A failed assertion shows its values in these modules, too.
+pytest.register_assert_rewrite("tests.droplet", "tests.browser", "tests.docker", "tests.rehearsal")
 
 # Programs that tests start should keep their compiled modules, or each start
 # compiles some thousand files anew.

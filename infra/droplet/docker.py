@@ -172,8 +172,9 @@ class Docker:
 
         The state of a container forgets this as soon as Docker starts it again.
         """
+        # Whole seconds would leave out what happened in the last one.
         done = run(
-            *("docker", "events", "--since", f"{since:.0f}", "--until", f"{self._clock.now():.0f}"),
+            *("docker", "events", "--since", f"{since:.9f}", "--until", f"{self._clock.now():.9f}"),
             *("--filter", f"container={container}", "--format", "{{json .}}"),
         )
         events = [json.loads(line) for line in done.out.splitlines()]

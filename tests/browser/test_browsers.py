@@ -100,10 +100,11 @@ class RemotePage:
         self._act("key", [{"type": kind, "value": key} for key in text for kind in kinds])
 
     def wait_until_saved(self) -> None:
-        """Wait until the page thanks and is empty."""
+        """Wait until the page thanks, and its new canvas is there and has the focus."""
         self.wait(
             "page.querySelector('[role=status]').innerText.includes('Saved, thank you.')"
             " && named.Correct.disabled && named.label.value === ''"
+            " && page.activeElement.shadowRoot?.activeElement === named.canvas"
         )
 
     def _act(self, kind: str, actions: list[dict[str, object]]) -> None:
@@ -135,7 +136,6 @@ def test_the_main_road(page: RemotePage, empty_log: Database, pen_digits: Drawin
         digit = page.draw(pen_digits[7][1])
         page.click("Correct")
         page.wait_until_saved()
-        page.wait("page.activeElement.shadowRoot?.activeElement === named.canvas")
         page.draw(pen_digits[3][1])
         page.click("label")
         page.type("5\ue007")  # Enter
