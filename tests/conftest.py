@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserType, sync_playwright
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.needs import LEFT_OUT, need_chromium
 
@@ -33,22 +35,15 @@ os.environ["PATH"] = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 CONTAINERS, BROWSER = "tests/docker/", "tests/browser/"
 
 
-class ByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """Each of xdist's processes takes a file at a time, and one of them all tests of containers."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return CONTAINERS if nodeid.startswith(CONTAINERS) else nodeid.split("::", 1)[0]
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
-    """Use it, and keep the order of pytest_collection_modifyitems."""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling:
+    """Give each of xdist's processes a file at a time, in pytest_collection_modifyitems' order."""
     config.option.loadscopereorder = False
-    return ByFile(config, log)
+    return LoadFileScheduling(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Sort the tests, and leave out those named in the file $PASSED_BEFORE, as .ci/run does."""
-    # Far apart, since they never run at once: see the fixture "interfaces".
+    # Far apart, since they never run at once (hold_beside_no).
     items.sort(
         key=lambda item: item.nodeid.startswith(BROWSER) - item.nodeid.startswith(CONTAINERS)
     )
@@ -69,21 +64,35 @@ def _signals_as_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def interfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that tests of containers lock for themselves, and tests with a browser share.
+def locks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the files "containers" and "browsers" (hold_beside_no)."""
+    folder = tmp_path_factory.getbasetemp()
+    # Under xdist each process has a folder in the one that all share.
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@contextmanager
+def hold_beside_no(locks: Path, mine: str, other: str) -> Iterator[None]:
+    """Share the lock `mine` while no process holds the lock `other`.
 
     Chromium drops its connections when a network interface comes or goes, as containers' do.
     """
-    folder = tmp_path_factory.getbasetemp()
-    # Under xdist each process has a folder in the one that all share.
-    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "interfaces"
+    with (locks / mine).open("a") as held, (locks / other).open("a") as others:
+        while True:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            with suppress(BlockingIOError):
+                fcntl.flock(others, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(others, fcntl.LOCK_UN)
+                break
+            fcntl.flock(held, fcntl.LOCK_UN)
+            time.sleep(random.uniform(0.1, 1))  # noqa: S311 - two that wait try at other times
+        yield
 
 
 @pytest.fixture(scope="module")
-def no_browser_beside(interfaces: Path) -> Iterator[None]:
+def no_browser_beside(locks: Path) -> Iterator[None]:
     """Run a module with containers while no test has a browser open."""
-    with interfaces.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with hold_beside_no(locks, "containers", "browsers"):
         yield
 
 

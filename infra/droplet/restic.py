@@ -1,6 +1,6 @@
 """restic, which makes, checks and thins out the offsite backups, and what its errors mean.
 
-/etc/digits/copies says where they go and what opens them (Ansible's roles/copies). Secrets are in
+/etc/digits/copies says where they go and what opens them (Ansible's roles/offsite). Secrets are in
 that folder and in restic's environment, never in a command line.
 """
 

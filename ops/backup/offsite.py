@@ -1,6 +1,6 @@
 """Offsite backups: where they go, and the credentials that the droplet needs for them.
 
-restic makes them on the droplet (infra/ansible/roles/copies). They cannot be read without the
+restic makes them on the droplet (infra/ansible/roles/offsite). They cannot be read without the
 password. These backups are for when the droplet is lost, so the laptop keeps the password, too.
 """
 

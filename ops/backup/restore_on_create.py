@@ -1,7 +1,7 @@
 """What a new droplet starts with: the answers of the one before, and the image in service there.
 
 A droplet that has never had a release takes the newest backup that is not on it: an offsite backup
-(roles/copies), or a dump on this machine. Nothing is lost by that, since nothing is there.
+(roles/offsite), or a dump on this machine. Nothing is lost by that, since nothing is there.
 """
 
 from __future__ import annotations

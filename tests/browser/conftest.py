@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from playwright.sync_api import Browser
 
 from tests import pen
 from tests.browser.page import DigitsPage
+from tests.conftest import hold_beside_no
 from tests.postgres import Database
 from tests.served import served
 
@@ -18,9 +18,8 @@ SHARE = 0.65  # of the canvas's side, for the longer side of a digit
 
 
 @pytest.fixture(autouse=True)
-def _no_containers_beside(interfaces: Path) -> Iterator[None]:
-    with interfaces.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+def _no_containers_beside(locks: Path) -> Iterator[None]:
+    with hold_beside_no(locks, "browsers", "containers"):
         yield
 
 

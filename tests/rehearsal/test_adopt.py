@@ -70,7 +70,7 @@ def test_what_differs_is_said_and_deploy_mends_it(deployment: Deployment, second
     assert "Error 2" in done.stdout
     assert "-# by hand" in done.stdout
     assert "-PasswordAuthentication yes" in done.stdout
-    for task in ("Configure nginx", "Allow keys", "Run them from now on", "Make the app's folder"):
+    for task in ("Configure nginx", "Allow keys", "Start the timers", "Make the app's folder"):
         assert task in done.stdout
     assert "Install Debian's packages" in done.stdout
     # It only looked.
