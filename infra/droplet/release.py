@@ -368,6 +368,8 @@ def cut_over(
         host.console.listen()
     plan.new = len(new)
     leaving = [plan.old.pop(port) for port in old if port not in stay]
+    if is_last:  # also those that had ended and that Docker has started again
+        leaving = [one for one in host.docker.containers(APP) if not {*one.ports} & {*new}]
     if leaving:
         host.console.say(f"Removing {count(len(leaving), 'old container')} once visitors have left")
     return leaving, workers

@@ -435,3 +435,19 @@ def test_two_sets_of_ports_take_turns(droplet: Droplet) -> None:
     assert live
     assert live.ports == (8501, 8503, 8505)
     assert ports_after(live, 2) == (8502, 8504)
+
+
+def test_a_rollback_also_removes_what_docker_started_again_meanwhile() -> None:
+    droplet = Droplet()
+    droplet.release()
+    droplet.release()
+    droplet.publish_postgres(broken=False)
+    droplet.world.database_hangs = True
+    assert droplet.release().how == "refused"  # it has pulled the database's newer image
+    for box in droplet.world.service("app"):
+        droplet.world.end_box(box)
+    droplet.world.excused = True
+    droplet.wanted = "managed"
+    droplet.set_site()
+    assert droplet.rollback().how == "done"
+    assert len(droplet.world.service("app")) == 1
