@@ -84,7 +84,10 @@ def _check_bounds(host: Host, names: list[str], *, is_timer: bool) -> None:
             "It is asked again as soon as the first of them is a week old.",
         )
     if sum(age < HOUR for age in tries) >= MOST:
-        raise Stop("Four orders failed within the last hour, and the authority accepts five.")
+        raise Stop(
+            "Four orders failed within the last hour, and the authority accepts five.",
+            "The next order waits until an hour after the first of them.",
+        )
     # Every quarter of an hour at first, later every hour.
     wait = 600 if sum(age < DAY for age in tries) < 8 else 3300
     if is_timer and min(tries, default=wait) < wait:

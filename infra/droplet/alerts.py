@@ -42,7 +42,7 @@ def run(host: Host, mode: str, name: str = "", *, quiet: bool = False) -> object
         keys = ("name", "since", "text")
         return {"alerts": [dict(zip(keys, one, strict=True)) for one in found]}
     if not name or "/" in name:
-        raise Stop("Name the alert, as in: digits alert begin digits-backup")
+        raise Stop("No alert is named.", "Name one: digits alert begin digits-backup")
     (begin if mode == "begin" else end)(host, name)
     return None
 

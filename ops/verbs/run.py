@@ -58,7 +58,7 @@ def run(settings: Settings, _arguments: list[str]) -> None:
 def _free_port(given: str) -> int:
     """The port as a number, once it is certain that nothing else listens there."""
     if not given.isascii() or not given.isdigit() or not 0 < int(given) < 65536:
-        raise Failed(f"PORT is {given!r}, which is no port: set it to a number from 1 to 65535.")
+        raise Failed(f"PORT={given} is not a port.", "Set it to a number from 1 to 65535.")
     with socket.socket() as probe:
         # As servers do: connections closed a moment ago do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,12 +66,12 @@ def _free_port(given: str) -> int:
             probe.bind(("127.0.0.1", int(given)))
         except PermissionError:
             raise Failed(
-                f"Port {given} is for the administrator only; choose another: PORT=8502"
+                f"Port {given} is for the administrator only.", "Choose another: PORT=8502"
             ) from None
         except OSError:
             raise Failed(
-                f"Port {given} is taken by another program (an earlier `make run`?);"
-                " stop that one, or choose another port:  PORT=8502 make run"
+                f"Port {given} is taken by another program (an earlier `make run`?).",
+                "Stop that one, or choose another port:  PORT=8502 make run",
             ) from None
     return int(given)
 
@@ -93,7 +93,10 @@ def _wait_until_ready(page: subprocess.Popen[bytes], port: int) -> None:
         return not _is_healthy(port)
 
     if until_fine(is_starting, READY_SECONDS, "Starting the page", 0.1):
-        raise Failed(f"The page did not answer within {READY_SECONDS} seconds.")
+        raise Failed(
+            f"The page did not answer within {READY_SECONDS} seconds; its messages are above.",
+            "If the machine was only busy, run the same command again.",
+        )
 
 
 def _is_healthy(port: int) -> bool:
@@ -108,21 +111,24 @@ def _is_healthy(port: int) -> bool:
 def _why_it_ended(what: str, status: int) -> Failed:
     """What the page's exit status means. A process that a signal ends prints nothing itself."""
     if status >= 0:
-        return Failed(f"The page {what} (exit status {status}); its message is above.")
+        return Failed(
+            f"The page {what} (exit status {status}); its message is above.",
+            "Fix it, then run the same command again.",
+        )
     name = signal.Signals(-status).name
     if name == "SIGKILL":
         return Failed(
-            f"The page {what}: it was killed (SIGKILL), mostly because the memory is full."
-            " It needs 600 MB; see what takes them with:  free -m"
+            f"The page {what}: it was killed (SIGKILL), mostly because the memory is full.",
+            "It needs 600 MB. See how much is free:  free -m",
         )
     if name == "SIGILL":
         return Failed(
-            f"The page {what}: this processor lacks an instruction that PyTorch uses (SIGILL)."
-            " Run it on a newer machine, or deploy it:  make deploy"
+            f"The page {what}: this processor lacks an instruction that PyTorch uses (SIGILL).",
+            "Run it on a newer machine, or deploy it:  make deploy",
         )
     return Failed(
-        f"The page {what}: the signal {name} ended it, which is a fault in one of its libraries."
-        " Make their environment again:  rm -r .venv/app"
+        f"The page {what}: the signal {name} ended it, which is a fault in one of its libraries.",
+        "Make their environment again:  rm -r .venv/app",
     )
 
 

@@ -134,7 +134,7 @@ def test_red_until_all_is_well_again(host: Host, capsys: pytest.CaptureFixture[s
     say("end", "restarts")
     assert not host.disk.exists(RED)
     assert main(["alert", "begin"], host) == 1
-    assert "Name the alert" in capsys.readouterr().err
+    assert "No alert is named." in capsys.readouterr().err
 
 
 def test_a_full_disk_stops_no_alert(host: Host) -> None:

@@ -114,6 +114,27 @@ def test_nothing_beside_the_clone_is_known() -> None:
     assert found == []
 
 
+def test_an_error_names_its_next_step() -> None:
+    """What Failed and Stop are given: what happened, and then at least one more text."""
+
+    def ends_there(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("Failed", "Stop", "Refused")
+            and len(node.args) < 2
+            and not any(isinstance(one, ast.Starred) for one in node.args)
+        )
+
+    found = [
+        f"{named(file)}:{node.lineno}"
+        for file in tracked("ops/*.py", "infra/droplet/*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if ends_there(node) and isinstance(node, ast.Call)
+    ]
+    assert found == []
+
+
 def test_a_skip_names_its_fix() -> None:
     """tests/needs.py is the only place that skips."""
     skips = re.compile(r"pytest\.(skip\(|importorskip|mark\.skip)")
