@@ -217,7 +217,7 @@ def test_the_data_is_still_there_next_time(tmp_path: Path) -> None:
 
 
 def refused(folder: Path, **settings: str) -> str:
-    """Run it to its end; return its one sentence."""
+    """Run it to its end; return what happened and the next step, a line each."""
     result = subprocess.run(
         COMMAND,
         cwd=ROOT,
@@ -230,11 +230,11 @@ def refused(folder: Path, **settings: str) -> str:
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
     said = result.stderr.strip()
-    assert len(said.splitlines()) == 1, said
+    assert len(said.splitlines()) == 2, said
     return said
 
 
-def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> None:
+def test_a_taken_port_is_refused_and_nothing_is_started(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -246,11 +246,11 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536"])
-def test_a_port_that_is_none_is_one_sentence(tmp_path: Path, port: str) -> None:
+def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
     assert "number from 1 to 65535" in refused(tmp_path, PORT=port)
 
 
-def test_an_unreachable_database_is_one_sentence_without_the_password(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_refused_without_the_password(tmp_path: Path) -> None:
     url = f"postgresql://me:secret@127.0.0.1:{free_port()}/log"
     said = refused(tmp_path, PORT=str(free_port()), DATABASE_URL=url)
     assert "127.0.0.1" in said
@@ -258,7 +258,7 @@ def test_an_unreachable_database_is_one_sentence_without_the_password(tmp_path: 
     assert "secret" not in said
 
 
-def test_an_address_that_is_none_is_one_sentence_without_the_password(tmp_path: Path) -> None:
+def test_an_address_that_is_none_is_refused_without_the_password(tmp_path: Path) -> None:
     said = refused(tmp_path, PORT=str(free_port()), DATABASE_URL="me:secret")
     assert "postgresql://" in said
     assert "secret" not in said
