@@ -17,7 +17,16 @@ FILES = ROOT / "infra/ansible/files"
 _FIRST_LINE = b"#!/usr/bin/python3 -I\n"
 _MAIN = b"import sys\nfrom droplet.__main__ import main\nsys.exit(main())\n"
 _DATE = 1_767_225_600  # 2026-01-01; tar compares dates, and a clone has its own
-_FOLDERS = ("etc/digits", "etc/docker", "var/lib/digits", "var/www/acme")  # for what comes later
+# For what comes later. Only root may enter the app's folder.
+_FOLDERS = {
+    "etc/digits": 0o755,
+    "etc/docker": 0o755,
+    "opt/digits": 0o700,
+    "var/lib/digits": 0o755,
+    "var/www/acme": 0o755,
+}
+# The compose file mounts it, on a laptop, too.
+_APP_ROLE = "infra/postgres/app_role.sql"
 
 
 def command() -> Path:
@@ -31,20 +40,21 @@ def command() -> Path:
 
 
 def files() -> Path:
-    """infra/ansible/files as a tar archive, to unpack at / as root."""
+    """infra/ansible/files and the SQL of the app's role as a tar archive, to unpack at /."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for name in _FOLDERS:
+        for name, mode in _FOLDERS.items():
             folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            folder.type, folder.mode = tarfile.DIRTYPE, mode
             archive.addfile(folder)
-        for file in sorted(FILES.rglob("*")):
-            if file.is_file():
-                content = file.read_bytes()
-                entry = tarfile.TarInfo(file.relative_to(FILES).as_posix())
-                entry.size, entry.mtime = len(content), _DATE
-                entry.mode = 0o755 if file.stat().st_mode & 0o100 else 0o644
-                archive.addfile(entry, io.BytesIO(content))
+        of_files = [file for file in sorted(FILES.rglob("*")) if file.is_file()]
+        entries = {file.relative_to(FILES).as_posix(): file for file in of_files}
+        for name, file in (entries | {f"opt/digits/{_APP_ROLE}": ROOT / _APP_ROLE}).items():
+            content = file.read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime = len(content), _DATE
+            entry.mode = 0o755 if file.stat().st_mode & 0o100 else 0o644
+            archive.addfile(entry, io.BytesIO(content))
     return _write(".files.tar", packed.getvalue())
 
 

@@ -76,7 +76,7 @@ def managed(tmp_path: Path, server: Database, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def log(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> PredictionLog:
-    """As docker-compose.yml has it with infra/ansible/roles/app/files/managed-database.yml.
+    """As docker-compose.yml has it with infra/ansible/files/opt/digits/managed-database.yml.
 
     As if nobody had answered for seconds, no connection is kept.
     """

@@ -13,9 +13,11 @@ def test_it_has_every_file_and_who_may_read_it() -> None:
         entries = {entry.name: entry for entry in archive}
     files = [file for file in package.FILES.rglob("*") if file.is_file()]
     assert {file.relative_to(package.FILES).as_posix() for file in files} <= set(entries)
+    assert "opt/digits/infra/postgres/app_role.sql" in entries
     for name, entry in entries.items():
         runs = entry.isdir() or name.startswith("etc/needrestart/restart.d/")
-        assert entry.mode == (0o755 if runs else 0o644), name
+        mode = 0o700 if name == "opt/digits" else 0o755 if runs else 0o644
+        assert entry.mode == mode, name
         assert (entry.uid, entry.gid) == (0, 0)
 
 
