@@ -403,7 +403,7 @@ def project(prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: P
     environment("ops")
     folder = tmp_path / "project"
     left_out = shutil.ignore_patterns("known_hosts*", "deploy_key*", "roles")
-    for part in ("scripts", "ops", "infra/ansible"):
+    for part in ("scripts", "ops", "infra/ansible", "infra/postgres"):
         shutil.copytree(ROOT / part, folder / part, ignore=left_out)
     shutil.copy(ROOT / "docker-compose.yml", folder)
     (folder / "infra/ansible/site.yml").write_text(_quick_playbook())

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from droplet.clock import minute
 from droplet.console import Console, Stop
-from droplet.disk import DiskFull
 from droplet.host import Host
 
-FOLDER = "/var/lib/digits/troubles"  # a file for each alert, with the time when it began
+FOLDER = "/var/lib/digits/troubles"  # an empty file for each alert, made when it began
 RED = "/var/lib/digits/trouble"  # nginx looks for this file: it is there while there is an alert
 # What happened, the next step, and the make verb at its end.
 _SENTENCES = {
@@ -51,10 +50,7 @@ def begin(host: Host, name: str) -> None:
     """Note that something has failed. One that began before keeps its time."""
     file = f"{FOLDER}/{name}"
     if not host.disk.exists(file):
-        try:
-            host.disk.write(file, f"{minute(host.clock.now())}\n", 0o644)
-        except DiskFull:  # the name is enough
-            host.disk.touch(file)
+        host.disk.touch(file)
     host.disk.touch(RED)
 
 
@@ -70,7 +66,7 @@ def end(host: Host, name: str) -> None:
 def listed(host: Host) -> list[tuple[str, str, str]]:
     """Every alert: its name, since when, and a sentence with the next step."""
     return [
-        (name, host.disk.read(f"{FOLDER}/{name}").strip() or "?", _sentence(host.console, name))
+        (name, minute(host.disk.modified(f"{FOLDER}/{name}")), _sentence(host.console, name))
         for name in host.disk.names(FOLDER)
     ]
 

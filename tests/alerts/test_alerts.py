@@ -176,7 +176,7 @@ def test_each_alert_is_a_sentence_with_the_next_step(host: Host) -> None:
 
 def test_the_nightly_backup_turns_it_red_and_green() -> None:
     roles, units = ROOT / "infra/ansible/roles", ROOT / "infra/ansible/files/etc/systemd/system"
-    copies = roles / "copies/files"
+    copies = roles / "offsite/files"
     for unit in (units / "digits-backup", copies / "digits-copies", copies / "digits-copies-test"):
         text = unit.with_suffix(".service").read_text()
         assert "OnFailure=digits-alert@%N.service\nOnSuccess=digits-alert-over@%N.service\n" in text

@@ -142,11 +142,14 @@ def test_make_ends_with_2_and_names_the_number() -> None:
     assert "scripts/in ops -m ops drift" in page
 
 
-@pytest.mark.parametrize("role", ["base", "docker", "web", "app", "copies"])
-def test_what_only_looks_looks_in_check_mode_too(role: str) -> None:
+def test_what_only_looks_looks_in_check_mode_too() -> None:
     """A command that is skipped there registers nothing that later tasks could go by."""
     found = []
-    for file in (ROOT / "infra/ansible/roles" / role / "tasks").glob("*.yml"):
+    files = [*(ROOT / "infra/ansible/roles").glob("*/tasks/*.yml")]
+    assert files
+    for file in files:
+        if file.parent.parent.name == "patch":
+            continue  # make drift does not run it
         for task in yaml.safe_load(file.read_text()) or []:
             looks = task.get("changed_when") is False and "register" in task
             if looks and task.get("check_mode") is not False:
