@@ -102,7 +102,7 @@
     on("pointermove", (event) => {
       if (event.pointerId !== owner?.id) return;
       if (event.buttons & 1) tell("mousemove", event, event.target);
-      else end(event); // it was released, and nobody told
+      else end(event); // it was released without an event
     });
     for (const type of ["pointerup", "pointercancel", "lostpointercapture"])
       on(type, (event) => event.pointerId === owner?.id && end(event));

@@ -188,7 +188,7 @@ class Gate:
         """Return whether one more page of this address may be open.
 
         When all places are taken, the address that has the most gives up its idlest page,
-        unless the newcomer's address would then have more than that one.
+        unless the new page's address would then have more than that one.
         """
         if len(self._pages) < PAGES:
             return True

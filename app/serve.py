@@ -20,7 +20,7 @@ from gate import MESSAGE_BYTES, Gate, Socket
 
 
 def main() -> None:
-    """Serve until the process is told to end."""
+    """Serve until a signal ends the process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8501)

@@ -49,7 +49,7 @@ GUESS = 0.5
 # What canvas.js sends in place of a picture that the browser has made unreadable.
 PROTECTED = b"protected"
 
-# Where the page's source code is, if whoever serves it says so.
+# Where the page's source code is, if the image was built with it.
 SOURCE = os.environ.get("SOURCE_URL", "")
 
 # A prediction that the browser remembers from another session may be so old.

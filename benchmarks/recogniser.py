@@ -109,18 +109,18 @@ def on_barred_zeros(weights: Path = WEIGHTS) -> Iterator[Line]:
 
 
 def on_pairs() -> Iterator[Line]:
-    """Two of MNIST's test digits side by side, and each alone: what is said to be several?"""
+    """Two of MNIST's test digits side by side, and each alone: what is refused as several?"""
     images = mnist_test_images()
     pairs = images[np.random.default_rng(0).integers(0, len(images), (1000, 2))]
-    told = sum(_is_several(np.hstack(list(pair))) for pair in pairs)
+    refused = sum(_is_several(np.hstack(list(pair))) for pair in pairs)
     yield Line(
-        "1,000 pairs of MNIST's test digits side by side: told to draw one at a time",
-        _percent(told / len(pairs)), "at least 90 %", told >= 0.9 * len(pairs),
+        "1,000 pairs of MNIST's test digits side by side: asked to draw one at a time",
+        _percent(refused / len(pairs)), "at least 90 %", refused >= 0.9 * len(pairs),
     )  # fmt: skip
-    told = sum(_is_several(image) for image in images)
+    refused = sum(_is_several(image) for image in images)
     yield Line(
-        "MNIST's single test digits: told so, wrongly",
-        f"{told} of {len(images):,}", "at most 1 in 500", told <= len(images) / 500,
+        "MNIST's single test digits: asked so, wrongly",
+        f"{refused} of {len(images):,}", "at most 1 in 500", refused <= len(images) / 500,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def names() -> list[str]:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    # As an exception, so that what was begun is tidied away.
+    # As an exception, so that unfinished work is cleaned up.
     raise SystemExit(128 + number)
 
 

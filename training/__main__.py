@@ -81,7 +81,7 @@ def repen(images: Tensor) -> Tensor:
 
 
 def train(images: Tensor, targets: Tensor, epochs: int) -> DigitNet:
-    """Return a network that has seen every image, warped anew each time, `epochs` times.
+    """Return a network that has seen every image, warped in another way each time, `epochs` times.
 
     `targets` (N, 10): how likely each digit is for each image.
     """

@@ -1,6 +1,6 @@
 """The canvas's picture, as it came from a visitor: a PNG of one size, or nothing.
 
-A small file may unpack to gigabytes. Pillow is told to open no other format, the size is
+A small file may unpack to gigabytes. Pillow opens no other format, the size is
 looked at before any pixel is unpacked, and the texts a PNG may carry are bounded too.
 """
 

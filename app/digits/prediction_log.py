@@ -157,12 +157,12 @@ class PredictionLog:
 
 
 def _in_words(error: Exception) -> str:
-    """What the server or libpq said; a server that takes no more connections is only busy."""
-    said = str(error).strip()
+    """The error of the server or libpq; a server that takes no more connections is only busy."""
+    message = str(error).strip()
     full = ("too many clients", "too many connections", "remaining connection slots")
-    if any(words in said for words in full):
-        return f"every connection to the database is busy: {said}"
-    return said
+    if any(words in message for words in full):
+        return f"every connection to the database is busy: {message}"
+    return message
 
 
 def _create_table(cursor: extensions.cursor) -> None:

@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     offsite.add_argument("id", nargs="?", default="")
 
-    fleet = verb("fleet", _fleet, "one of several droplets: wait after a boot, tell what is live")
+    fleet = verb("fleet", _fleet, "a droplet of a fleet: join after a boot, publish what is live")
     fleet.add_argument("mode", choices=["join", "note"])
 
     alert = verb("alert", _alert, "note what has failed and waits for somebody")

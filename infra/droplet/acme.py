@@ -100,8 +100,8 @@ def _check_authority(host: Host) -> None:
     root = host.site.acme_root
     answer = _ask(host, *(("--cacert", str(host.disk.path(root))) if root else ()))
     # With a wrong clock here its certificate is refused, so the time is asked for without.
-    told = answer if answer.ok else _ask(host, "--insecure")
-    found = re.search(r"^date: (.+)$", told.out, re.MULTILINE | re.IGNORECASE)
+    dated = answer if answer.ok else _ask(host, "--insecure")
+    found = re.search(r"^date: (.+)$", dated.out, re.MULTILINE | re.IGNORECASE)
     date = parsedate_tz(found[1]) if found else None
     off = round(host.clock.now() - mktime_tz(date)) if date else 0
     if abs(off) > SECONDS_OFF:
@@ -140,9 +140,9 @@ def _lego(host: Host, names: list[str], *, renew: bool) -> Result:
     return Result(done.status, done.out + done.error, "")
 
 
-def _explained(host: Host, said: str) -> Exception:
+def _explained(host: Host, output: str) -> Exception:
     """What lego's last lines mean."""
-    lines = [line for line in said.splitlines() if "[INFO]" not in line]
+    lines = [line for line in output.splitlines() if "[INFO]" not in line]
     last = "\n".join(line[:400] for line in lines[-3:]).strip()
     if "no space left" in last:
         return DiskFull(STATE)
@@ -151,4 +151,4 @@ def _explained(host: Host, said: str) -> Exception:
             advice = [then.format(host.site.address)] if then else []
             return Stop(meaning, last, *advice)
     nothing = "nothing: it was ended after four minutes, or is not installed"
-    return Stop("No certificate was given. What lego said last:", last or nothing)
+    return Stop("No certificate was given. The last lines of lego:", last or nothing)

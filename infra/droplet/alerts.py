@@ -24,7 +24,7 @@ _SENTENCES = {
     "digits-backup": ("the nightly dump failed. Make one", "backup"),
     "digits-copies": ("the hourly offsite backup failed. See the line offsite", ""),
     "digits-copies-test": ("the weekly restore test failed. See the line restore test", ""),
-    "another-version": ("this droplet serves another version than the others", "release"),
+    "another-version": ("this droplet has another version than the others", "release"),
 }
 
 

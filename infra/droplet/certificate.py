@@ -1,7 +1,7 @@
-"""The site's certificate: what nginx serves, and when a new one is ordered.
+"""The site's certificate: which one nginx uses, and when a new one is ordered.
 
 Whatever goes wrong leaves a site that answers: without a certificate that a browser accepts, nginx
-serves HTTP, until there is a better one.
+uses HTTP, until there is a better one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from droplet.host import Host
 from droplet.programs import run as program
 
 LOCK = "/run/lock/digits-certificate"
-SERVED = "/etc/nginx/digits-certificate.pem"  # what nginx serves: the chain and its key
+SERVED = "/etc/nginx/digits-certificate.pem"  # what nginx uses: the chain and its key
 LINK = "/etc/nginx/digits-site.conf"  # leads to digits-site-http.conf or digits-site-https.conf
 LOADED = f"{STATE}/loaded"  # a hash of what nginx read last
 SPARE = 3600  # seconds that a certificate must have left to be served
@@ -127,8 +127,8 @@ def _order(host: Host, *, is_timer: bool) -> None:
 def _names(host: Host, served: Certificate | None) -> list[str]:
     """The names that it needs: the site's address, and the domain if that leads here."""
     address, domain = host.site.address, host.site.domain
-    told = program("getent", "ahosts", domain).out if domain else ""
-    found = sorted({line.split()[0] for line in told.splitlines() if line})
+    result = program("getent", "ahosts", domain).out if domain else ""
+    found = sorted({line.split()[0] for line in result.splitlines() if line})
     if not domain or found == [address]:
         return [address, domain] if domain else [address]
     where = " ".join(found) or "no address"
@@ -154,11 +154,11 @@ def _alert(host: Host) -> None:
 def _look(host: Host, chain: str, key: str) -> Certificate | None:
     """A certificate on the disk; None if openssl cannot read it."""
     site, file = host.site, str(host.disk.path(chain))
-    told = program(
+    result = program(
         *("openssl", "x509", "-in", file, "-noout", "-dates", "-pubkey", "-ext", "subjectAltName")
     )
-    dates = dict(re.findall(r"^not(Before|After)=(.+)$", told.out, re.MULTILINE))
-    if not told.ok or len(dates) != 2:
+    dates = dict(re.findall(r"^not(Before|After)=(.+)$", result.out, re.MULTILINE))
+    if not result.ok or len(dates) != 2:
         return None
     start, end = (ssl.cert_time_to_seconds(dates[name]) for name in ("Before", "After"))
     trust = ("-CAfile", str(host.disk.path(site.acme_root))) if site.acme_root else ()
@@ -167,10 +167,10 @@ def _look(host: Host, chain: str, key: str) -> Certificate | None:
     public = program("openssl", "pkey", "-in", str(host.disk.path(key)), "-pubout")
     is_good = (
         end - host.clock.now() >= SPARE
-        and (public.ok and public.out in told.out)
+        and (public.ok and public.out in result.out)
         and program(*verify, "-verify_ip", site.address, file).ok
     )
-    names = sorted(re.findall(r"(?:IP Address|DNS):([^,\s]+)", told.out))
+    names = sorted(re.findall(r"(?:IP Address|DNS):([^,\s]+)", result.out))
     return Certificate(names, start, end, is_good)
 
 
@@ -183,7 +183,7 @@ def _good(host: Host) -> Certificate | None:
 def _install(host: Host) -> None:
     """Put what lego has beside nginx's configuration, if it is good, and have nginx serve it.
 
-    Raises DiskFull; nginx serves what is there all the same. Raises Stop.
+    Raises DiskFull; nginx keeps the certificate that is there. Raises Stop.
     """
     chain, key = acme.files(host)
     try:
@@ -197,7 +197,7 @@ def _install(host: Host) -> None:
 
 
 def _serve(host: Host) -> None:
-    """Let nginx read what is here, if it has not. It serves HTTP where it does not accept it."""
+    """Let nginx read it, if it has not. If nginx does not accept it, the site is on HTTP."""
     _write_site(host)
     if _fingerprint(host) in host.disk.read(LOADED):
         return

@@ -37,7 +37,7 @@ def words(database: str) -> str:
 
 
 def stack(host: Host, database: str = "") -> Stack:
-    """What docker compose is told about the database."""
+    """The settings of docker compose for the database."""
     return host.stack(database=database or live(host))
 
 

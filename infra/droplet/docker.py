@@ -121,8 +121,8 @@ class Docker:
             except BaseException:
                 pulling.kill()
                 raise
-            said = (pulling.stderr.read() if pulling.stderr else b"").decode(errors="replace")
-            return said.strip() or "docker pull failed" if pulling.returncode else ""
+            reason = (pulling.stderr.read() if pulling.stderr else b"").decode(errors="replace")
+            return reason.strip() or "docker pull failed" if pulling.returncode else ""
 
     def log_in(self, registry: str, user: str, password: str) -> Path | None:
         """A folder with the login, in memory; None if the registry refuses it."""
@@ -298,39 +298,39 @@ def _env(values: Mapping[str, str] | None) -> list[str]:
     return [word for name, value in (values or {}).items() for word in ("--env", f"{name}={value}")]
 
 
-def _image(told: dict[str, Any]) -> Image:
-    config = told.get("Config") or {}
+def _image(data: dict[str, Any]) -> Image:
+    config = data.get("Config") or {}
     return Image(
-        id=told["Id"],
-        names=(*(told.get("RepoTags") or ()), *(told.get("RepoDigests") or ())),
-        platform=f"{told.get('Os')}/{told.get('Architecture')}",
+        id=data["Id"],
+        names=(*(data.get("RepoTags") or ()), *(data.get("RepoDigests") or ())),
+        platform=f"{data.get('Os')}/{data.get('Architecture')}",
         environment=dict(line.partition("=")[::2] for line in config.get("Env") or ()),
         volumes=tuple(config.get("Volumes") or ()),
     )
 
 
-def _container(told: dict[str, Any]) -> Container:
-    state, config, host = told["State"], told["Config"], told["HostConfig"]
+def _container(data: dict[str, Any]) -> Container:
+    state, config, host = data["State"], data["Config"], data["HostConfig"]
     labels = config.get("Labels") or {}
     bound = (host.get("PortBindings") or {}).values()
     check = ((config.get("Healthcheck") or {}).get("Test")) or []
     return Container(
-        id=told["Id"],
-        name=told["Name"].lstrip("/"),
-        image=told["Image"],
+        id=data["Id"],
+        name=data["Name"].lstrip("/"),
+        image=data["Image"],
         name_of_image=config["Image"],
         status=state["Status"],
         health=(state.get("Health") or {}).get("Status", ""),
         exit_code=state["ExitCode"],
         out_of_memory=bool(state.get("OOMKilled")),
-        restarts=told.get("RestartCount", 0),
+        restarts=data.get("RestartCount", 0),
         started=_seconds(state.get("StartedAt", "")),
         ports=tuple(int(one["HostPort"]) for ones in bound for one in ones if one["HostPort"]),
         config=labels.get("com.docker.compose.config-hash", ""),
         check=_check(check),
         volumes=tuple(
             (mount["Name"], mount["Destination"])
-            for mount in told.get("Mounts") or ()
+            for mount in data.get("Mounts") or ()
             if mount.get("Type") == "volume"
         ),
         memory_mb=host.get("Memory", 0) // (1024 * 1024),

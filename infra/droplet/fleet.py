@@ -1,4 +1,4 @@
-"""One of several droplets takes visitors again after a boot, once it serves what the others do.
+"""A droplet of a fleet takes visitors again after a boot, when it has the version of the others.
 
 It may have been away during a release. systemd-tmpfiles makes /run/digits-booted at each boot;
 while that file is there, /ready answers 503 and the load balancer sends nobody (roles/web). The
@@ -51,13 +51,13 @@ def _wait(host: Host) -> None:
         alone = host.clock.seconds() - heard >= ALONE_AFTER
         ready = bool(here) and _app_answers(host)
         if ready and (here == there or alone):
-            why = "No other droplet serves" if alone else "It serves what the others do"
+            why = "No other droplet is in service" if alone else "It has the version of the others"
             host.console.say(f"{why}, so it takes visitors.")
             host.disk.remove(BOOTED)
             return
         if ready and there and not differs:
             differs = True
-            both = f"It serves {_short(here)}, and the others {_short(there)}"
+            both = f"It has {_short(here)}, and the others have {_short(there)}"
             host.console.say(f"{both}: no visitors until the next release.")
             alerts.begin(host, ALERT)
         host.clock.sleep(EVERY)

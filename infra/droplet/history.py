@@ -118,8 +118,8 @@ def _write(host: Host, found: list[Release]) -> None:
 def _lines(host: Host) -> list[Release]:
     releases = []
     for line in host.disk.read(FILE).splitlines():
-        told = json.loads(line)
-        releases.append(Release(**{**told, "ports": tuple(told["ports"])}))
+        data = json.loads(line)
+        releases.append(Release(**{**data, "ports": tuple(data["ports"])}))
     return releases
 
 

@@ -35,7 +35,7 @@ class Host:
         return read(self.disk)
 
     def stack(self, image: str = "", port: int = 0, database: str = LOCAL) -> Stack:
-        """What docker compose is told, with the connections that this deployment allows."""
+        """The settings of docker compose, with the connections that this deployment allows."""
         return Stack(image, port, database, self.site.connections)
 
 

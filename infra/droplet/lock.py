@@ -69,10 +69,10 @@ def is_held(host: Host) -> bool:
 def holder(host: Host) -> Holder | None:
     """What is written down about the command that has the lock, or had it."""
     try:
-        told = json.loads(host.disk.read(HOLDER) or "{}")
+        data = json.loads(host.disk.read(HOLDER) or "{}")
     except ValueError:
         return None
-    return Holder(**told) if told else None
+    return Holder(**data) if data else None
 
 
 def _wait_for_turn(host: Host, wait: int) -> None:

@@ -62,7 +62,7 @@ class Nginx:
         return self._systemd.is_active("nginx") or self._systemd.start("nginx")
 
     def reload(self) -> bool:
-        """Let it read the file; whether it was told. New workers take over, the old ones drain."""
+        """Let it read the file; False without a signal. New workers start, the old ones drain."""
         return self._systemd.reload("nginx")
 
     def has_taken_over(self, before: tuple[int, ...]) -> bool:

@@ -74,8 +74,8 @@ class Noted:
     def values(self) -> dict[str, Any]:
         """What `digits status` shows. `complete` is in seconds since 1970."""
         complete = self.host.disk.modified(f"{FOLDER}/complete")
-        told = {name: self.read(name) for name in ("newest", "failed", "tested")}
-        return {**told, "place": self.place, "complete": int(complete) if complete else None}
+        notes = {name: self.read(name) for name in ("newest", "failed", "tested")}
+        return {**notes, "place": self.place, "complete": int(complete) if complete else None}
 
     def _places(self) -> list[str]:
         return self.read("places").splitlines()

@@ -45,12 +45,12 @@ def run(host: Host, mode: str, id: str = "", *, quiet: bool = False) -> object: 
 
 def status_lines(host: Host) -> Iterator[tuple[str, str]]:
     """What is known without asking the repository; nothing without offsite backups."""
-    if not (told := _status(host, quiet=True)):
+    if not (state := _status(host, quiet=True)):
         return
-    yield "offsite", f"{told['newest']}, in {told['place']}" if told["newest"] else "none yet"
-    if told["failed"]:
-        yield "offsite", f"FAILED {told['failed']}"
-    yield "restore test", told["tested"] or "not yet: every Sunday"
+    yield "offsite", f"{state['newest']}, in {state['place']}" if state["newest"] else "none yet"
+    if state["failed"]:
+        yield "offsite", f"FAILED {state['failed']}"
+    yield "restore test", state["tested"] or "not yet: every Sunday"
 
 
 def _status(host: Host, *, quiet: bool) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Offsite:
                 return
             except ResticError as why:
                 self.host.console.warn(f"It cannot be read: {why}.")
-            except Refused as refused:  # other trouble is no reason to take an older one
+            except Refused as refused:  # another fault is no reason to take an older one
                 self.host.console.warn(refused.what)
         raise Stop(
             f"None of the newest {len(found)} backups could be restored; the reasons are above.",
@@ -238,6 +238,6 @@ class Offsite:
         if not self.restic.is_new:
             self.restic.unlock()
             return
-        self.must("The offsite backups cannot be begun", "init")
+        self.must("The repository of the offsite backups cannot be made", "init")
         self.restic.is_new = False
-        self.host.console.say(f"There was no backup in {self.restic.place}: it is begun.")
+        self.host.console.say(f"There was no repository in {self.restic.place}: it was made.")

@@ -258,7 +258,7 @@ def wait_until_healthy(host: Host, order: Order, batch: list[Container]) -> None
     within = order.healthy_within
     host.console.say(f"Waiting until it is healthy (at most {within} s)")
     began = host.clock.seconds()
-    told = 0.0
+    shown = 0.0
     for one in batch:
         if not one.check:
             host.console.say("The image has no health check, so only the trial tells")
@@ -275,8 +275,8 @@ def wait_until_healthy(host: Host, order: Order, batch: list[Container]) -> None
                     + host.console.make(f"{order.how} HEALTHY_WITHIN=300"),
                 )
             host.clock.sleep(0.5)
-            if passed - told >= 5:
-                told = passed
+            if passed - shown >= 5:
+                shown = passed
                 host.console.say(f"  {passed:.0f} s")
         _refuse_ended(host, order, one)
 

@@ -81,7 +81,7 @@ def is_set_up(host: Host) -> bool:
 
 
 class ResticError(Exception):
-    """restic failed; why is in words that a person can act on."""
+    """restic failed; the text names the reason and the next step."""
 
     def __init__(self, reason: str, done: Result) -> None:
         super().__init__(reason)
@@ -152,13 +152,13 @@ class Restic:
     def snapshots(self) -> list[Snapshot]:
         """The backups, the newest first. Raises ResticError."""
         try:
-            told = json.loads(self.run("snapshots", "--no-lock", *self.own, "--json", within=60))
+            data = json.loads(self.run("snapshots", "--no-lock", *self.own, "--json", within=60))
         except ResticError as error:
             self.is_new = error.done.status == NO_REPOSITORY
             if not self.is_new:
                 raise
             return []
-        return [_snapshot(one) for one in sorted(told, key=itemgetter("time"), reverse=True)]
+        return [_snapshot(one) for one in sorted(data, key=itemgetter("time"), reverse=True)]
 
     def read(self, snapshot: Snapshot, into: IO[bytes]) -> None:
         """Write the dump that a backup holds. Raises ResticError."""
@@ -198,16 +198,16 @@ class Restic:
         return " ".join(sentence.split()).format(**given)
 
 
-def _snapshot(told: dict[str, object]) -> Snapshot:
+def _snapshot(data: dict[str, object]) -> Snapshot:
     """From restic's JSON. Its tags are rows=, image= and commit=."""
-    given = told.get("tags")
+    given = data.get("tags")
     tags = dict(str(tag).partition("=")[::2] for tag in given) if isinstance(given, list) else {}
-    summary = told.get("summary")
+    summary = data.get("summary")
     size = summary.get("total_bytes_processed", 0) if isinstance(summary, dict) else 0
     answers = str(tags.get("rows", ""))
     return Snapshot(
-        id=str(told["short_id"]),
-        when=f"{str(told['time'])[:19]}Z",
+        id=str(data["short_id"]),
+        when=f"{str(data['time'])[:19]}Z",
         answers=int(answers) if answers.isdecimal() else 0,
         image=tags.get("image", "-"),
         commit=tags.get("commit", "-"),

@@ -22,7 +22,7 @@ _LONGEST_LINE = 1000  # bytes; a row has fewer
 
 
 class Foreign(Exception):
-    """The text is not that of predictions alone; why is in words."""
+    """The text is not that of predictions alone; the message has the reason."""
 
 
 def take(text: IO[bytes], into: IO[bytes]) -> bool:

@@ -137,16 +137,16 @@ def describe_managed(host: Host) -> str:
         held = host.postgres.count(database.NAME) or 0
         return f"PostgreSQL {version} at DigitalOcean, {count(held)}"
     except SqlError as error:
-        said = str(error)
+        reason = str(error)
     deploy = host.console.make("deploy")
-    if "password authentication" in said or "certificate verify" in said:
+    if "password authentication" in reason or "certificate verify" in reason:
         return (
             "the managed one does not know this droplet any more, or is not known here: its "
             f"password or authority is another. {deploy} brings the new one"
         )
-    if "too many" in said or "connection slots" in said:
+    if "too many" in reason or "connection slots" in reason:
         return "the managed one: every connection is busy: see docs/managed-database.md"
-    if "No such container" in said or "not running" in said:
+    if "No such container" in reason or "not running" in reason:
         return f"the managed one: its client does not run: {deploy}"
     return (
         "the managed one does not answer; the page goes on predicting, and says to press again. "

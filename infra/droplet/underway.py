@@ -48,12 +48,12 @@ def is_begun(host: Host) -> bool:
 def recover(host: Host) -> bool:
     """Take back a change that is not final, or bring it to its end; whether that worked."""
     _take_over(host)
-    told = _read(host)
-    if not told:
+    noted = _read(host)
+    if not noted:
         return True
-    way = {"upgrade": _undo, "open": _open, "migrate": _reopen}[told["what"]]
+    way = {"upgrade": _undo, "open": _open, "migrate": _reopen}[noted["what"]]
     try:
-        done = way(host, told)
+        done = way(host, noted)
     except SqlError as error:
         host.console.warn(str(error))
         return False
@@ -99,15 +99,15 @@ def stop_client(host: Host) -> None:
     host.docker.remove(database.CLIENT)
 
 
-def _undo(host: Host, told: dict[str, Any]) -> bool:
-    database.write_settings(host, told["before"])
+def _undo(host: Host, noted: dict[str, Any]) -> bool:
+    database.write_settings(host, noted["before"])
     if not database.up(host):
         return False
     if not host.docker.compose(beside(host), "down").ok:
         return False
-    if told["volume"] and not host.docker.remove_volume(told["volume"]).ok:
+    if noted["volume"] and not host.docker.remove_volume(noted["volume"]).ok:
         return False
-    image = told["before"].get("POSTGRES_IMAGE", "The old database")
+    image = noted["before"].get("POSTGRES_IMAGE", "The old database")
     host.console.warn(f"{image} is live again, with every answer.")
     return True
 
@@ -130,12 +130,12 @@ def _reopen(host: Host, _told: dict[str, Any]) -> bool:
 
 
 def _read(host: Host) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(host.disk.read(FILE) or "{}")
-    return told
+    noted: dict[str, Any] = json.loads(host.disk.read(FILE) or "{}")
+    return noted
 
 
-def _write(host: Host, told: dict[str, Any]) -> None:
-    host.disk.write(FILE, json.dumps(told))
+def _write(host: Host, noted: dict[str, Any]) -> None:
+    host.disk.write(FILE, json.dumps(noted))
 
 
 def _take_over(host: Host) -> None:

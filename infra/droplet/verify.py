@@ -24,11 +24,11 @@ _SERVER = "digits-copies-test"
 
 
 class Damaged(Exception):
-    """A backup does not restore; why is in words."""
+    """A backup does not restore; the message has the reason."""
 
 
 class NotTested(Exception):
-    """Trouble that tells nothing about the backups; why is in words."""
+    """A fault that has nothing to do with the backups; the message has the reason."""
 
 
 def run(offsite: Offsite) -> None:

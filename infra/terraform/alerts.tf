@@ -1,7 +1,7 @@
 # Alerts: a check of the page from outside, and alerts on what the droplet uses. None of
 # it is made unless there is an address to write to (docs/alerts.md).
 variable "alert_email" {
-  description = "Who is told when the page does not answer, when something on the droplet has failed, or when it runs out of processor, memory or disk. DigitalOcean writes to addresses only that it knows: your own, or one of your team's."
+  description = "Who gets an e-mail when the page does not answer, when something on the droplet has failed, or when it runs out of processor, memory or disk. DigitalOcean writes to addresses only that it knows: your own, or one of your team's."
   type        = string
   default     = ""
   nullable    = false
@@ -15,7 +15,7 @@ variable "alert_email" {
 locals {
   alerted = var.alert_email == "" ? [] : [var.alert_email]
 
-  # What is said of the page. Latency in milliseconds; a certificate lives six days, and is
+  # The alerts about the page. Latency in milliseconds; a certificate lives six days, and is
   # renewed when three are left.
   page_alerts = {
     down       = { period = "2m", threshold = null, comparison = null }

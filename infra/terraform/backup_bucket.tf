@@ -51,7 +51,7 @@ resource "digitalocean_spaces_bucket" "copies" {
   acl    = "private"
 
   # Whoever has the droplet's key, which a droplet in hostile hands gives away, can remove what is in the Space.
-  # A plain removal leaves the version before, which restic does not see and a person can bring back.
+  # A plain removal keeps the version before: restic does not see it, and a person can restore it.
   versioning {
     enabled = true
   }

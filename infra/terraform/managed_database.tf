@@ -95,7 +95,7 @@ data "digitalocean_database_ca" "app" {
 }
 
 output "database" {
-  description = "The way into the managed database, over the private network; and its administrator, whom only a move needs."
+  description = "The credentials of the managed database, over the private network; and of its administrator, which only a migration needs."
   sensitive   = true
   value = one([for cluster in digitalocean_database_cluster.app : {
     host           = cluster.private_host

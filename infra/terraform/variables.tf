@@ -71,7 +71,7 @@ variable "ssh_public_key_path" {
 }
 
 variable "allowed_ssh_addresses" {
-  description = "Networks from which SSH is let in, as CIDR. Everybody by default, since only the key opens the door; a fixed address of your own is safer still, but the deploy pipeline needs to reach SSH too."
+  description = "Networks that may use SSH, as CIDR. Everybody by default, since only the key gives access; a fixed address of your own is safer still, but the deploy pipeline needs to reach SSH too."
   type        = list(string)
   default     = ["0.0.0.0/0", "::/0"]
   nullable    = false

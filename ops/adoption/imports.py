@@ -122,7 +122,7 @@ def _only(asked: Wanted, kind: str, found: list[AccountResource]) -> list[Accoun
     choose = f"{make('adopt')} DROPLET_ID={found[0].key}"
     raise Failed(
         f"Your account has {len(found)} of {asked.name}: which one is the deployment's cannot "
-        f"be told, so nothing was imported.\n{listed}",
+        f"be found out, so nothing was imported.\n{listed}",
         f"Name it: {choose}" if kind == "droplet" else f"Remove the other one: {CONTROL_PANEL}",
     )
 

@@ -44,7 +44,7 @@ _TROUBLE = (
 
 
 class CloudError(Failed):
-    """The API could not be asked, or said no. `status` is the HTTP status, 0 where unknown."""
+    """The API could not be reached, or refused. `status` is the HTTP status, 0 where unknown."""
 
     def __init__(self, what: str, *then: str, status: int = 0) -> None:
         super().__init__(what, *then)

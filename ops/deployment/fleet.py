@@ -118,7 +118,7 @@ def turn_on(deployment: Deployment) -> bool:
 
 
 def each(deployment: Deployment, ask: Callable[[Host], None]) -> None:
-    """Ask each, also after one of several has failed. Raises Failed, of several at the end."""
+    """Ask each, also after one has failed. Raises Failed at the end."""
     there = deployment.reachable
     if len(there) == 1:
         ask(deployment.host(there[0]))

@@ -54,7 +54,7 @@ def scopes(patient: Patient) -> str:
     need_scopes(patient.cloud, lists, "every deployment")
     return (
         f"it may read {', '.join(lists.values())}; whether it may write them, too, cannot be "
-        "told by reading"
+        "found out by reading"
     )
 
 

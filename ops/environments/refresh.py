@@ -145,8 +145,8 @@ class Environment:
         if done.returncode == 0:
             return ""
         unused = tuple(f" requires {name}, " for name in UNUSED)
-        said = (done.stdout + done.stderr).splitlines()
-        return "\n".join(line for line in said if not any(name in line for name in unused))
+        printed = (done.stdout + done.stderr).splitlines()
+        return "\n".join(line for line in printed if not any(name in line for name in unused))
 
     def _put_on_path(self) -> None:
         """Let its Python find the clone's packages from wherever it is started."""

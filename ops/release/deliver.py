@@ -138,7 +138,7 @@ def _put_into_service(
     except KeyboardInterrupt:
         # ssh has ended, too; the droplet notices.
         terminal.note(
-            f"Interrupted: the droplet undoes what it had begun. See what is live: {make('status')}"
+            f"Interrupted: the droplet undoes unfinished work. See what is live: {make('status')}"
         )
         raise
     digits_command.check(host, answer)

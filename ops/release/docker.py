@@ -118,7 +118,7 @@ def need_buildx() -> str:
 
 
 def need_recipe(settings: BuildSettings, image: str) -> None:
-    """The files that a build is told to use are there. Raises Failed."""
+    """The files that the settings name for a build are there. Raises Failed."""
     recipe = ROOT / settings.folder / "Dockerfile"
     if not image and not recipe.is_file():
         raise Failed(f"APP_FOLDER={settings.folder} holds no Dockerfile.", "unset APP_FOLDER")
@@ -134,7 +134,7 @@ def has_image(name: str) -> bool:
 def build(settings: BuildSettings, names: tuple[str, ...], platform: str = "") -> str:
     """Build the app's image under these names, for this machine or a platform; its id.
 
-    Raises Failed with the cause, as far as it can be told.
+    Raises Failed with the cause, as far as it is known.
     """
     # What was built before and is neither named nor used any more; the label says it is ours.
     output_of("docker", "image", "prune", "--force", "--filter", "label=digits.app", seconds=120)

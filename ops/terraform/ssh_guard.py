@@ -52,8 +52,8 @@ def _guards(firewall: dict[str, Any], droplet: dict[str, Any]) -> bool:
 def ssh_sources(plan: dict[str, Any], droplet: dict[str, Any]) -> list[str] | None:
     """The addresses that may reach the droplet's ssh after a plan; None if that does not change.
 
-    Several firewalls before one droplet let in what any of them lets in; with none
-    everybody is let in.
+    Several firewalls before one droplet admit what any of them admits; without one
+    everybody is admitted.
     """
     firewalls = _changes(plan, "firewall")
     if all(firewall["actions"] == ["no-op"] for firewall in firewalls):
@@ -98,7 +98,7 @@ def refuse(ssh: SshSettings, plan: dict[str, Any]) -> None:
         terminal.note(
             "Whether this plan locks you out of ssh was not checked: the droplet did not print "
             "which "
-            f"address you come from. It lets in: {', '.join(sources) or 'nobody'}."
+            f"address you come from. It admits: {', '.join(sources) or 'nobody'}."
         )
         return
     if lets_in(sources, mine):

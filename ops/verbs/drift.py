@@ -1,7 +1,7 @@
 """make drift: what in the account and on the droplet is not as this project says; changes nothing.
 
 `python -m ops drift` ends with 0 if nothing differs, with 2 if something does, and with 1 if it
-could not be told. make itself ends with 2 for both: its last line names the number.
+could not be found out. make itself ends with 2 for both: its last line names the number.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def _credentials(settings: Settings) -> Iterator[Settings]:
         if output_of("ssh-keygen", "-l", "-f", str(known_hosts)) is None:
             raise Failed(
                 "The pipeline's DROPLET_HOST_KEY holds no host key, so the droplet could not be "
-                "told from another machine.",
+                "found out from another machine.",
                 again,
             )
         ssh = replace(

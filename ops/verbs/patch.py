@@ -94,7 +94,7 @@ def _incomplete(deployment: Deployment, there: list[Host]) -> Failed:
                 f"one. {again}",
             )
     return Failed(
-        "Not all of it was done; what Ansible could not do is above, and nothing was begun after "
+        "Not all of it was done; what Ansible could not do is above, and nothing was started after "
         "that.",
         f"See what is live: {make('status')}. {again}",
     )

@@ -438,7 +438,7 @@ def test_another_place_is_begun(copies: Copies) -> None:
     copies.point_to(another)
     assert copies.ids() == []
     assert not another.exists(), "a list begins nothing"
-    assert "it is begun" in copies.good("hourly")
+    assert "it was made" in copies.good("hourly")
     assert len(copies.ids()) == 1
     assert "There are no new predictions since the last offsite backup." in copies.good("hourly")
     # Back at the place before, which had copies, too.

@@ -84,7 +84,7 @@ def test_ready_to_deploy(project: Project, api: Api) -> None:
     }
     assert {status for status, _ in found.values()} == {"ok"}
     assert "$6 a month" in found["size"][1]
-    assert "cannot be told by reading" in found["scopes"][1]
+    assert "cannot be found out by reading" in found["scopes"][1]
     assert everything(project.folder) == before
     assert {entry["method"] for entry in conformance.journal(api.journal)} == {"GET"}
     assert conformance.check(api.journal) == []

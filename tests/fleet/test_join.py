@@ -120,7 +120,7 @@ def machine(
 
 def test_the_same_version_takes_visitors(machine: Machine) -> None:
     machine.others_serve(OLD)
-    assert "It serves what the others do" in machine.run()
+    assert "It has the version of the others" in machine.run()
     assert not machine.waits
     assert machine.told == OLD
     # Once more, with nothing to wait for.
@@ -133,7 +133,7 @@ def test_an_older_version_waits_for_the_next_release(machine: Machine) -> None:
     assert machine.alerts == ["another-version"]
     machine.clock.events = [lambda: machine.serves(NEW), machine.end_wait]
     printed = machine.run()
-    assert "It serves aaaaaaaaaaaa, and the others bbbbbbbbbbbb: no visitors until" in printed
+    assert "It has aaaaaaaaaaaa, and the others have bbbbbbbbbbbb: no visitors until" in printed
     assert machine.told == NEW
     assert machine.alerts == []
 
@@ -141,7 +141,7 @@ def test_an_older_version_waits_for_the_next_release(machine: Machine) -> None:
 def test_the_others_may_go_back_to_what_it_serves(machine: Machine) -> None:
     machine.others_serve(NEW)
     machine.clock.events = [lambda: machine.others_serve(OLD)]
-    assert "It serves what the others do" in machine.run()
+    assert "It has the version of the others" in machine.run()
     assert machine.alerts == []
 
 
@@ -156,7 +156,7 @@ def test_not_before_its_own_app_answers(machine: Machine) -> None:
 
 
 def test_where_nobody_serves_it_does_after_a_while(machine: Machine) -> None:
-    assert "No other droplet serves" in machine.run()
+    assert "No other droplet is in service" in machine.run()
     assert not machine.waits
     assert ALONE_AFTER <= machine.clock.time < ALONE_AFTER + 5
 

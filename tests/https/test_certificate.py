@@ -242,7 +242,7 @@ def test_another_authority_than_the_one_that_gave_it(droplet: Droplet) -> None:
         ("urn:ietf:params:acme:error:connection :: Timeout", "cannot reach the site on port 80"),
         ("urn:ietf:params:acme:error:unauthorized :: 404", "was answered wrongly on port 80"),
         ("open x.crt: no space left on device", "disk is full"),
-        ("something new", "What lego said last:\nsomething new"),
+        ("something new", "The last lines of lego:\nsomething new"),
         ("", "it was ended after four minutes, or is not installed"),
     ],
 )

@@ -72,7 +72,7 @@ def test_the_lockout_guard_is_not_skipped(locked: Project, api: Api) -> None:
     locked.without("ops/verbs/release.py")
     done = locked.verb("deploy", TF_VAR_allowed_ssh_addresses='["198.51.100.7/32"]')
     assert "Whether this plan locks you out of ssh was not checked" in done.stdout
-    assert "It lets in: 198.51.100.7/32." in done.stdout
+    assert "It admits: 198.51.100.7/32." in done.stdout
 
 
 def test_doctor_names_ssh_add(locked: Project) -> None:

@@ -55,7 +55,7 @@ run "defaults" {
   }
   assert {
     condition     = digitalocean_droplet.app.ssh_keys == toset([digitalocean_ssh_key.deploy.id])
-    error_message = "Exactly the given key should be let in."
+    error_message = "Exactly the given key should have access."
   }
   assert {
     condition     = startswith(digitalocean_droplet.app.user_data, "#cloud-config\n")
@@ -63,7 +63,7 @@ run "defaults" {
   }
   assert {
     condition     = yamldecode(digitalocean_droplet.app.user_data).ssh_pwauth == false
-    error_message = "Passwords should not be let in over SSH."
+    error_message = "Passwords should not open SSH."
   }
 
   assert {
@@ -94,7 +94,7 @@ run "defaults" {
   }
   assert {
     condition     = output.droplet_ip == "203.0.113.10"
-    error_message = "The droplet's own address should be told, too."
+    error_message = "The droplet's own address should be an output, too."
   }
   assert {
     condition     = output.droplet_name == "digits" && output.droplet_id == "1001" && output.tag == "digits"

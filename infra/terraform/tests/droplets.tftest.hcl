@@ -62,7 +62,7 @@ run "a_managed_database" {
   }
   assert {
     condition     = output.database.port == "25060" && output.database.user == "digits"
-    error_message = "The way in should be told, to whoever sets the droplets up."
+    error_message = "The credentials should be an output, for Ansible."
   }
   assert {
     condition     = length(digitalocean_loadbalancer.app) == 0 && output.ip == "198.51.100.1"

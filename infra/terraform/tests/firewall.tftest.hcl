@@ -33,7 +33,7 @@ run "defaults" {
     condition = toset([
       for rule in digitalocean_firewall.app.inbound_rule : "${rule.protocol} ${coalesce(rule.port_range, "-")}"
     ]) == toset(["tcp 22", "tcp 80", "tcp 443", "icmp -"])
-    error_message = "Only 22, 80, 443 and icmp should be let in."
+    error_message = "Only 22, 80, 443 and icmp should be open."
   }
   assert {
     condition = alltrue([
