@@ -381,7 +381,7 @@ class FakeDocker(Docker):
             healthy = self._db_healthy(box) if box.service == DATABASE else None
             if healthy is None:
                 healthy = self.world.is_healthy(box)
-            health = "healthy" if healthy else "unhealthy"
+            health = "healthy" if healthy and not box.crowded else "unhealthy"
         return Container(
             id=box.id,
             name=box.name,

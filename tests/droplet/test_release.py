@@ -386,6 +386,19 @@ def test_a_database_that_hangs_has_no_number_of_answers(droplet: Droplet) -> Non
     assert "0 answers" not in text
 
 
+def test_the_watchdog_restarts_an_app_that_hangs_and_leaves_one_that_is_slow(
+    droplet: Droplet,
+) -> None:
+    droplet.release()
+    [box] = droplet.world.service("app")
+    began, box.crowded = box.started, True
+    droplet.run(watchdog.run)
+    assert box.started == began
+    box.hangs = droplet.world.excused = True
+    droplet.run(watchdog.run)
+    assert box.started > began
+
+
 def test_a_database_that_somebody_stopped_is_noted(droplet: Droplet) -> None:
     """Docker starts it again when it ends by itself, and not after docker kill."""
     from droplet import alerts

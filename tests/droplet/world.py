@@ -74,6 +74,7 @@ class Box:
     restarts: int = 0
     started: float = 0.0
     hangs: bool = False
+    crowded: bool = False  # its health check takes too long for Docker, and the page still answers
     stopped: bool = False  # by hand or a command: it stays so after a reboot
     first_end: tuple[int, bool] | None = None
     session: Session | None = None
