@@ -220,6 +220,8 @@ class World:
             self.at_port[box.port] = box
         box.status, box.started, box.stopped = "running", self.now, False
         box.session, box.hangs = None, False
+        # Whoever was there before lost their connection when it ended.
+        box.visited = self.nginx_runs and box.port in self.loaded
         return ""
 
     def end_box(self, box: Box, *, by_hand: bool = True) -> None:
