@@ -126,8 +126,9 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> bool:
     if not there and (first := _start_again(host, live, live.ports[0])):
         there[live.ports[0]] = first
     if not there:  # nothing better than what nginx has now
-        clear(host)
-        return True
+        if not reload:  # else it is not known what that is
+            clear(host)
+        return not reload
     if not _point(host, live, there, reload=reload):
         return False
     for port in live.ports:

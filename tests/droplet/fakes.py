@@ -17,6 +17,7 @@ from droplet.console import Console, Left
 from droplet.disk import Busy, Disk, DiskFull
 from droplet.docker import DATABASE, DATABASE_SETTINGS, Container, Docker, Image, Stack
 from droplet.host import Host
+from droplet.lock import LOCK
 from droplet.memory import Memory
 from droplet.nginx import Nginx
 from droplet.postgres import Postgres, SqlError
@@ -189,7 +190,7 @@ class FakeDisk(Disk):
 
     @contextmanager
     def locked(self, name: str, *, wait: bool = False, shared: bool = False) -> Iterator[None]:
-        del name
+        assert name == LOCK, "all commands share one lock"
         self.process.outside()
         others = self.world.lock or (self.world.lookers and not shared and not wait)
         if others:

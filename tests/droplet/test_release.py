@@ -450,6 +450,24 @@ def test_two_sets_of_ports_take_turns(droplet: Droplet) -> None:
     assert ports_after(live, 2) == (8502, 8504)
 
 
+def test_nginx_loads_its_file_after_a_kill_though_docker_hung_at_the_first_recovery() -> None:
+    windows = 0
+    for call in range(120, 180):
+        droplet = Droplet()
+        droplet.release()
+        done = droplet.release("good", ("kill", call))
+        windows += droplet.world.loaded != droplet.world.ports_in_file()
+        droplet.strike("docker hangs")
+        droplet.rollback()
+        droplet.causes_gone()
+        droplet.rollback()
+        droplet.is_recovered()
+        droplet.holds()
+        if done.how == "done":
+            break
+    assert windows, "no kill was between the file and the reload"
+
+
 def test_a_rollback_also_removes_what_docker_started_again_meanwhile() -> None:
     droplet = Droplet()
     droplet.release()
