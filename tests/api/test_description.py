@@ -28,11 +28,7 @@ LAXER = {
     "firewalls outbound_rules ports": "As above.",
     "projects is_default": "Described for an update only.",
 }
-KINDS = [
-    kind
-    for kind in Resource.kinds
-    if "create" in kind.verbs and kind.fields and not kind.path.startswith("rehearsal/")
-]
+KINDS = [kind for kind in Resource.kinds if "create" in kind.verbs and kind.fields]
 
 
 @cache
