@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
 from ops.console import terminal
 from ops.console.errors import Failed
+from ops.console.settings import ROOT
 
 
 class CommandFailed(Failed):
@@ -44,6 +47,22 @@ def output(
             "Fix it, then run the same command again.",
         )
     return done.stdout.decode().strip()
+
+
+def named_in(file: str, pattern: str) -> str:
+    """What a file of the project names; its place there is the pattern's group. Raises Failed."""
+    if found := re.search(pattern, (ROOT / file).read_text()):
+        return found[1]
+    raise Failed(f"{file} has nothing like {pattern}, which the rehearsal needs.", "Name it there.")
+
+
+def page(url: str) -> bytes:
+    """The page there; nothing if it does not answer. What answers is never stood in for."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - ours
+            return bytes(answer.read()) or b"empty"
+    except (OSError, ValueError):
+        return b""
 
 
 def need_packages(packages: Mapping[str, str]) -> None:

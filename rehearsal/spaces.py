@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -115,9 +112,3 @@ def serve(address: str, keys: Callable[[], dict[str, Any]]) -> str:
     threading.Thread(target=server.run, name="spaces", daemon=True).start()
     port: int = server.effective_port  # type: ignore[union-attr]
     return f"http://{address}:{port}"
-
-
-if __name__ == "__main__":  # python -m rehearsal.spaces STATE: for tests, until its input ends
-    state = Path(sys.argv[1])
-    print(serve("127.0.0.1", lambda: json.loads(state.read_text())["spaces_keys"]), flush=True)
-    sys.stdin.read()

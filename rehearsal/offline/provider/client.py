@@ -24,35 +24,24 @@ class ApiError(Exception):
 
 
 class Client:
-    """Talks to the API named in the environment, if it is on this machine."""
+    """Talks to the API named in the environment, which must be on this machine."""
 
-    def __init__(self, endpoint: str, token: str, retries: int = 4) -> None:
-        self.endpoint = endpoint.rstrip("/")
-        self.token = token
-        self.retries = retries
-        # A proxy has no business between two programs of one machine.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    @classmethod
-    def configured(cls, config: dict[str, Any]) -> Client:
-        """A client for the provider block and the environment, as the real provider reads them."""
-        environment = os.environ
-        endpoint = config.get("api_endpoint") or environment.get("DIGITALOCEAN_API_URL") or ""
-        token = (
-            config.get("token")
-            or environment.get("DIGITALOCEAN_TOKEN")
-            or environment.get("DIGITALOCEAN_ACCESS_TOKEN")
-            or ""
-        )
-        if urlsplit(endpoint).hostname not in _LOOPBACK:
+    def __init__(self, spaces: Any) -> None:
+        """With the Spaces of spaces.py."""
+        self.spaces = spaces
+        self.endpoint = os.environ.get("DIGITALOCEAN_API_URL", "").rstrip("/")
+        self.token = os.environ.get("DIGITALOCEAN_TOKEN", "")
+        self.retries = int(os.environ.get("DIGITALOCEAN_HTTP_RETRY_MAX") or 4)
+        if urlsplit(self.endpoint).hostname not in _LOOPBACK:
             raise ApiError(
                 0,
                 "This is the rehearsal's stand-in for Terraform's DigitalOcean provider. It only "
                 "talks to the rehearsal on this machine, but DIGITALOCEAN_API_URL is "
-                f"{endpoint or 'not set'}. To deploy to DigitalOcean itself, open a new shell, "
-                "so that TF_CLI_CONFIG_FILE is not set, and run make deploy there.",
+                f"{self.endpoint or 'not set'}. To deploy to DigitalOcean itself, open a new "
+                "shell, so that TF_CLI_CONFIG_FILE is not set, and run make deploy there.",
             )
-        return cls(endpoint, token, int(environment.get("DIGITALOCEAN_HTTP_RETRY_MAX") or 4))
+        # A proxy has no business between two programs of one machine.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def get(self, path: str) -> Any:
         return self.request("GET", path)
