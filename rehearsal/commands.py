@@ -6,13 +6,17 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.settings import ROOT
+
+Found = TypeVar("Found")
 
 
 class CommandFailed(Failed):
@@ -47,6 +51,14 @@ def output(
             "Fix it, then run the same command again.",
         )
     return done.stdout.decode().strip()
+
+
+def wait_for(look: Callable[[], Found | None], seconds: float) -> Found | None:
+    """What a look finds, as soon as it finds something; nothing if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
 
 
 def named_in(file: str, pattern: str) -> str:

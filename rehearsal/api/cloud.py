@@ -29,7 +29,7 @@ class Cloud:
     def __init__(self, store: Store, driver: DockerDriver, engines: DockerEngines) -> None:
         self.store = store
         self.driver = driver
-        self._work = ThreadPoolExecutor(max_workers=4, thread_name_prefix="droplet")
+        self.background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="droplet")
         self._turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
         # The rules each droplet has, so that only changes reach the driver.
         self._applied: dict[int, Any] = {}
@@ -45,7 +45,7 @@ class Cloud:
     def close(self) -> None:
         """Finish what is under way."""
         self._reconciler.close()
-        self._work.shutdown(wait=True)
+        self.background.shutdown(wait=True)
 
     def _resume(self) -> None:
         """Pick up what an earlier run of the server left half-done."""
@@ -58,7 +58,7 @@ class Cloud:
                     end_action(action, "errored")
         for action in unfinished:
             if action["type"] == "create":
-                self.boot(action["resource_id"], action["id"])
+                self.background.submit(self.boot, action["resource_id"], action["id"])
 
     # Firewalls
 
@@ -80,7 +80,7 @@ class Cloud:
     # Droplets
 
     def boot(self, droplet_id: int, action_id: int) -> None:
-        """Make the machine for a droplet whose status is new."""
+        """Make the machine for a droplet whose status is new, in the background as all this."""
         self.act(droplet_id, action_id, partial(self._boot, droplet_id), failed="off")
 
     def _boot(self, droplet_id: int) -> Item:
@@ -94,13 +94,10 @@ class Cloud:
     def act(
         self, droplet_id: int, action_id: int, work: Callable[[], Item], failed: str = ""
     ) -> None:
-        """Do something to a machine in the background; it returns what changes in its droplet.
+        """Do something to a machine; it returns what changes in its droplet.
 
         `failed` is the status of the droplet after a failure, if that is another one.
         """
-        self._work.submit(self._act, droplet_id, action_id, work, failed)
-
-    def _act(self, droplet_id: int, action_id: int, work: Callable[[], Item], failed: str) -> None:
         with self._turns[droplet_id]:
             if str(droplet_id) not in self.store.state["droplets"]:
                 return
@@ -119,10 +116,7 @@ class Cloud:
                     end_action(state["actions"][str(action_id)], "errored")
 
     def answer_at(self, action_id: int, reserved_ips: dict[int, str | None]) -> None:
-        """Let each droplet answer at a reserved IP, or at none, in the background."""
-        self._work.submit(self._answer_at, action_id, reserved_ips)
-
-    def _answer_at(self, action_id: int, reserved_ips: dict[int, str | None]) -> None:
+        """Let each droplet answer at a reserved IP, or at none."""
         status = "completed"
         for droplet_id, address in reserved_ips.items():
             with self._turns[droplet_id]:

@@ -93,7 +93,7 @@ class Droplets(Resource):
     @route("DELETE", "<key>")
     def delete(self, call: Call, key: str, parent: str = "") -> Answer:
         item = self.find(call.state, key)
-        call.later.append(partial(call.cloud.destroy, item["id"]))
+        call.first.append(partial(call.cloud.destroy, item["id"]))
         return NO_CONTENT
 
 

@@ -25,14 +25,12 @@ class Projects(Resource):
         "description": Field(default=""),
         "purpose": Field(required=True),
         "environment": Field(
-            default="Development",
-            one_of=("Development", "Staging", "Production"),
+            default="Development", one_of=("Development", "Staging", "Production")
         ),
-        "is_default": Field(type="boolean", default=False),
     }
 
     def complete(self, call: Call, item: Item) -> None:
-        item |= _of_the_account(call.state)
+        item |= {**_of_the_account(call.state), "is_default": False}
 
     def find(self, state: State, key: object, parent: str = "") -> Item:
         return default_project(state) if key == "default" else super().find(state, key, parent)
@@ -42,11 +40,7 @@ class Projects(Resource):
         return super().update(call, key, parent)
 
     def changed(self, call: Call, before: Item, item: Item) -> None:
-        item |= {"updated_at": now(), "is_default": item["is_default"] or before["is_default"]}
-
-    def check(self, state: State, item: Item) -> None:
-        for other in state["projects"].values() if item["is_default"] else ():
-            other["is_default"] = other is item
+        item["updated_at"] = now()
 
     def removed(self, call: Call, item: Item) -> None:
         if _held(call.state, item):

@@ -32,7 +32,8 @@ class Call:
     query: Mapping[str, str]
     values: Item
     state: State
-    #: Done once the changed state is kept, before the request is answered.
+    #: Done once the changed state is kept: before the request is answered, and in the background.
+    first: list[Callable[[], object]] = field(default_factory=list)
     later: list[Callable[[], object]] = field(default_factory=list)
 
 

@@ -63,7 +63,6 @@ def _entry(response: Response) -> Item:
         "method": request.method,
         "path": request.path,
         "query": request.args.to_dict(flat=False),
-        "user_agent": request.headers.get("User-Agent", ""),
         "request_body": request.get_json(force=True, silent=True),
         # No rule of ours matched this path and method.
         "known": request.url_rule is not None,
@@ -91,8 +90,10 @@ def _endpoint(cloud: Cloud, handler: Callable[..., Answer]) -> Callable[..., Ans
         with cloud.store.change() as state:
             call = Call(cloud, method, url, query, _body(), state)
             made = handler(call, **path)
-        for work in call.later:
+        for work in call.first:
             work()
+        for work in call.later:
+            cloud.background.submit(work)
         return made
 
     return answer
