@@ -43,9 +43,6 @@ class _Holder(Resource):
         held = [resource["urn"] for resource in self.client.get(path)["resources"]]
         return super().found(state, answer) | {"resources": held}
 
-    def delete(self, state: State) -> None:
-        self.move(state, {"resources": []})
-
 
 class Project(_Holder):
     name, title = "project", "Project"
@@ -71,8 +68,8 @@ class Project(_Holder):
         return super().update(current, planned)
 
     def delete(self, state: State) -> None:
+        self.move(state, {"resources": []})
         super().delete(state)
-        Resource.delete(self, state)
 
 
 class ProjectResources(_Holder):
@@ -97,6 +94,9 @@ class ProjectResources(_Holder):
     def update(self, current: State, planned: State) -> State:
         self.move(current, planned)
         return self.read(planned)
+
+    def delete(self, state: State) -> None:
+        self.move(state, {"resources": []})
 
 
 def _float32(value: float) -> float:
