@@ -80,13 +80,13 @@ class Cloud:
     # Droplets
 
     def boot(self, droplet_id: int, action_id: int) -> None:
-        """Make the machine for a droplet whose status is new, in the background as all this."""
+        """Make the machine for a droplet whose status is new."""
         self.act(droplet_id, action_id, partial(self._boot, droplet_id), failed="off")
 
     def _boot(self, droplet_id: int) -> Item:
         droplet = self.store.state["droplets"][str(droplet_id)]
         log(f"droplet {droplet_id}: making {droplet['name']} ({droplet['size']})")
-        self.driver.destroy(droplet_id)  # what a server that ended meanwhile has half made
+        self.driver.destroy(droplet_id)  # one that was half made when the server ended
         address = self.driver.create(droplet)
         log(f"droplet {droplet_id}: runs at {address}")
         return {"address": address, "status": "active"}
