@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from ops.console import terminal
 from ops.console.errors import Failed
+from ops.console.settings import ROOT
+
+Found = TypeVar("Found")
 
 
 class CommandFailed(Failed):
@@ -44,6 +51,30 @@ def output(
             "Fix it, then run the same command again.",
         )
     return done.stdout.decode().strip()
+
+
+def wait_for(look: Callable[[], Found | None], seconds: float) -> Found | None:
+    """What a look finds, as soon as it finds something; nothing if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
+def named_in(file: str, pattern: str) -> str:
+    """What a file of the project names; its place there is the pattern's group. Raises Failed."""
+    if found := re.search(pattern, (ROOT / file).read_text()):
+        return found[1]
+    raise Failed(f"{file} has nothing like {pattern}, which the rehearsal needs.", "Name it there.")
+
+
+def page(url: str) -> bytes:
+    """The page there; nothing if it does not answer. What answers is never stood in for."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - ours
+            return bytes(answer.read()) or b"empty"
+    except (OSError, ValueError):
+        return b""
 
 
 def need_packages(packages: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 from ops.console.errors import Failed
 from ops.console.settings import ROOT, Settings
@@ -53,11 +54,12 @@ def settings() -> dict[str, str]:
         raise Failed(
             "There is no rehearsal to point at.", "Start it: scripts/in rehearsal -m rehearsal up"
         )
+    acme, root = _text(places.AUTHORITY_URL), places.AUTHORITY_ROOT
     return {
         "ENV_FILE": "",
         # The API: where it is, and the token it knows.
-        "DIGITALOCEAN_TOKEN": places.TOKEN.read_text().strip(),
-        "DIGITALOCEAN_API_URL": places.API_URL.read_text().strip(),
+        "DIGITALOCEAN_TOKEN": _text(places.TOKEN),
+        "DIGITALOCEAN_API_URL": _text(places.API_URL),
         # Terraform: a folder of its own, with its own state, lock file and provider.
         "TERRAFORM_DIR": str(places.TERRAFORM),
         "TF_VAR_ssh_public_key_path": f"{places.SSH_KEY}.pub",
@@ -75,32 +77,17 @@ def settings() -> dict[str, str]:
         # What was rehearsed is no backup of the real deployment.
         "BACKUP_FOLDER": "backups/rehearsal",
         "COPIES_PASSWORD_FILE": str(places.STATE / "copies_password"),
+        "SPACES_ENDPOINT_URL": _text(places.SPACES_URL),
         # The certificate authority. Never the real one: it would be asked for nothing.
-        **_authority(),
-        **_spaces(),
+        **({"ACME_SERVER": acme, "ACME_ROOT": str(root)} if acme else {"ACME": "off"}),
         # The build, where PyTorch's index does not answer.
         **({"PIP_CONF": str(places.PIP_CONF)} if places.PIP_CONF.exists() else {}),
     }
 
 
-def _spaces() -> dict[str, str]:
-    if not places.SPACES_URL.exists():
-        return {}
-    return {"SPACES_ENDPOINT_URL": places.SPACES_URL.read_text().strip()}
-
-
-def _authority() -> dict[str, str]:
-    if not places.AUTHORITY_URL.exists():
-        return {"ACME": "off"}
-    return {
-        "ACME_SERVER": places.AUTHORITY_URL.read_text().strip(),
-        "ACME_ROOT": str(places.AUTHORITY_ROOT),
-    }
-
-
-def _is_taken(name: str) -> bool:
-    """Whether a rehearsal takes this variable of the environment that it is started in."""
-    return _TAKEN.fullmatch(name) is not None
+def _text(file: Path) -> str:
+    """What is in a file; "" if it is not there yet."""
+    return file.read_text().strip() if file.exists() else ""
 
 
 def not_for_a_rehearsal() -> list[str]:
@@ -109,11 +96,11 @@ def not_for_a_rehearsal() -> list[str]:
     return [
         name
         for name in sorted(os.environ)
-        if not _is_taken(name) and (name in ours or _OF_PROGRAMS.fullmatch(name))
+        if not _TAKEN.fullmatch(name) and (name in ours or _OF_PROGRAMS.fullmatch(name))
     ]
 
 
 def environment() -> dict[str, str]:
     """This process's environment, pointed at the rehearsal. Raises Failed."""
-    taken = {name: value for name, value in os.environ.items() if _is_taken(name)}
+    taken = {name: value for name, value in os.environ.items() if _TAKEN.fullmatch(name)}
     return {"VERB_SUFFIX": " TARGET=rehearsal"} | taken | settings()

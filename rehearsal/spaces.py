@@ -9,17 +9,12 @@ at a host name of its own, BUCKET.ADDRESS, and an address of this machine has no
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import json
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote
 
 from waitress.server import create_server
 
@@ -81,26 +76,19 @@ def _may(key: dict[str, Any], bucket: str, method: str) -> bool:
 
 
 def _signature(environ: Environ, secret: str, signed: re.Match[str]) -> str:
-    """What the request would be signed with: version 4 of Amazon's signatures."""
-    names = signed[3].split(";")
-    query = sorted(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
-    request = "\n".join(
-        (
-            environ["REQUEST_METHOD"],
-            quote(unquote(environ["REQUEST_URI"].split("?")[0]), safe="/-_.~"),
-            "&".join(f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}" for k, v in query),
-            *(f"{name}:{_header(environ, name)}" for name in names),
-            "",
-            signed[3],
-            environ.get("HTTP_X_AMZ_CONTENT_SHA256", "UNSIGNED-PAYLOAD"),
-        )
-    )
-    digest = hashlib.sha256(request.encode()).hexdigest()
-    text = "\n".join(("AWS4-HMAC-SHA256", environ.get("HTTP_X_AMZ_DATE", ""), signed[2], digest))
-    made = f"AWS4{secret}".encode()
-    for part in (*signed[2].split("/"), text):
-        made = hmac.new(made, part.encode(), hashlib.sha256).digest()
-    return made.hex()
+    """What the request would be signed with, by Amazon's own library."""
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    _, region, service, _ = signed[2].split("/")
+    headers = {name: _header(environ, name) for name in signed[3].split(";")}
+    url = f"http://spaces{environ['REQUEST_URI']}"
+    request = AWSRequest(environ["REQUEST_METHOD"], url, headers)
+    request.context["timestamp"] = environ.get("HTTP_X_AMZ_DATE", "")
+    auth = S3SigV4Auth(Credentials(signed[1], secret), service, region)
+    text = auth.string_to_sign(request, auth.canonical_request(request))
+    return str(auth.signature(text, request))
 
 
 def _header(environ: Environ, name: str) -> str:
@@ -115,9 +103,3 @@ def serve(address: str, keys: Callable[[], dict[str, Any]]) -> str:
     threading.Thread(target=server.run, name="spaces", daemon=True).start()
     port: int = server.effective_port  # type: ignore[union-attr]
     return f"http://{address}:{port}"
-
-
-if __name__ == "__main__":  # python -m rehearsal.spaces STATE: for tests, until its input ends
-    state = Path(sys.argv[1])
-    print(serve("127.0.0.1", lambda: json.loads(state.read_text())["spaces_keys"]), flush=True)
-    sys.stdin.read()

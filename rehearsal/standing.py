@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,7 +23,7 @@ from ops.console.settings import ROOT, Settings
 from ops.release import registry
 from ops.release.docker import need_compose, need_engine
 from rehearsal import places, terraform_root
-from rehearsal.commands import need_packages, output
+from rehearsal.commands import need_packages, output, wait_for
 from rehearsal.droplet.containers import Containers
 from rehearsal.engines import authority
 from rehearsal.offline import debian_13, docker_hub, provider_package
@@ -159,24 +158,20 @@ def _start() -> None:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     _PID.write_text(f"{process.pid}\n")
-    deadline = time.monotonic() + _SECONDS_TO_START
-    while _url() is None:
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise Failed(
-                "The local DigitalOcean did not start. What it printed:",
-                _LOG.read_text().strip(),
-                "Clear away what is left and try again: scripts/in rehearsal -m rehearsal down",
-            )
-        time.sleep(0.1)
+    wait_for(lambda: _url() or process.poll() is not None, _SECONDS_TO_START)
+    if _url() is None:
+        raise Failed(
+            "The local DigitalOcean did not start. What it printed:",
+            _LOG.read_text().strip(),
+            "Clear away what is left and try again: scripts/in rehearsal -m rehearsal down",
+        )
 
 
 def stop() -> None:
     """End it, if it runs: it finishes what is under way."""
-    deadline = time.monotonic() + _SECONDS_TO_STOP
     if pid := _pid():
         os.kill(pid, signal.SIGTERM)
-    while _pid() and time.monotonic() < deadline:
-        time.sleep(0.1)
+        wait_for(lambda: _pid() is None, _SECONDS_TO_STOP)
 
 
 def _pid() -> int | None:

@@ -9,17 +9,20 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from flask import request
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from rehearsal.api.cloud import Cloud
+from rehearsal.api.fields import ApiError
 from rehearsal.api.server import make_app
 from rehearsal.api.store import LOG, Store
 from tests import in_process as verbs
@@ -75,18 +78,51 @@ class Server:
 
 
 @dataclass
+class Fault:
+    """What goes wrong at DigitalOcean now and then: requests answered with an error, or slowly."""
+
+    method: str
+    path: str  # as it begins
+    status: int = 0  # without one, the request is answered as it should be
+    message: str = "a fault that a test asked for"
+    # So many such requests are answered before, and so many get the fault; -1 is all of them.
+    after: int = 0
+    times: int = 1
+    seconds: float = 0
+
+
+@dataclass
 class Api:
     """The stand-in for the DigitalOcean API, in this process and with no machines behind it."""
 
     folder: Path
     server: Server
     cloud: Cloud | None = None
+    faults: list[Fault] = field(default_factory=list)
 
     def start(self) -> None:
         """Answer, with the state that is in the folder."""
-        self.cloud = Cloud(Store(self.folder / "state.json"), FakeDriver(), FakeEngines())
-        self.server.app = make_app(self.cloud, TOKEN, self.journal)
+        machines: tuple[Any, Any] = FakeDriver(), FakeEngines()
+        self.cloud = Cloud(Store(self.folder / "state.json"), *machines)
+        app = make_app(self.cloud, TOKEN, self.journal)
+        app.before_request(self._meet_a_fault)
+        self.server.app = app
         self.server.start()
+
+    def _meet_a_fault(self) -> None:
+        for fault in self.faults:
+            if request.method != fault.method or not request.path.startswith(fault.path):
+                continue
+            if fault.after:
+                fault.after -= 1
+                return
+            fault.times -= 1
+            if fault.times == 0:
+                self.faults.remove(fault)
+            time.sleep(fault.seconds)
+            if fault.status:
+                raise ApiError(fault.status, fault.message)
+            return
 
     def stop(self) -> None:
         """Answer no more; what is under way is finished."""

@@ -2,5 +2,5 @@
 
 A kind of resource is a table of fields (`fields.py`) in a subclass of `Resource` (`resource.py`)
 that has a path. `cloud.py` runs the droplets, `reconciler.py` what stands behind load balancers and
-databases: each says what it asks of Docker. `faults.py` lets requests fail for tests.
+databases: each says what it asks of Docker.
 """

@@ -1,4 +1,4 @@
-"""The account: its balance, SSH keys, keys to Spaces, and tags, by which droplets are found."""
+"""The account: its SSH keys, keys to Spaces, and tags, by which droplets are found."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import secrets
+from collections.abc import Collection, Iterable
 
 from .fields import Field, Item, not_found, refused
 from .resource import NO_CONTENT, Answer, Call, Resource, route
@@ -35,40 +36,15 @@ class Account(Resource):
         return {"account": shown}, 200
 
 
-class Balance(Resource):
-    path, one, many = "customers/my/balance", "", ""
-    verbs = ()
-
-    @route("GET", "")
-    def show(self, _call: Call) -> Answer:
-        amounts = ("month_to_date_balance", "account_balance", "month_to_date_usage")
-        return {**dict.fromkeys(amounts, "0.00"), "generated_at": now()}, 200
-
-
 class SshKeys(Resource):
-    """Their keys in the API are their numbers, and their fingerprints too."""
-
     path, one, many, kind = "account/keys", "ssh_key", "ssh_keys", "keys"
     numbered = True
     fields = {"name": Field(required=True), "public_key": Field(required=True, fixed=True)}
 
     def complete(self, call: Call, item: Item) -> None:
         item["fingerprint"] = _fingerprint(item["public_key"])
-        if key_of(call.state, item["fingerprint"]):
+        if item["fingerprint"] in (key["fingerprint"] for key in call.state["keys"].values()):
             raise refused("SSH Key is already in use on your account")
-
-    def find(self, state: State, key: object, parent: str = "") -> Item:
-        found = key_of(state, key)
-        return super().find(state, found["id"] if found else key, parent)
-
-
-def key_of(state: State, key: object) -> Item | None:
-    """The SSH key with this number or fingerprint."""
-    for found in state["keys"].values():
-        if str(key) in (str(found["id"]), found["fingerprint"]):
-            item: Item = found
-            return item
-    return None
 
 
 def _fingerprint(public_key: str) -> str:
@@ -109,6 +85,7 @@ class SpacesKeys(Resource):
             if (grant["permission"] == "fullaccess") == bool(grant["bucket"]):
                 raise refused("A grant names a bucket, or, with fullaccess, none.")
 
+    @route("POST", "")
     def create(self, call: Call, parent: str = "") -> Answer:
         """Only now is the secret half shown."""
         return {"key": self.add(call, parent)}, 201
@@ -127,6 +104,12 @@ def add_tags(state: State, names: list[str]) -> None:
         state["tags"].setdefault(name, {"name": name})
 
 
+def named_droplets(state: State, numbers: Collection[int], tags: Iterable[str]) -> list[Item]:
+    """The droplets with one of these numbers or tags."""
+    droplets, wanted = state["droplets"].values(), set(tags)
+    return [one for one in droplets if one["id"] in numbers or wanted & set(one["tags"])]
+
+
 class Tags(Resource):
     """To make one that there is changes nothing."""
 
@@ -134,10 +117,9 @@ class Tags(Resource):
     key = "name"
     verbs = ("list", "create", "get", "delete")
     fields = {"name": Field(required=True, pattern=TAG.pattern, message=TAG.message)}
-    guards = True
 
     def view(self, state: State, item: Item) -> Item:
-        tagged = sum(item["name"] in droplet["tags"] for droplet in state["droplets"].values())
+        tagged = len(named_droplets(state, (), (item["name"],)))
         others = ("images", "volumes", "volume_snapshots", "databases")
         counts = {"droplets": tagged} | dict.fromkeys(others, 0)
         resources = {kind: {"count": count} for kind, count in counts.items()}

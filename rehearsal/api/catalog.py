@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
 
 from .fields import Item, refused
 from .resource import Resource
-from .store import State, now
+from .store import State
 
-_REGIONS = {
-    "nyc1": "New York 1",
-    "nyc3": "New York 3",
-    "ams3": "Amsterdam 3",
-    "sfo3": "San Francisco 3",
-    "sgp1": "Singapore 1",
-    "lon1": "London 1",
-    "fra1": "Frankfurt 1",
-    "tor1": "Toronto 1",
-    "blr1": "Bangalore 1",
-    "syd1": "Sydney 1",
-}
+_REGIONS = ("nyc1", "nyc3", "ams3", "sfo3", "sgp1", "lon1", "fra1", "tor1", "blr1", "syd1")
 
 # slug, memory in MB, processors, disk in GB, transfer in TB, $ a month, $ an hour
 _SIZES: list[tuple[str, int, int, int, float, float, float]] = [
@@ -31,12 +19,6 @@ _SIZES: list[tuple[str, int, int, int, float, float, float]] = [
     ("s-2vcpu-2gb", 2048, 2, 60, 3.0, 18.0, 0.02679),
     ("s-2vcpu-4gb", 4096, 2, 80, 4.0, 24.0, 0.03571),
     ("s-4vcpu-8gb", 8192, 4, 160, 5.0, 48.0, 0.07143),
-]
-
-_IMAGES = [
-    (195000013, "debian-13-x64", "Debian", "13 x64"),
-    (195000012, "debian-12-x64", "Debian", "12 x64"),
-    (195000024, "ubuntu-24-04-x64", "Ubuntu", "24.04 (LTS) x64"),
 ]
 
 SIZES: dict[str, Item] = {
@@ -58,20 +40,20 @@ SIZES: dict[str, Item] = {
 REGIONS: dict[str, Item] = {
     slug: {
         "slug": slug,
-        "name": name,
+        "name": slug.upper(),
         "features": ["backups", "ipv6", "metadata", "install_agent", "storage", "image_transfer"],
         "available": True,
         "sizes": list(SIZES),
     }
-    for slug, name in _REGIONS.items()
+    for slug in _REGIONS
 }
 
 IMAGES: dict[str, Item] = {
-    slug: {
-        "id": image_id,
-        "slug": slug,
-        "name": name,
-        "distribution": distribution,
+    "debian-13-x64": {
+        "id": 195000013,
+        "slug": "debian-13-x64",
+        "name": "13 x64",
+        "distribution": "Debian",
         "type": "base",
         "public": True,
         "regions": list(_REGIONS),
@@ -80,9 +62,8 @@ IMAGES: dict[str, Item] = {
         "size_gigabytes": 1.2,
         "tags": [],
         "status": "available",
-        "description": f"{distribution} {name}",
+        "description": "Debian 13 x64",
     }
-    for image_id, slug, distribution, name in _IMAGES
 }
 
 
@@ -99,54 +80,17 @@ class Sizes(Resource):
 
 
 class Images(Resource):
-    """Named by slug or by number."""
-
     path, one, many = "images", "image", "images"
-    verbs = ("list", "get")
+    verbs = ("list",)
     offered = IMAGES
 
     def chosen(self, item: Item, query: Mapping[str, str]) -> bool:
-        # None is the account's own, and none is of an application.
-        own = query.get("private") == "true" or query.get("tag_name")
-        return not own and query.get("type", "") in ("", "distribution")
-
-    def find(self, state: State, key: object, parent: str = "") -> Item:
-        slugs = {str(image["id"]): slug for slug, image in IMAGES.items()}
-        return super().find(state, slugs.get(str(key), key), parent)
+        return query.get("private") != "true"  # none is the account's own
 
 
-class Volumes(Resource):
-    """There are none; a check that nothing billable is left asks for them."""
-
-    path, one, many = "volumes", "volume", "volumes"
-    verbs = ("list",)
-
-
-class Vpcs(Resource):
-    """The account's private networks: one a region, made with the first droplet there."""
-
-    path, one, many = "vpcs", "vpc", "vpcs"
-    verbs = ("list", "get")
-
-
-def vpc_of(state: State, region: str, given: Any) -> str:
-    """The id of a region's network, which is the only one that a request may name."""
-    for vpc in state["vpcs"].values():
-        if vpc["region"] == region:
-            break
-    else:
-        number = str(uuid.uuid4())
-        vpc = state["vpcs"][number] = {
-            "id": number,
-            "urn": f"do:vpc:{number}",
-            "name": f"default-{region}",
-            "description": "",
-            "region": region,
-            "ip_range": f"10.{100 + list(REGIONS).index(region)}.0.0/20",
-            "default": True,
-            "created_at": now(),
-        }
-    if given not in (None, "", vpc["id"]):
+def vpc_of(state: State, region: str, given: str | None) -> str:
+    """The id of a region's private network, which is the only one that a request may name."""
+    found: str = state["vpcs"].setdefault(region, str(uuid.uuid4()))
+    if given and given != found:
         raise refused("You specified an invalid VPC for this region.")
-    found: str = vpc["id"]
     return found

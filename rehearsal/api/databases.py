@@ -7,8 +7,11 @@ import secrets
 import uuid
 from typing import Any
 
+from rehearsal.engines import DockerEngines
+
+from .account import named_droplets
 from .catalog import REGIONS, vpc_of
-from .fields import ApiError, Field, Item, not_found, read, refused
+from .fields import Field, Item, not_found, read, refused
 from .resource import NO_CONTENT, Answer, Call, Resource, route
 from .store import State, next_id, now
 
@@ -28,7 +31,7 @@ _RULE = Field(
     type="object",
     many=True,
     fields={
-        "type": Field(required=True, one_of=("droplet", "k8s", "ip_addr", "tag", "app")),
+        "type": Field(required=True, one_of=("droplet", "ip_addr", "tag")),
         "value": Field(required=True),
     },
 )
@@ -42,7 +45,7 @@ class Databases(Resource):
     in_project = True
     runs = True
     taken = (422, "cluster name is not available")
-    hidden = ("gone", "host", "dbs", "ca", "assigned_at")
+    hidden = ("gone", "host", "dbs", "ca")
     fields = {
         "name": Field(
             required=True,
@@ -111,13 +114,6 @@ class Databases(Resource):
         item["private_network_uuid"] = vpc_of(call.state, item["region"], None)
         return {}, 202
 
-    @route("PUT", "<key>/upgrade")
-    def upgrade(self, call: Call, key: str) -> Answer:
-        item, version = self.find(call.state, key), str(call.values.get("version"))
-        if version not in _VERSIONS or int(version) <= int(item["version"]):
-            raise refused("invalid version for an upgrade")
-        raise refused("Another major version of a managed database is not rehearsed.")
-
     @route("GET", "<key>/firewall")
     def rules(self, call: Call, key: str) -> Answer:
         return {"rules": self.find(call.state, key)["rules"]}, 200
@@ -144,16 +140,14 @@ class Databases(Resource):
         """All that what runs behind it has to know."""
         return {name: item[name] for name in _SETTINGS}, _trusted(state, item)
 
-    def run(self, engines: Any, item: Item, wanted: Any, before: Any) -> Item:
+    def run(self, engines: DockerEngines, item: Item, addresses: list[str] | None) -> Item:
         """Make it so; what changes in the object."""
-        changes = {}
-        if before is None or before[0] != wanted[0]:
-            whole = item | {"users": list(item["users"].values()), "dbs": list(item["dbs"])}
-            changes = {"status": "online", "ca": engines.serve(whole)}
-        engines.guard(item["id"], wanted[1])
-        return changes
+        whole = item | {"users": list(item["users"].values()), "dbs": list(item["dbs"])}
+        authority = engines.serve(whole)
+        engines.guard(item["id"], addresses)
+        return {"status": "online", "ca": authority}
 
-    def stop(self, engines: Any, item: Item) -> None:
+    def stop(self, engines: DockerEngines, item: Item) -> None:
         engines.remove(item["id"])
 
 
@@ -163,24 +157,16 @@ class _Parts(Resource):
     parent: Resource | None = Databases()
     key = "name"
     verbs = ("list", "create", "get", "delete")
+    taken = (422, "this name already exists")
     fields = {"name": Field(required=True, pattern=r"[a-zA-Z_][\w-]{0,62}", message="invalid name")}
-    #: The one that every cluster has, and that stays.
-    first: str
 
-    def add(self, call: Call, parent: str = "") -> Item:
-        if call.values.get("name") in self.items(call.state, parent):
-            raise refused(f"{call.values['name']} already exists")
-        return super().add(call, parent)
-
-    def delete(self, call: Call, key: str, parent: str = "") -> Answer:
-        if key == self.first:
-            raise ApiError(422, f"{key} cannot be removed")
-        return super().delete(call, key, parent)
+    def removed(self, call: Call, item: Item) -> None:
+        if item["name"] in (ADMIN, FIRST_DATABASE):
+            raise refused(f"{item['name']} cannot be removed")
 
 
 class Users(_Parts):
     path, one, many = "databases/<parent>/users", "user", "users"
-    first = ADMIN
 
     def complete(self, call: Call, item: Item) -> None:
         item |= {"role": "normal", "password": _password()}
@@ -194,7 +180,6 @@ class Users(_Parts):
 
 class Dbs(_Parts):
     path, one, many = "databases/<parent>/dbs", "db", "dbs"
-    first = FIRST_DATABASE
 
 
 def _password() -> str:
@@ -219,10 +204,8 @@ def _trusted(state: State, cluster: Item) -> list[str] | None:
     """The addresses that may come to a cluster; None, without a rule, means everybody."""
     if not cluster["rules"]:
         return None
-    found = {rule["value"] for rule in cluster["rules"] if rule["type"] == "ip_addr"}
-    rules = {(rule["type"], rule["value"]) for rule in cluster["rules"]}
-    for droplet in state["droplets"].values():
-        names = {("tag", tag) for tag in droplet["tags"]} | {("droplet", str(droplet["id"]))}
-        if names & rules and droplet["address"]:
-            found.add(droplet["address"])
-    return sorted(found)
+    named: dict[str, list[str]] = {"ip_addr": [], "droplet": [], "tag": []}
+    for rule in cluster["rules"]:
+        named[rule["type"]].append(rule["value"])
+    droplets = named_droplets(state, [*map(int, named["droplet"])], named["tag"])
+    return sorted({*named["ip_addr"], *(one["address"] for one in droplets if one["address"])})

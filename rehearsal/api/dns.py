@@ -39,7 +39,6 @@ class Records(Resource):
     path, one, many = "domains/<parent>/records", "domain_record", "domain_records"
     parent = Domains()
     numbered = True
-    update_methods = ("PUT", "PATCH")
     filters = ("type",)
     fields = {
         "type": Field(required=True, one_of=("A", "AAAA", "CNAME", "TXT"), fixed=True),

@@ -6,10 +6,10 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from .account import TAG, add_tags, key_of
-from .catalog import IMAGES, REGIONS, SIZES, Images, vpc_of
-from .fields import ApiError, Field, Fields, Item, read, refused
-from .resource import NO_CONTENT, Answer, Call, Resource
+from .account import TAG, add_tags
+from .catalog import IMAGES, REGIONS, SIZES, vpc_of
+from .fields import Field, Fields, Item, read, refused
+from .resource import NO_CONTENT, Answer, Call, Resource, route
 from .store import State, next_id, now
 
 _HOSTNAME = Field(
@@ -43,8 +43,8 @@ class Droplets(Resource):
         "name": _HOSTNAME,
         "region": Field(default="fra1", one_of=tuple(REGIONS), message=_invalid("region")),
         "size": Field(required=True, one_of=tuple(SIZES), message=_invalid("size")),
-        "image": Field(type="", required=True, message=_invalid("image")),
-        "ssh_keys": Field(type="", many=True),
+        "image": Field(required=True, one_of=tuple(IMAGES), message=_invalid("image")),
+        "ssh_keys": Field(type="", many=True, refers="keys", message=_invalid("SSH key")),
         "tags": Field(many=True, pattern=TAG.pattern, message=TAG.message),
         "vpc_uuid": Field(),
         "user_data": Field(pattern=r"(?s).{0,65536}", message="User data must be 64 KiB or less."),
@@ -54,11 +54,8 @@ class Droplets(Resource):
     }
 
     def complete(self, call: Call, item: Item) -> None:
-        try:
-            item["image"] = Images().find(call.state, item["image"])["slug"]
-        except ApiError:
-            raise refused(_invalid("image")) from None
-        item["ssh_keys"] = _public_keys(call.state, item["ssh_keys"])
+        keys = [call.state["keys"][str(key)] for key in item["ssh_keys"]]
+        item["ssh_keys"] = [key["public_key"] for key in keys]
         item["vpc_uuid"] = vpc_of(call.state, item["region"], item["vpc_uuid"])
         add_tags(call.state, item["tags"])
         item |= {
@@ -72,14 +69,8 @@ class Droplets(Resource):
             "created_at": now(),
             "address": None,
         }
-
-    def create(self, call: Call, parent: str = "") -> Answer:
-        item = self.add(call)
         action = new_action(call.state, "droplet", item, "create")
         call.later.append(partial(call.cloud.boot, item["id"], action["id"]))
-        href = f"{call.url.removesuffix('/').removesuffix('droplets')}actions/{action['id']}"
-        links = {"actions": [{"id": action["id"], "rel": "create", "href": href}]}
-        return {"droplet": self.view(call.state, item), "links": links}, 202
 
     def chosen(self, item: Item, query: Mapping[str, str]) -> bool:
         return super().chosen(item, query) and query.get("tag_name", "") in ("", *item["tags"])
@@ -99,18 +90,11 @@ class Droplets(Resource):
             "region": REGIONS[item["region"]],
         }
 
+    @route("DELETE", "<key>")
     def delete(self, call: Call, key: str, parent: str = "") -> Answer:
         item = self.find(call.state, key)
-        call.later.append(partial(call.cloud.destroy, item["id"]))
+        call.first.append(partial(call.cloud.destroy, item["id"]))
         return NO_CONTENT
-
-
-def _public_keys(state: State, keys: list[object]) -> list[str]:
-    """The public keys that a request names by number or fingerprint."""
-    found = [key_of(state, key) for key in keys]
-    if wrong := [key for key, one in zip(keys, found, strict=True) if one is None]:
-        raise refused(f"{wrong} are invalid key identifiers for Droplet creation.")
-    return [one["public_key"] for one in found if one]
 
 
 def _networks(state: State, droplet: Item) -> Item:
@@ -155,6 +139,7 @@ class DropletActions(Actions):
     parent = Droplets()
     verbs = ("list", "get", "create")
 
+    @route("POST", "")
     def create(self, call: Call, parent: str = "") -> Answer:
         droplet = Droplets().find(call.state, parent)
         kind = str(call.values.get("type") or "")

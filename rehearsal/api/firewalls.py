@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from .account import named_droplets
 from .fields import Field, Item, refused
 from .resource import Call, Resource
 from .store import State, now
@@ -38,7 +39,6 @@ class Firewalls(Resource):
     path, one, many = "firewalls", "firewall", "firewalls"
     created = 202
     taken = (409, "duplicate name")
-    guards = True
     fields = {
         "name": Field(required=True, pattern=r"[a-zA-Z0-9][a-zA-Z0-9.-]+"),
         "inbound_rules": _rules("sources"),
@@ -84,7 +84,7 @@ def inbound_rules(state: State, droplet: Item) -> list[Item] | None:
     standing = [
         firewall
         for firewall in state["firewalls"].values()
-        if droplet["id"] in firewall["droplet_ids"] or set(firewall["tags"]) & set(droplet["tags"])
+        if droplet in named_droplets(state, firewall["droplet_ids"], firewall["tags"])
     ]
     if not standing:
         return None
@@ -97,12 +97,12 @@ def inbound_rules(state: State, droplet: Item) -> list[Item] | None:
 
 def _addresses(state: State, sources: Item) -> list[str]:
     """The addresses of all sources: droplets, tags and balancers stand for theirs."""
-    found: list[str] = list(sources.get("addresses", []))
-    for droplet in state["droplets"].values():
-        by_tag = set(droplet["tags"]) & set(sources.get("tags", []))
-        if by_tag or droplet["id"] in sources.get("droplet_ids", []):
-            found.append(droplet["address"])
+    droplets = named_droplets(state, sources.get("droplet_ids", ()), sources.get("tags", ()))
     balancers = state["load_balancers"]
-    found += [balancers.get(key, {}).get("ip") for key in sources.get("load_balancer_uids", [])]
+    found = [
+        *sources.get("addresses", ()),
+        *(droplet["address"] for droplet in droplets),
+        *(balancers.get(key, {}).get("ip") for key in sources.get("load_balancer_uids", ())),
+    ]
     # One that is being made has none yet.
     return [address for address in found if address]

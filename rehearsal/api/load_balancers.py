@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .account import TAG, add_tags
+from rehearsal.engines import DockerEngines
+
+from .account import TAG, add_tags, named_droplets
 from .catalog import REGIONS, vpc_of
 from .fields import ApiError, Field, Fields, Item, refused
 from .resource import Call, Resource
@@ -51,7 +53,7 @@ class LoadBalancers(Resource):
     in_project = True
     runs = True
     taken = (422, "a load balancer with this name already exists")
-    hidden = ("gone", "busy", "resized_at", "assigned_at")
+    hidden = ("gone", "busy", "resized_at")
     fields = {
         "name": Field(required=True),
         "region": Field(required=True, one_of=tuple(REGIONS), fixed=True),
@@ -114,20 +116,16 @@ class LoadBalancers(Resource):
         members = {droplet["name"]: address for droplet, address in _members(state, item)}
         return {name: item[name] for name in _SETTINGS}, members
 
-    def run(self, engines: Any, item: Item, wanted: Any, _before: Any) -> Item:
+    def run(self, engines: DockerEngines, item: Item, members: dict[str, str]) -> Item:
         """Make it so; what changes in the object."""
-        address = engines.balance(item, wanted[1])
+        address = engines.balance(item, members)
         return {"status": "active", "ip": address, "busy": False}
 
-    def stop(self, engines: Any, item: Item) -> None:
+    def stop(self, engines: DockerEngines, item: Item) -> None:
         engines.unbalance(item["id"])
 
 
 def _members(state: State, balancer: Item) -> list[tuple[Item, str]]:
     """The droplets that it stands before, those with its tag or named, and their addresses."""
-    found = []
-    for droplet in state["droplets"].values():
-        chosen = droplet["id"] in balancer["droplet_ids"] or balancer["tag"] in droplet["tags"]
-        if chosen and droplet["address"] and droplet["status"] != "new":
-            found.append((droplet, droplet["address"]))
-    return found
+    droplets = named_droplets(state, balancer["droplet_ids"], [balancer["tag"]])
+    return [(one, one["address"]) for one in droplets if one["address"] and one["status"] != "new"]

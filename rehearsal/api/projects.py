@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from urllib.parse import urlsplit
 
 from .fields import ApiError, Field, Item
 from .resource import Answer, Call, Resource, default_project, page, route
@@ -20,31 +19,28 @@ _KINDS = {
 
 class Projects(Resource):
     path, one, many = "projects", "project", "projects"
-    update_methods = ("PUT", "PATCH")
     taken = (409, "name is already in use")
     fields = {
         "name": Field(required=True, pattern=r".{1,175}"),
         "description": Field(default=""),
         "purpose": Field(required=True),
         "environment": Field(
-            default="Development",
-            one_of=("Development", "Staging", "Production"),
+            default="Development", one_of=("Development", "Staging", "Production")
         ),
-        "is_default": Field(type="boolean", default=False),
     }
 
     def complete(self, call: Call, item: Item) -> None:
-        item |= _of_the_account(call.state)
+        item |= {**_of_the_account(call.state), "is_default": False}
 
     def find(self, state: State, key: object, parent: str = "") -> Item:
         return default_project(state) if key == "default" else super().find(state, key, parent)
 
-    def changed(self, call: Call, before: Item, item: Item) -> None:
-        item |= {"updated_at": now(), "is_default": item["is_default"] or before["is_default"]}
+    @route("PATCH", "<key>")
+    def update(self, call: Call, key: str, parent: str = "") -> Answer:
+        return super().update(call, key, parent)
 
-    def check(self, state: State, item: Item) -> None:
-        for other in state["projects"].values() if item["is_default"] else ():
-            other["is_default"] = other is item
+    def changed(self, call: Call, before: Item, item: Item) -> None:
+        item["updated_at"] = now()
 
     def removed(self, call: Call, item: Item) -> None:
         if _held(call.state, item):
@@ -55,7 +51,7 @@ class Projects(Resource):
     @route("GET", "<key>/resources")
     def resources(self, call: Call, key: str) -> Answer:
         held = _held(call.state, self.find(call.state, key))
-        return page(call, "resources", [_entry(call, urn, "ok", item) for urn, item in held])
+        return page(call, "resources", [{"urn": urn, "status": "ok"} for urn in held])
 
     @route("POST", "<key>/resources")
     def assign(self, call: Call, key: str) -> Answer:
@@ -72,7 +68,7 @@ class Projects(Resource):
                 status = "already_assigned"
             elif item:
                 _move(call.state, word, item, project)
-            answer.append(_entry(call, urn, status, item))
+            answer.append({"urn": urn, "status": status})
         return {"resources": answer, "links": {}, "meta": {"total": len(answer)}}, 200
 
 
@@ -101,21 +97,14 @@ def add_default_project(state: State) -> None:
         state["projects"][project["id"]] = project
 
 
-def _held(state: State, project: Item) -> list[tuple[str, Item]]:
-    """The resources that a project holds, with their URNs."""
+def _held(state: State, project: Item) -> list[str]:
+    """The URNs of the resources that a project holds."""
     return [
-        (f"do:{word}:{key}", item)
+        f"do:{word}:{key}"
         for word, kind in _KINDS.items()
         for key, item in state[kind].items()
         if item["project_id"] == project["id"] and not item.get("gone")
     ]
-
-
-def _entry(call: Call, urn: str, status: str, item: Item) -> Item:
-    _, word, key = urn.split(":")
-    url = f"http://{urlsplit(call.url).netloc}/v2/{_KINDS.get(word, f'{word}s')}/{key}"
-    at = item.get("assigned_at", now())
-    return {"urn": urn, "assigned_at": at, "links": {"self": url}, "status": status}
 
 
 def _move(state: State, word: str, item: Item, project: str) -> None:
@@ -124,7 +113,7 @@ def _move(state: State, word: str, item: Item, project: str) -> None:
         raise ApiError(
             412, "Cannot move a Reserved IP with an associated Droplet. Move the Droplet instead"
         )
-    item |= {"project_id": project, "assigned_at": now()}
+    item["project_id"] = project
     for reserved in state["reserved_ips"].values() if word == "droplet" else ():
         if reserved["droplet_id"] == item["id"]:
             reserved["project_id"] = project

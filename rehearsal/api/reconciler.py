@@ -7,8 +7,9 @@ rule, a server that was ended halfway. Whatever asks the API sees the state get 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
+
+from rehearsal.engines import DockerEngines
 
 from .databases import Databases
 from .fields import Item
@@ -20,36 +21,12 @@ _SECONDS_AFTER_A_FAILURE = 5.0
 _Kind = LoadBalancers | Databases
 
 
-class Engines(Protocol):
-    """Runs what stands behind the load balancers and the database clusters.
-
-    Every call says the whole of what is wanted, and may be made again. Calls block until the work
-    is done. Calls for one engine never overlap.
-    """
-
-    def balance(self, balancer: dict[str, Any], members: dict[str, str]) -> str:
-        """Send visitors to these droplets, address by name; the address that visitors come to."""
-
-    def unbalance(self, balancer_id: str) -> None: ...
-
-    def serve(self, cluster: dict[str, Any]) -> str:
-        """Run a cluster with the users, passwords and databases that it names; its CA, as PEM."""
-
-    def guard(self, cluster_id: str, addresses: list[str] | None) -> None:
-        """Let only these addresses come to a cluster; None lets everybody."""
-
-    def remove(self, cluster_id: str) -> None: ...
-
-
 class Reconciler:
     """Looks after both kinds in the background, each by itself."""
 
-    def __init__(
-        self, store: Store, engines: Engines, apply_firewalls: Callable[[State], None]
-    ) -> None:
+    def __init__(self, store: Store, engines: DockerEngines) -> None:
         self._store = store
         self._engines = engines
-        self._apply_firewalls = apply_firewalls
         self._over = threading.Event()
         # What each was last made to be, so that only changes reach it.
         self._made: dict[str, Any] = {}
@@ -89,10 +66,10 @@ class Reconciler:
             with self._store.change() as draft:
                 del kind.items(draft)[key]
             return
-        wanted, before = kind.wanted(state, item), self._made.get(key)
-        if wanted == before:
+        wanted = kind.wanted(state, item)
+        if wanted == self._made.get(key):
             return
-        changes = kind.run(self._engines, item, wanted, before)
+        changes = kind.run(self._engines, item, wanted[1])
         self._made[key] = wanted
         log(f"{kind.one} {item['name']}: {changes.get('ip') or 'runs'}")
         if item != item | changes:
@@ -105,5 +82,3 @@ class Reconciler:
             if found is None or (made and kind.wanted(draft, found)[0] != made[0]):
                 return
             found |= changes
-            # Rules that name a balancer mean its address.
-            self._apply_firewalls(draft)

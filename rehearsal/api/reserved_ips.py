@@ -7,7 +7,7 @@ from functools import partial
 from .catalog import REGIONS
 from .droplets import Actions, Droplets, new_action
 from .fields import Field, Item, refused
-from .resource import Answer, Call, Resource
+from .resource import Answer, Call, Resource, route
 from .store import State
 
 
@@ -24,19 +24,15 @@ class ReservedIps(Resource):
         "droplet_id": Field(type="integer"),
     }
 
-    def create(self, call: Call, parent: str = "") -> Answer:
-        item = self.add(call)
-        if wanted := item["droplet_id"]:
-            item["droplet_id"] = None
-            assign(call, item, wanted)
-        return {"reserved_ip": self.view(call.state, item), "links": {}}, 202
-
     def complete(self, call: Call, item: Item) -> None:
-        if item["droplet_id"]:
-            item["region"] = _free_droplet(call.state, item["droplet_id"])["region"]
+        wanted, item["droplet_id"] = item["droplet_id"], None
+        if wanted:
+            item["region"] = _free_droplet(call.state, wanted)["region"]
         if not item["region"]:
             raise refused("You specified an invalid region.")
         item["ip"] = call.cloud.driver.reserved_ip(set(call.state["reserved_ips"]))
+        if wanted:
+            assign(call, item, wanted)
 
     def view(self, state: State, item: Item) -> Item:
         droplet = state["droplets"].get(str(item["droplet_id"]))
@@ -58,6 +54,7 @@ class ReservedIpActions(Actions):
     parent = ReservedIps()
     verbs = ("list", "get", "create")
 
+    @route("POST", "")
     def create(self, call: Call, parent: str = "") -> Answer:
         item, kind = ReservedIps().find(call.state, parent), call.values.get("type")
         if kind == "assign":

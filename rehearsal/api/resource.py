@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 from .fields import ApiError, Fields, Item, not_found, read
-from .store import State, next_id, now
+from .store import State, next_id
 
 #: What an endpoint returns: a JSON body and a status.
 Answer = tuple[dict[str, Any] | str, int]
@@ -32,12 +32,13 @@ class Call:
     query: Mapping[str, str]
     values: Item
     state: State
-    #: Done once the changed state is kept, before the request is answered.
+    #: Done once the changed state is kept: before the request is answered, and in the background.
+    first: list[Callable[[], object]] = field(default_factory=list)
     later: list[Callable[[], object]] = field(default_factory=list)
 
 
 def route(method: str, rule: str) -> Callable[[Handler], Handler]:
-    """An endpoint of a kind's own, under its path."""
+    """An endpoint under the path of a kind."""
 
     def marked(handler: Handler) -> Handler:
         handler.route = (method, rule)  # type: ignore[attr-defined]
@@ -70,7 +71,6 @@ class Resource:
     key = "id"
     numbered = False
     verbs: tuple[str, ...] = ("list", "create", "get", "update", "delete")
-    update_methods: tuple[str, ...] = ("PUT",)
     #: The status that answers a creation.
     created = 201
     #: The status and the message that refuse a second one of the same name.
@@ -83,8 +83,6 @@ class Resource:
     in_project = False
     #: Whether what runs behind it is removed in the background, and it from the state with that.
     runs = False
-    #: Whether what it says changes what the droplets' firewalls let in.
-    guards = False
 
     # What a kind adds
 
@@ -135,11 +133,11 @@ class Resource:
         self._refuse_taken(call.state, item, parent)
         if self.key not in self.fields:
             item[self.key] = next_id(call.state) if self.numbered else str(uuid.uuid4())
+        if self.in_project:
+            item["project_id"] = default_project(call.state)["id"]
         self.complete(call, item)
         self.check(call.state, item)
         self.items(call.state, parent)[str(item[self.key])] = item
-        if self.in_project:
-            item |= {"project_id": default_project(call.state)["id"], "assigned_at": now()}
         return item
 
     def _refuse_taken(self, state: State, item: Item, parent: str) -> None:
@@ -151,17 +149,21 @@ class Resource:
 
     # The endpoints
 
+    @route("GET", "")
     def list(self, call: Call, parent: str = "") -> Answer:
         found = [one for one in self.there(call.state, parent) if self.chosen(one, call.query)]
         return page(call, self.many, (self.view(call.state, item) for item in found))
 
+    @route("POST", "")
     def create(self, call: Call, parent: str = "") -> Answer:
         item = self.add(call, parent)
-        return {self.one: self.view(call.state, item)}, self.created
+        return {self.one: self.view(call.state, item), "links": {}}, self.created
 
+    @route("GET", "<key>")
     def get(self, call: Call, key: str, parent: str = "") -> Answer:
         return {self.one: self.view(call.state, self.find(call.state, key, parent))}, 200
 
+    @route("PUT", "<key>")
     def update(self, call: Call, key: str, parent: str = "") -> Answer:
         item = self.find(call.state, key, parent)
         before = dict(item)
@@ -174,6 +176,7 @@ class Resource:
         self.changed(call, before, item)
         return {self.one: self.view(call.state, item)}, 200
 
+    @route("DELETE", "<key>")
     def delete(self, call: Call, key: str, parent: str = "") -> Answer:
         item = self.find(call.state, key, parent)
         self.removed(call, item)

@@ -18,7 +18,6 @@ from . import (  # noqa: F401 - each adds its kinds of resources
     databases,
     dns,
     droplets,
-    faults,
     firewalls,
     load_balancers,
     monitoring,
@@ -29,16 +28,6 @@ from .cloud import Cloud
 from .fields import ApiError, Item, not_found, refused
 from .resource import Answer, Call, Resource
 from .store import log, now
-
-# By the verb: the methods, and whether the path names one.
-_VERBS = {
-    "list": (("GET",), False),
-    "create": (("POST",), False),
-    "get": (("GET",), True),
-    "delete": (("DELETE",), True),
-}
-# Clients may pace themselves by these; nobody is ever slowed down here.
-_LIMITS = {"Ratelimit-Limit": "5000", "Ratelimit-Remaining": "4999"}
 
 
 def make_app(cloud: Cloud, token: str, journal: Path) -> Flask:
@@ -53,7 +42,6 @@ def make_app(cloud: Cloud, token: str, journal: Path) -> Flask:
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise ApiError(401, "Unable to authenticate you")
-        faults.meet(cloud.store, request.method, request.path)
 
     for kind in Resource.kinds:
         _add_endpoints(app, cloud, kind())
@@ -61,7 +49,6 @@ def make_app(cloud: Cloud, token: str, journal: Path) -> Flask:
 
     @app.after_request
     def write_down(response: Response) -> Response:
-        response.headers.update(_LIMITS)
         with writing, journal.open("a") as out:
             out.write(json.dumps(_entry(response)) + "\n")
         return response
@@ -76,7 +63,6 @@ def _entry(response: Response) -> Item:
         "method": request.method,
         "path": request.path,
         "query": request.args.to_dict(flat=False),
-        "user_agent": request.headers.get("User-Agent", ""),
         "request_body": request.get_json(force=True, silent=True),
         # No rule of ours matched this path and method.
         "known": request.url_rule is not None,
@@ -87,25 +73,16 @@ def _entry(response: Response) -> Item:
 
 def _add_endpoints(app: Flask, cloud: Cloud, resource: Resource) -> None:
     """Those that every kind has, as far as this one has them, and its own."""
-    base = f"/v2/{resource.path}"
-
-    def add(rule: str, methods: tuple[str, ...], name: str) -> None:
-        view = _endpoint(cloud, resource, getattr(resource, name))
-        app.add_url_rule(rule, f"{resource.path} {name}", view, methods=methods)
-
-    verbs = _VERBS | {"update": (resource.update_methods, True)}
-    for verb in resource.verbs:
-        methods, one = verbs[verb]
-        add(f"{base}/<key>" if one else base, methods, verb)
-    for name in dir(resource):
-        if route := getattr(getattr(resource, name), "route", None):
+    for name in set(dir(resource)) - (set(Resource.verbs) - set(resource.verbs)):
+        handler = getattr(resource, name)
+        if route := getattr(handler, "route", None):
             method, rule = route
-            add(f"{base}/{rule}".rstrip("/"), (method,), name)
+            path = f"/v2/{resource.path}/{rule}".rstrip("/")
+            view = _endpoint(cloud, handler)
+            app.add_url_rule(path, f"{resource.path} {name}", view, methods=[method])
 
 
-def _endpoint(
-    cloud: Cloud, resource: Resource, handler: Callable[..., Answer]
-) -> Callable[..., Answer]:
+def _endpoint(cloud: Cloud, handler: Callable[..., Answer]) -> Callable[..., Answer]:
     def answer(**path: str) -> Answer:
         method, url, query = request.method, request.base_url, request.args.to_dict()
         if method == "GET":
@@ -113,10 +90,10 @@ def _endpoint(
         with cloud.store.change() as state:
             call = Call(cloud, method, url, query, _body(), state)
             made = handler(call, **path)
-            if resource.guards:
-                cloud.apply_firewalls(state)
-        for work in call.later:
+        for work in call.first:
             work()
+        for work in call.later:
+            cloud.background.submit(work)
         return made
 
     return answer
@@ -139,12 +116,11 @@ def _add_error_handlers(app: Flask) -> None:
         answer = {"id": error.error_id, "message": error.message, "request_id": request_id}
         return jsonify(answer), error.status
 
-    @app.errorhandler(HTTPException)
-    def unknown_endpoint(error: HTTPException) -> tuple[Response, int]:
-        if error.code in (404, 405):
-            log(f"{request.method} {request.path}: this stand-in has no such endpoint")
-            return api_error(not_found())
-        return api_error(ApiError(error.code or 500, error.description or error.name))
+    @app.errorhandler(404)
+    @app.errorhandler(405)
+    def unknown_endpoint(_error: HTTPException) -> tuple[Response, int]:
+        log(f"{request.method} {request.path}: this stand-in has no such endpoint")
+        return api_error(not_found())
 
     @app.errorhandler(Exception)
     def mistake(error: Exception) -> tuple[Response, int]:

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +16,6 @@ from typing import Any
 
 State = dict[str, Any]
 LOG = logging.getLogger("rehearsal.api")
-
-# The kinds of resources, each a dictionary by key.
-_KINDS = (
-    "keys", "droplets", "reserved_ips", "actions", "tags", "firewalls", "projects", "vpcs",
-    "uptime_checks", "alert_policies", "spaces_keys", "load_balancers", "databases", "domains",
-    "certificates", "volumes", "faults",
-)  # fmt: skip
 
 
 class Store:
@@ -35,8 +28,9 @@ class Store:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
-        new: State = {"next_id": 1000, "account_uuid": str(uuid.uuid4())}
-        new |= {kind: {} for kind in _KINDS}
+        #: What has to follow a change before anybody reads it, or the change fails.
+        self.follow: Callable[[State], None] = lambda _state: None
+        new: State = {"next_id": 1000, "account_uuid": str(uuid.uuid4()), "vpcs": {}}
         self.state = new | (json.loads(file.read_text()) if file.exists() else {})
 
     @contextmanager
@@ -45,6 +39,7 @@ class Store:
         with self._lock:
             draft = copy.deepcopy(self.state)
             yield draft
+            self.follow(draft)
             self._save(draft)
             self.state = draft
 

@@ -14,8 +14,6 @@ from ops.console.errors import Failed
 from ops.console.programs import output_of
 from rehearsal.commands import output
 
-from . import firewall
-
 # Private ranges that few networks use; the first one that is free is taken.
 _SUBNETS = [f"10.213.{number}.0/24" for number in range(16)]
 # The hosts on it: this machine; the stand-ins for Docker Hub and Let's Encrypt; droplets; load
@@ -23,6 +21,24 @@ _SUBNETS = [f"10.213.{number}.0/24" for number in range(16)]
 HOST, HUB, AUTHORITY = 1, 5, 6
 DROPLETS, ENGINES, RESERVED = range(10, 180), range(180, 200), range(200, 255)
 _ADDRESS = "digits.rehearsal.address"
+# Where a droplet keeps its cloud firewall, to be loaded before systemd starts.
+_FIREWALL = "/etc/digits-rehearsal/firewall.nft"
+_TABLE = "inet digits_rehearsal_firewall"
+# Priority -150 comes after connection tracking (-200) and before address
+# translation (-100): a packet is judged by the port it was sent to, before
+# Docker turns it over to a container and past every chain that Docker writes.
+_HEAD = f"""\
+# The rehearsal's cloud firewall. A real one stands before the droplet.
+table {_TABLE}
+delete table {_TABLE}
+"""
+_CHAIN = f"""\
+table {_TABLE} {{
+    chain inbound {{
+        type filter hook prerouting priority -150; policy accept;
+        iifname != "eth0" accept
+        ct state established,related accept
+"""
 
 
 class Containers:
@@ -142,8 +158,8 @@ class Containers:
 
     def guard(self, name: str, inbound_rules: list[dict[str, Any]] | None) -> None:
         """Let in only what DigitalOcean's inbound rules name, now and from the next start on."""
-        rules = firewall.ruleset(inbound_rules)
-        self.put(name, {firewall.PATH: rules})
+        rules = ruleset(inbound_rules)
+        self.put(name, {_FIREWALL: rules})
         if self.running(name):
             output("docker", "exec", "--interactive", name, "nft", "-f", "-", stdin=rules)
 
@@ -171,3 +187,21 @@ def host_mtu() -> int:
         if destination == "00000000":
             return int(Path(f"/sys/class/net/{interface}/mtu").read_text())
     return 1500
+
+
+def ruleset(inbound_rules: list[dict[str, Any]] | None) -> str:
+    """The nftables ruleset for these inbound rules; None lets everything in."""
+    if inbound_rules is None:
+        return _HEAD
+    accepted = [line for rule in inbound_rules for line in _accept(rule)]
+    body = "".join(f"        {line}\n" for line in [*accepted, "drop"])
+    return f"{_HEAD}{_CHAIN}{body}    }}\n}}\n"
+
+
+def _accept(rule: dict[str, Any]) -> list[str]:
+    """A line for each IPv4 network that a rule names; a droplet has no other address here."""
+    protocol, ports = rule["protocol"], rule.get("ports", "0")
+    every = protocol == "icmp" or ports in ("all", "0")
+    match = f"meta l4proto {protocol}" if every else f"{protocol} dport {ports}"
+    networks = [ipaddress.ip_network(one, strict=False) for one in rule["sources"]["addresses"]]
+    return [f"ip saddr {network} {match} accept" for network in networks if network.version == 4]

@@ -8,11 +8,9 @@ from typing import Any
 from ops.console.errors import Failed
 from ops.console.programs import output_of
 from rehearsal.commands import output
-from rehearsal.offline import docker_hub
+from rehearsal.offline import base_images, docker_hub
 
 from .containers import DROPLETS, RESERVED, Containers
-
-IMAGES = {"debian-13-x64": "digits-rehearsal-droplet:debian-13-x64"}
 
 # What makes a container behave as a server does.
 _LIKE_A_SERVER = (
@@ -33,7 +31,10 @@ _SEED = "/var/lib/cloud/seed/nocloud"
 
 
 class DockerDriver:
-    """Makes droplets in Docker on this machine: containers with systemd, sshd and cloud-init."""
+    """Makes droplets in Docker on this machine: containers with systemd, sshd and cloud-init.
+
+    Calls block until the work is done; calls for one droplet must not overlap.
+    """
 
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
@@ -46,16 +47,11 @@ class DockerDriver:
 
         As with a real one, "active" comes before sshd answers, and cloud-init ends later still.
         """
-        if droplet["image"] not in IMAGES:
-            raise Failed(
-                f"There is no rehearsal image for {droplet['image']!r}. "
-                f"The rehearsal knows {', '.join(IMAGES)}; ask for that one."
-            )
         droplet_id, name = droplet["id"], self._container(droplet["id"])
         hub = docker_hub.certificate(self._containers)
         address = self._containers.create(
             name,
-            IMAGES[droplet["image"]],
+            base_images.DROPLET,
             DROPLETS,
             *("--hostname", droplet["name"], *_limits(droplet["vcpus"], droplet["memory"])),
             *("--label", f"digits.rehearsal.droplet={droplet_id}", *_LIKE_A_SERVER),
@@ -110,9 +106,6 @@ class DockerDriver:
 
     def power_on(self, droplet_id: int) -> None:
         output("docker", "start", self._container(droplet_id))
-
-    def reboot(self, droplet_id: int) -> None:
-        output("docker", "restart", "--time", _STOP_SECONDS, self._container(droplet_id))
 
     def resize(self, droplet_id: int, vcpus: int, memory_mb: int) -> None:
         output("docker", "update", *_limits(vcpus, memory_mb), self._container(droplet_id))

@@ -5,4 +5,4 @@ from .databases import Databases
 
 
 class DockerEngines(Balancers, Databases):
-    """Both kinds, on this machine."""
+    """Both kinds, on this machine: every call says the whole of what is wanted."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ssl
-import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from ops.console.errors import Failed
 from ops.console.settings import ROOT
 from rehearsal import places
-from rehearsal.commands import output
+from rehearsal.commands import output, wait_for
 from rehearsal.droplet.containers import AUTHORITY, Containers
 from rehearsal.offline.base_images import ENGINES
 
@@ -25,12 +25,8 @@ def start(containers: Containers) -> str:
     containers.serve(name, ENGINES, AUTHORITY, *clone, command=command)
     url = f"https://{address}:14000/dir"
     # It signs with a root that is new at every start.
-    started = output("docker", "inspect", "--format", "{{.State.StartedAt}}", name)
-    note = places.AUTHORITY_STARTED
-    if not note.exists() or note.read_text() != started:
-        _write(places.AUTHORITY_ROOT, _roots(name, address))
-        _write(places.AUTHORITY_URL, f"{url}\n")
-        _write(note, started)
+    _write(places.AUTHORITY_ROOT, _roots(name, address))
+    _write(places.AUTHORITY_URL, f"{url}\n")
     return url
 
 
@@ -43,20 +39,21 @@ def _write(file: Path, text: str) -> None:
 
 def _roots(name: str, address: str) -> str:
     """Its own certificate, and the root that it signs with. Raises Failed."""
-    deadline = time.monotonic() + _SECONDS_TO_START
-    while True:
-        try:
+
+    def look() -> str | None:
+        with suppress(OSError, Failed):
             own = output("docker", "exec", name, "cat", "/etc/pebble/certificate.pem")
             trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=own))
             # A proxy has no business between two programs of one machine.
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusting)
             with opener.open(f"https://{address}:15000/roots/0", timeout=5) as answer:
                 return f"{own}\n{answer.read().decode()}"
-        except (OSError, Failed) as error:
-            if time.monotonic() > deadline:
-                raise Failed(
-                    f"The rehearsal's certificate authority does not answer: {error}",
-                    output("docker", "logs", "--tail", "20", name),
-                    "Clear away what is left and try again: scripts/in rehearsal -m rehearsal down",
-                ) from error
-            time.sleep(0.2)
+        return None
+
+    if found := wait_for(look, _SECONDS_TO_START):
+        return found
+    raise Failed(
+        "The rehearsal's certificate authority does not answer. It printed:",
+        output("docker", "logs", "--tail", "20", name),
+        "Clear away what is left and try again: scripts/in rehearsal -m rehearsal down",
+    )

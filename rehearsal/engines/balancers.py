@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from typing import Any
 
 from ops.console.errors import Failed
 from ops.console.programs import output_of
-from rehearsal.commands import output
+from rehearsal.commands import output, wait_for
 from rehearsal.droplet.containers import ENGINES, Containers
 from rehearsal.offline import base_images
 
@@ -94,10 +93,8 @@ def _take_over(name: str, text: str) -> None:
     for _ in range(_TRIES):
         # One that comes while it is still busy with the one before is lost.
         output("docker", "kill", "--signal", "USR2", name)
-        for _ in range(10):
-            if runs_on(_ask(name, "show info"), text):
-                return
-            time.sleep(0.2)
+        if wait_for(lambda: runs_on(_ask(name, "show info"), text), 2):
+            return
     raise Failed(f"the balancer {name} does not take its new configuration")
 
 

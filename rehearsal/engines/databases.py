@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from ops.console.errors import Failed
 from ops.console.programs import output_of
-from rehearsal.commands import output
+from rehearsal.commands import output, wait_for
 from rehearsal.droplet.containers import ENGINES, Containers
 from rehearsal.offline import base_images
 
@@ -83,13 +82,10 @@ class Databases:
 
 
 def _wait(name: str) -> None:
-    deadline = time.monotonic() + _SECONDS_TO_START
-    ready = ("docker", "exec", "--user", "postgres", name, "pg_isready", "-q", "-p", str(PORT))
-    while output_of(*ready) is None:
-        if time.monotonic() > deadline:
-            printed = output("docker", "logs", "--tail", "20", name)
-            raise Failed(f"the database {name} does not start. It printed:\n{printed}")
-        time.sleep(0.3)
+    ready = ("docker", "exec", "--user", "postgres", name, "pg_isready", "-p", str(PORT))
+    if not wait_for(lambda: output_of(*ready), _SECONDS_TO_START):
+        printed = output("docker", "logs", "--tail", "20", name)
+        raise Failed(f"the database {name} does not start. It printed:\n{printed}")
 
 
 def _known(name: str, table: str, column: str) -> set[str]:

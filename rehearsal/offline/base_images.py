@@ -19,10 +19,9 @@ from pathlib import Path
 from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.programs import output_of
-from ops.console.settings import ROOT
-from ops.release.docker import base_images, has_image, need_engine
+from ops.release.docker import has_image, need_engine
 from ops.release.registry import IMAGE as REGISTRY
-from rehearsal.commands import output
+from rehearsal.commands import named_in, output
 
 from . import debian, pip_conf
 from .debian import certificates
@@ -45,26 +44,13 @@ _APT_LINE = re.compile(r"deb|URIs|Suites|\s*Acquire::(https?::Proxy|Check-|Force
 
 
 def python() -> str:
-    """The app's base image, as app/Dockerfile names it."""
-    for name in base_images(ROOT / "app/Dockerfile"):
-        if name.startswith("python:"):
-            return name
-    raise Failed(
-        "app/Dockerfile begins from no image of Python, so none can be provided.",
-        "Name it there, as in: FROM python:3.11-slim-bookworm",
-    )
+    """The app's base image."""
+    return named_in("app/Dockerfile", r"FROM (?:\S+ )?(python:\S+)")
 
 
 def postgres() -> str:
-    """The database's image, as docker-compose.yml names it."""
-    text = (ROOT / "docker-compose.yml").read_text()
-    found = re.search(r"image: (?:\$\{POSTGRES_IMAGE:-)?(postgres:[\w.-]+)", text)
-    if not found:
-        raise Failed(
-            "docker-compose.yml names no image of PostgreSQL, so none can be provided.",
-            "Name it there, as in: image: postgres:17-trixie",
-        )
-    return found[1]
+    """The database's image."""
+    return named_in("docker-compose.yml", r"image: (?:\$\{POSTGRES_IMAGE:-)?(postgres:[\w.-]+)")
 
 
 def stands_in(image: str) -> bool:

@@ -17,8 +17,7 @@ from rehearsal.commands import need_packages, output
 
 # The host's own keyring knows the key of the next release from the last point release of the
 # one before; older ones need an update.
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-# What another apt on this machine needs: proxies, the dates of a frozen mirror.
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _APT_SETTINGS = re.compile(r"Acquire::(https?::Proxy|Check-Valid-Until|Check-Date|ForceIPv4)")
 _CERTIFICATES = Path("/usr/local/share/ca-certificates")
 # As in Docker Hub's slim images: nothing that is only recommended, and no documentation.
@@ -44,18 +43,16 @@ _IMAGE = (
 def make(suite: str, image: str, labels: dict[str, str]) -> None:
     """Make an image of a Debian release. Raises Failed."""
     need_packages({"mmdebstrap": "mmdebstrap"})
-    if not _KEYRING.exists():
+    if not KEYRING.exists():
         raise Failed(
             "The Debian archive keyring is missing, so packages could not be verified.",
             "Install it: sudo apt-get install debian-archive-keyring",
         )
     with tempfile.TemporaryDirectory() as folder:
-        sources, settings = Path(folder, "sources.list"), Path(folder, "apt.conf")
+        sources, settings = apt_files(Path(folder), suite)
         rootfs = Path(folder, "rootfs.tar")
-        sources.write_text("\n".join(debian_sources(suite)) + "\n")
-        settings.write_text("".join(f"{line}\n" for line in apt_settings()))
         output(
-            "mmdebstrap", "--quiet", "--variant=minbase", f"--keyring={_KEYRING}",
+            "mmdebstrap", "--quiet", "--variant=minbase", f"--keyring={KEYRING}",
             "--include=ca-certificates", f"--aptopt={settings}", *_SLIM, *_hooks(settings),
             suite, rootfs, sources,
         )  # fmt: skip
@@ -93,7 +90,17 @@ def _apt_site(suite: str) -> str:
     return ""
 
 
-def debian_sources(suite: str) -> list[str]:
+def apt_files(folder: Path, suite: str, more: str = "") -> tuple[Path, Path]:
+    """The sources and settings with which another apt on this machine reaches a Debian release."""
+    sources, settings = folder / "sources.list", folder / "apt.conf"
+    sources.write_text("".join(f"{line}\n" for line in _sources(suite)))
+    # Proxies, and what the dates of a frozen mirror need.
+    own = filter(_APT_SETTINGS.match, output("apt-config", "dump").splitlines())
+    settings.write_text("".join(f"{line}\n" for line in own) + more)
+    return sources, settings
+
+
+def _sources(suite: str) -> list[str]:
     """One-line apt sources for a Debian release, on the mirrors that this machine uses.
 
     Raises Failed where there is no Debian mirror to be found.
@@ -111,11 +118,6 @@ def debian_sources(suite: str) -> list[str]:
     if security := _apt_site("-security$"):
         sources.append(f"deb {security} {suite}-security main")
     return sources
-
-
-def apt_settings() -> list[str]:
-    """The lines of apt's configuration that another apt on this machine needs, too."""
-    return [line for line in output("apt-config", "dump").splitlines() if _APT_SETTINGS.match(line)]
 
 
 def certificates() -> list[Path]:

@@ -17,9 +17,8 @@ from ops.console.errors import Failed
 from ops.console.programs import need, output_of
 from rehearsal.commands import output
 
-from .debian import apt_settings, debian_sources
+from .debian import KEYRING, apt_files
 
-_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # Only Debian 13, nothing installed, nothing of the machine's own lists touched.
 _APT = """\
 Dir::State::lists "{folder}/lists";
@@ -27,6 +26,8 @@ Dir::State::status "/dev/null";
 Dir::Cache "{folder}/cache";
 Dir::Etc::sourcelist "{folder}/sources.list";
 Dir::Etc::sourceparts "{folder}/none";
+Dir::Etc::trusted "{keyring}";
+Dir::Etc::trustedparts "{folder}/none";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
@@ -80,13 +81,8 @@ def _unpack(folder: Path, *packages: str) -> None:
     """Fetch and verify these packages, and unpack them into this folder. Raises Failed."""
     for part in ("lists/partial", "cache/archives/partial", "none", "debs"):
         (folder / part).mkdir(parents=True)
-    sources = [
-        line.replace("deb ", f"deb [signed-by={_KEYRING}] ", 1) for line in debian_sources("trixie")
-    ]
-    (folder / "sources.list").write_text("\n".join(sources) + "\n")
-    settings = "".join(f"{line}\n" for line in apt_settings())
-    (folder / "apt.conf").write_text(settings + _APT.format(folder=folder))
-    ours = {"APT_CONFIG": str(folder / "apt.conf")}
+    _, settings = apt_files(folder, "trixie", _APT.format(folder=folder, keyring=KEYRING))
+    ours = {"APT_CONFIG": str(settings)}
     output("apt-get", "update", "-qq", env=ours)
     download = f"cd {folder / 'debs'} && apt-get download -qq {' '.join(packages)}"
     output("sh", "-c", download, env=ours)

@@ -7,12 +7,10 @@ there needs no setting, and pulls as it does on DigitalOcean.
 
 from __future__ import annotations
 
-import time
-
 from ops.console.errors import Failed
 from ops.console.programs import output_of
 from ops.release.registry import IMAGE as REGISTRY
-from rehearsal.commands import output
+from rehearsal.commands import output, wait_for
 from rehearsal.droplet.containers import HUB, Containers
 
 from . import base_images
@@ -31,7 +29,7 @@ export REGISTRY_HTTP_ADDR=:443 REGISTRY_HTTP_TLS_CERTIFICATE={_CERTIFICATE} \
     REGISTRY_HTTP_TLS_KEY={_KEY}
 exec docker-registry serve /etc/docker/registry/config.yml
 """
-_TRIES = 40
+_SECONDS = 60
 
 
 def start_if_needed(containers: Containers) -> None:
@@ -73,15 +71,12 @@ def _fill(name: str, image: str) -> None:
     port = output("docker", "port", name, "443").rpartition(":")[2]
     there = f"127.0.0.1:{port}/library/{image}"
     output("docker", "tag", image, there)
-    try:
-        for _ in range(_TRIES):
-            if output_of("docker", "push", "--quiet", there, seconds=300):
-                return
-            time.sleep(0.5)
-    finally:
-        output_of("docker", "image", "rm", there)
-    raise Failed(
-        f"{image} could not be copied to the droplets. What the registry printed:",
-        output("docker", "logs", name),
-        "Fix it, then run the same command again.",
-    )
+    push = ("docker", "push", "--quiet", there)
+    pushed = wait_for(lambda: output_of(*push, seconds=300), _SECONDS)
+    output_of("docker", "image", "rm", there)
+    if not pushed:
+        raise Failed(
+            f"{image} could not be copied to the droplets. What the registry printed:",
+            output("docker", "logs", name),
+            "Fix it, then run the same command again.",
+        )

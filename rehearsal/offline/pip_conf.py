@@ -14,9 +14,7 @@ from pathlib import Path
 
 from ops.console import terminal
 from ops.console.settings import Settings
-from rehearsal.commands import output
-
-from . import reachable
+from rehearsal.commands import output, page
 
 # Settings that hold in a container as they do outside.
 _CARRIED = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout")
@@ -30,7 +28,7 @@ def setting(folder: Path) -> dict[str, str]:
     There is none where PyTorch's index answers. Raises Failed.
     """
     file = folder / "pip.conf"
-    if reachable.page(f"{Settings.read().build.torch_index}/torch/"):
+    if page(f"{Settings.read().build.torch_index}/torch/"):
         file.unlink(missing_ok=True)
         return {}
     terminal.line(
@@ -51,7 +49,7 @@ def _settings() -> dict[str, list[str]]:
     return found
 
 
-def _serve_wheels(page: Path) -> str:
+def _serve_wheels(folder: Path) -> str:
     """Serve the wheels that pip finds in folders of this machine; the address, "" for none.
 
     A folder cannot be reached from a container, a page on Docker's bridge can, for as long as this
@@ -62,11 +60,11 @@ def _serve_wheels(page: Path) -> str:
     if not wheels:
         return ""
     # One page of links, which is what pip's find-links asks for.
-    shutil.rmtree(page, ignore_errors=True)
-    page.mkdir()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     for name, wheel in wheels.items():
-        (page / name).symlink_to(wheel)
-    handler = partial(_Quiet, directory=str(page))
+        (folder / name).symlink_to(wheel)
+    handler = partial(_Quiet, directory=str(folder))
     server = ThreadingHTTPServer((_gateway(), 0), handler)
     threading.Thread(target=server.serve_forever, name="wheels", daemon=True).start()
     return f"{_gateway()}:{server.server_port}"

@@ -1,15 +1,13 @@
 """The package that Terraform takes for its DigitalOcean provider where its registry is away.
 
 A folder gets
-  mirror/       the stand-in, laid out as Terraform expects a package
-  stand-in      what the package starts: Python with the source in provider/
+  mirror/       the stand-in, laid out as Terraform expects a package: it starts provider/
   terraformrc   Terraform's settings that use it (TF_CLI_CONFIG_FILE)
 """
 
 from __future__ import annotations
 
 import platform
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,21 +15,13 @@ from pathlib import Path
 from ops.console import terminal
 from ops.console.errors import Failed
 from ops.console.settings import ROOT
-
-from .reachable import page
+from rehearsal.commands import named_in, page
 
 _SOURCE = "registry.terraform.io/digitalocean/digitalocean"
-# Terraform keeps a hash of all files in the package, so this one never changes: where Python
-# and the source are is written outside, four folders above the package's.
+_VERSION = r'source *= *"digitalocean/digitalocean"\s*version *= *"([^"]+)"'
 _LAUNCHER = """\
 #!/bin/sh
 # The rehearsal's stand-in for the DigitalOcean provider. No real provider is here.
-package=$(dirname "$(readlink -f "$0")")
-exec "$package/../../../../../../stand-in"
-"""
-_START = """\
-#!/bin/sh
-# Made by rehearsal/offline/provider_package.py.
 cd '{root}' && exec .venv/rehearsal/bin/python -m rehearsal.offline.provider '{cache}'
 """
 _SETTINGS = """\
@@ -59,8 +49,7 @@ def install(folder: Path) -> None:
     """Install the stand-in, or, where Terraform's registry answers, take it away. Raises Failed."""
     if b"providers.v1" in page("https://registry.terraform.io/.well-known/terraform.json"):
         shutil.rmtree(folder / "mirror", ignore_errors=True)
-        for name in ("stand-in", "terraformrc"):
-            (folder / name).unlink(missing_ok=True)
+        (folder / "terraformrc").unlink(missing_ok=True)
         terminal.line("Terraform's registry answers: the real DigitalOcean provider is used.")
         return
     install_stand_in(folder)
@@ -76,12 +65,13 @@ def install_stand_in(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
     _make_environment()
-    version = _version()
-    package = folder / "mirror" / _SOURCE / version / f"linux_{_architecture()}"
+    version = named_in("infra/terraform/versions.tf", _VERSION)
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    package = folder / "mirror" / _SOURCE / version / f"linux_{machine}"
     package.mkdir(parents=True, exist_ok=True)
-    _program(package / f"terraform-provider-digitalocean_v{version}", _LAUNCHER)
-    cache = folder / "stand-in-cache"
-    _program(folder / "stand-in", _START.format(root=ROOT, cache=cache))
+    program = package / f"terraform-provider-digitalocean_v{version}"
+    program.write_text(_LAUNCHER.format(root=ROOT, cache=folder / "stand-in-cache"))
+    program.chmod(0o755)
     (folder / "terraformrc").write_text(_SETTINGS.format(mirror=folder / "mirror", source=_SOURCE))
 
 
@@ -91,25 +81,3 @@ def _make_environment() -> None:
             "The stand-in for Terraform's provider has no Python environment; the reason is above.",
             "Fix it, then run the same command again.",
         )
-
-
-def _version() -> str:
-    """The provider's version that infra/terraform asks for."""
-    text = (ROOT / "infra/terraform/versions.tf").read_text()
-    block = re.search(r'source *= *"digitalocean/digitalocean"\s*version *= *"([^"]+)"', text)
-    if not block:
-        raise Failed(
-            "infra/terraform/versions.tf does not name the DigitalOcean provider's version.",
-            'Name it there, under its source: version = "2.99.1"',
-        )
-    return block[1]
-
-
-def _architecture() -> str:
-    """This machine's, as Terraform calls it."""
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-
-
-def _program(file: Path, text: str) -> None:
-    file.write_text(text)
-    file.chmod(0o755)

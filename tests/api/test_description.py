@@ -26,13 +26,8 @@ LAXER = {
     "monitoring/alerts tags": "As above.",
     "firewalls inbound_rules ports": "Terraform's provider leaves them out for icmp.",
     "firewalls outbound_rules ports": "As above.",
-    "projects is_default": "Described for an update only.",
 }
-KINDS = [
-    kind
-    for kind in Resource.kinds
-    if "create" in kind.verbs and kind.fields and not kind.path.startswith("rehearsal/")
-]
+KINDS = [kind for kind in Resource.kinds if "create" in kind.verbs and kind.fields]
 
 
 @cache

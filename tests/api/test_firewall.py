@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.droplet import firewall
+from rehearsal.droplet import containers
 
 
 @pytest.mark.parametrize(
@@ -21,5 +21,5 @@ from rehearsal.droplet import firewall
     ],
 )
 def test_digitalocean_rules_become_nftables_rules(rule: dict[str, Any], line: str) -> None:
-    ruleset = firewall.ruleset([rule | {"sources": {"addresses": ["10.0.0.0/8"]}}])
+    ruleset = containers.ruleset([rule | {"sources": {"addresses": ["10.0.0.0/8"]}}])
     assert f"        {line}\n        drop\n" in ruleset

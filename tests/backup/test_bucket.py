@@ -24,6 +24,14 @@ from tests.project import (
     running_provider,
 )
 
+# Answers until its input ends.
+SPACES = """
+import json, pathlib, sys
+from rehearsal import spaces
+state = pathlib.Path(sys.argv[1])
+print(spaces.serve("127.0.0.1", lambda: json.loads(state.read_text())["spaces_keys"]), flush=True)
+sys.stdin.read()
+"""
 BUCKET = {"TF_VAR_backup_bucket": "my-copies"}
 
 
@@ -32,7 +40,7 @@ def spaces(
     api: Api, terraform_settings: dict[str, str], tmp_path: Path
 ) -> Iterator[dict[str, str]]:
     """What stands in for Spaces: where it is, and a provider that knows it."""
-    command = (environment("rehearsal"), "-m", "rehearsal.spaces", api.folder / "state.json")
+    command = (environment("rehearsal"), "-c", SPACES, api.folder / "state.json")
     pipe = subprocess.PIPE
     with (
         (tmp_path / "spaces.log").open("w") as log,

@@ -14,7 +14,7 @@ from tests.deployment.test_destroy import total
 from tests.deployment.test_which_droplet import made_by_terraform
 from tests.doctor.test_doctor import examine
 from tests.fleet.test_fleet import names, sources
-from tests.project import APPLY, Api, Project, address, another
+from tests.project import APPLY, Api, Fault, Project, address, another
 
 DOMAIN = "digits.example.org"
 THREE = {"TF_VAR_droplets": "3", "TF_VAR_managed_database": "true"}
@@ -32,8 +32,7 @@ def several(project: Project) -> Project:
 
 def fault(api: Api, method: str, path: str, status: int, message: str, after: int = 0) -> None:
     """Let the API answer the next such request so."""
-    values = {"method": method, "path": f"/v2/{path}", "status": status, "message": message}
-    assert api.call("POST", "rehearsal/faults", values | {"after": after}).status_code == 201
+    api.faults.append(Fault(method, f"/v2/{path}", status, message, after=after))
 
 
 def zone(api: Api, *addresses: str) -> list[int]:

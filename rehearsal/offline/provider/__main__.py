@@ -11,8 +11,14 @@ import tf.runner
 import tf.utils
 from tf.types import Unknown
 
-from .resource import Provider
 from .servicer import Servicer
+
+
+class Provider:
+    """What the library starts."""
+
+    def full_name(self) -> str:
+        return "registry.terraform.io/digitalocean/digitalocean"
 
 
 def main() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from .client import ApiError
 from .resource import Resource
-from .schema import LIST, STRINGS, State, block, computed, optional, required
+from .schema import LIST, STRINGS, State, block, computed, kept, optional, required
 
 
 class SshKey(Resource):
@@ -14,11 +13,7 @@ class SshKey(Resource):
     path, one = "account/keys", "ssh_key"
     fields = {
         "name": required(),
-        "public_key": required(
-            force_new=True,
-            same=lambda old, new: old.strip() == new.strip(),
-        ),
-        "fingerprint": computed(),
+        "public_key": required(force_new=True, same=lambda old, new: old.strip() == new.strip()),
     }
 
 
@@ -26,15 +21,13 @@ class Tag(Resource):
     name, title = "tag", "tag"
     path, one = "tags", "tag"
     key = "name"
-    fields = {
-        "name": required(force_new=True),
-        "total_resource_count": computed("number", read="resources.count"),
-        "droplets_count": computed("number", read="resources.droplets.count"),
-    }
+    fields = {"name": required(force_new=True)}
 
 
 class _Holder(Resource):
     """What puts resources into a project."""
+
+    item = "projects/{id}"
 
     def move(self, current: State, planned: State) -> None:
         """Make what a project holds what is planned; the rest goes to the default project."""
@@ -45,10 +38,10 @@ class _Holder(Resource):
                 body = {"resources": sorted(urns)}
                 self.client.request("POST", f"projects/{project}/resources", body)
 
-    def held(self, project: str) -> list[str]:
-        """The URNs of all that a project holds."""
-        answer = self.client.get(f"projects/{project}/resources?per_page=200")
-        return [resource["urn"] for resource in answer["resources"]]
+    def found(self, state: State, answer: State) -> State:
+        path = f"{self.at(state)}/resources?per_page=200"
+        held = [resource["urn"] for resource in self.client.get(path)["resources"]]
+        return super().found(state, answer) | {"resources": held}
 
 
 class Project(_Holder):
@@ -61,19 +54,14 @@ class Project(_Holder):
         "purpose": optional(
             default="Web Application", from_api=lambda purpose: purpose.removeprefix("Other: ")
         ),
-        "environment": optional(
-            same=lambda old, new: old.lower() == new.lower(),
-        ),
-        "resources": optional(STRINGS, computed=True, api="", read=""),
+        "environment": optional(same=lambda old, new: old.lower() == new.lower()),
+        "resources": kept(STRINGS, computed=True),
     }
 
     def create(self, planned: State) -> State:
         made = super().create(planned)
         self.move({"id": made["id"], "resources": None}, planned)
         return self.read(made)
-
-    def found(self, state: State, answer: State) -> State:
-        return super().found(state, answer) | {"resources": self.held(state["id"])}
 
     def update(self, current: State, planned: State) -> State:
         self.move(current, planned)
@@ -86,23 +74,22 @@ class Project(_Holder):
 
 class ProjectResources(_Holder):
     name, title = "project_resources", "project resources"
+    imported = ()
     fields = {
-        "project": required(force_new=True),
-        "resources": required(STRINGS),
+        "project": required(api="", read="", force_new=True),
+        "resources": required(STRINGS, api="", read=""),
     }
 
     def create(self, planned: State) -> State:
         self.client.get(f"projects/{planned['project']}")
         planned["id"] = planned["project"]
-        self.move({"id": planned["id"], "resources": None}, planned)
-        return self.read(planned)
+        return self.update(planned | {"resources": None}, planned)
 
-    def read(self, state: State) -> State:
-        self.client.get(f"projects/{state['id']}")
-        there = self.held(state["id"])
+    def found(self, state: State, answer: State) -> State:
+        found = super().found(state, answer)
         # Of what the project holds only that which was asked for: the rest is not its business.
-        kept = [urn for urn in state["resources"] or [] if urn in there]
-        return {"id": state["id"], "project": state["id"], "resources": kept}
+        asked = [urn for urn in state["resources"] or [] if urn in found["resources"]]
+        return found | {"resources": asked}
 
     def update(self, current: State, planned: State) -> State:
         self.move(current, planned)
@@ -110,9 +97,6 @@ class ProjectResources(_Holder):
 
     def delete(self, state: State) -> None:
         self.move(state, {"resources": []})
-
-    def import_(self, state: State) -> State:
-        raise ApiError(0, f"resource digitalocean_{self.name} doesn't support import")
 
 
 def _float32(value: float) -> float:
@@ -159,7 +143,7 @@ class UptimeCheck(Resource):
 class UptimeAlert(Resource):
     name, title = "uptime_alert", "Alert"
     path, one = "uptime/checks/{check_id}/alerts", "alert"
-    imported = ("check_id",)
+    imported = ("check_id", "id")
     fields = {
         "check_id": required(api="", read=""),
         "name": required(),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import uuid
 
-from .client import ApiError, Client
+from .client import ApiError
 from .resource import Resource, Wait
 from .schema import STRINGS, State, block, body, computed, optional, required
 
 _ONLINE = Wait(("creating", "resizing", "migrating"), "online")
+_CLUSTER = required(api="", read="", force_new=True)
 
 
 class DatabaseCluster(Resource):
@@ -17,6 +17,7 @@ class DatabaseCluster(Resource):
     path, one = "databases", "database"
     urn = "dbaas"
     made = _ONLINE
+    sent = {"rules": None}
     fields = {
         "name": required(force_new=True),
         "engine": required(force_new=True),
@@ -30,13 +31,8 @@ class DatabaseCluster(Resource):
         "private_host": computed(read="private_connection.host"),
         "port": computed("number", read="connection.port"),
         "password": computed(read="connection.password", sensitive=True),
-        **{name: computed(read=f"connection.{name}") for name in ("host", "database", "user")},
-        "urn": computed(read=""),
+        "user": computed(read="connection.user"),
     }
-
-    def body(self, state: State) -> State:
-        # As the real one.
-        return super().body(state) | {"rules": None}
 
     def create(self, planned: State) -> State:
         try:
@@ -47,68 +43,30 @@ class DatabaseCluster(Resource):
             raise
 
     def update(self, current: State, planned: State) -> State:
-        path = f"databases/{current['id']}"
-
-        def differs(*names: str) -> bool:
-            return any(planned[name] != current[name] for name in names)
-
-        if differs("size", "node_count"):
-            wanted = {"size": planned["size"], "num_nodes": int(planned["node_count"])}
-            self.client.request("PUT", f"{path}/resize", wanted)
-            self.wait(current, _ONLINE)
-        if differs("region"):
-            self.client.request("PUT", f"{path}/migrate", {"region": planned["region"]})
-            self.wait(current, _ONLINE)
-        if differs("version"):
-            self.client.request("PUT", f"{path}/upgrade", {"version": planned["version"]})
+        for verb, names in (("resize", ("size", "node_count")), ("migrate", ("region",))):
+            if any(planned[name] != current[name] for name in names):
+                wanted = body({name: self.fields[name] for name in names}, planned)
+                self.client.request("PUT", f"{self.at(current)}/{verb}", wanted)
+                self.wait(current, _ONLINE)
         return self.read(planned)
 
 
-class _Named(Resource):
-    """What is in a cluster, has a name and cannot be changed."""
-
-    #: In the id.
-    word: str
-    key = "name"
-
-    def create(self, planned: State) -> State:
-        answer = self.client.request("POST", self.at(planned), self.body(planned))[self.one]
-        planned["id"] = f"{planned['cluster_id']}/{self.word}/{answer['name']}"
-        return self.found(planned, answer)
-
-    def get(self, state: State) -> State:
-        answer: State = self.client.get(f"{self.at(state)}/{state['name']}")[self.one]
-        return answer
-
-    def delete(self, state: State) -> None:
-        self.client.request("DELETE", f"{self.at(state)}/{state['name']}")
-
-    def import_(self, state: State) -> State:
-        cluster, _, name = str(state["id"]).partition(",")
-        if not name:
-            raise ApiError(
-                0, "must use the ID of the source database cluster and the name joined with a comma"
-            )
-        key = f"{cluster}/{self.word}/{name}"
-        return self.read(state | {"id": key, "cluster_id": cluster, "name": name})
-
-
-_CLUSTER = required(force_new=True, api="", read="")
-_NAME = required(force_new=True)
-
-
-class DatabaseDb(_Named):
+class DatabaseDb(Resource):
     name, title = "database_db", "Database DB"
-    path, one, word = "databases/{cluster_id}/dbs", "db", "database"
-    fields = {"cluster_id": _CLUSTER, "name": _NAME}
+    path, item, one = "databases/{cluster_id}/dbs", "databases/{cluster_id}/dbs/{name}", "db"
+    key, id_format = "name", "{cluster_id}/database/{key}"
+    imported = ("cluster_id", "name")
+    fields = {"cluster_id": _CLUSTER, "name": required(force_new=True)}
 
 
-class DatabaseUser(_Named):
+class DatabaseUser(Resource):
     name, title = "database_user", "Database User"
-    path, one, word = "databases/{cluster_id}/users", "user", "user"
+    path, item, one = "databases/{cluster_id}/users", "databases/{cluster_id}/users/{name}", "user"
+    key, id_format = "name", "{cluster_id}/user/{key}"
+    imported = ("cluster_id", "name")
     fields = {
         "cluster_id": _CLUSTER,
-        "name": _NAME,
+        "name": required(force_new=True),
         "role": computed(),
         "password": computed(sensitive=True),
     }
@@ -121,61 +79,43 @@ class DatabaseUser(_Named):
 
 class DatabaseFirewall(Resource):
     name, title = "database_firewall", "DatabaseFirewall"
-    path = "databases/{cluster_id}/firewall"
+    item = "databases/{cluster_id}/firewall"
+    id_format = "{cluster_id}-firewall"
+    imported = ("cluster_id",)
     fields = {
         "cluster_id": _CLUSTER,
         # The real one's rules have a uuid and a time, too, which nothing here reads.
-        "rule": block(
-            {
-                "type": required(),
-                "value": required(),
-            },
-            api="rules",
-        ),
+        "rule": block({"type": required(), "value": required()}, api="rules", unset=[]),
     }
 
+    def body(self, state: State) -> State:
+        # As the real one, which sends fields that it has not set.
+        unset = {"cluster_uuid": "", "created_at": "0001-01-01T00:00:00Z"}
+        return {"rules": [unset | rule for rule in super().body(state)["rules"]]}
+
+    changed = body
+
     def create(self, planned: State) -> State:
-        self._put(planned, body(self.fields, planned)["rules"])
-        planned["id"] = f"{planned['cluster_id']}-{uuid.uuid4().hex}"
-        return self.read(planned)
+        planned["id"] = self.id_format.format(**planned)
+        return self.update(planned, planned)
 
     def get(self, state: State) -> State:
-        answer: State = self.client.get(self.at(state))
+        answer = super().get(state)
         if not answer["rules"]:
             raise ApiError(404, "it has no rules")
         return answer
 
-    def update(self, current: State, planned: State) -> State:
-        self._put(planned, body(self.fields, planned)["rules"])
-        return self.read(planned)
-
     def delete(self, state: State) -> None:
         # Nobody is kept out from then on.
-        self._put(state, [])
-
-    def import_(self, state: State) -> State:
-        cluster = state["id"]
-        return self.read({**state, "id": f"{cluster}-{uuid.uuid4().hex}", "cluster_id": cluster})
-
-    def _put(self, state: State, rules: list[State]) -> None:
-        # As the real one, which sends fields that it has not set.
-        unset = {"cluster_uuid": "", "created_at": "0001-01-01T00:00:00Z"}
-        self.client.request("PUT", self.at(state), {"rules": [unset | rule for rule in rules]})
+        self.client.request("PUT", self.at(state), {"rules": []})
 
 
-class DatabaseCa:
+class DatabaseCa(Resource):
     """What a client checks that it talks to the database by."""
 
-    name, title = "database_ca", "database CA certificate"
+    name, title, data = "database_ca", "database CA certificate", True
+    item, one = "databases/{cluster_id}/ca", "ca"
     fields = {
-        "id": optional(computed=True),
-        "cluster_id": required(),
-        "certificate": computed(),
+        "cluster_id": required(api="", read=""),
+        "certificate": computed(from_api=lambda text: base64.b64decode(text).decode()),
     }
-
-    @staticmethod
-    def read(client: Client, config: State) -> State:
-        cluster = config["cluster_id"]
-        found = client.get(f"databases/{cluster}/ca")["ca"]["certificate"]
-        pem = base64.b64decode(found).decode()
-        return {"id": cluster, "cluster_id": cluster, "certificate": pem}

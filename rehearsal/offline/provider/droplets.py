@@ -6,7 +6,7 @@ import hashlib
 import time
 from typing import Any
 
-from .client import SECONDS_BETWEEN_LOOKS, ApiError
+from .client import SECONDS_BETWEEN_LOOKS
 from .resource import Resource, Wait
 from .schema import STRINGS, State, block, body, computed, kept, optional, required
 
@@ -26,7 +26,8 @@ def _number(key: str) -> int | str:
 
 def _feature(name: str, **more: Any) -> Any:
     """A switch that an answer has among the droplet's features."""
-    return optional("bool", read="features", from_api=lambda found: name in found, **more)
+    listed = {"read": "features", "from_api": lambda found: name in found}
+    return optional("bool", default=False, unset=False, **listed, **more)
 
 
 class Droplet(Resource):
@@ -43,8 +44,8 @@ class Droplet(Resource):
             computed=True, force_new=True, state=str.lower, read="region.slug", unset=""
         ),
         "size": required(state=str.lower, read="size.slug"),
-        "backups": _feature("backups", default=False, unset=False),
-        "monitoring": _feature("monitoring", default=False, unset=False, force_new=True),
+        "backups": _feature("backups"),
+        "monitoring": _feature("monitoring", force_new=True),
         "resize_disk": kept("bool", default=True),
         "ssh_keys": optional(
             STRINGS, force_new=True, unset=[], read="", to_api=lambda keys: [*map(_number, keys)]
@@ -60,19 +61,16 @@ class Droplet(Resource):
             single=True,
             read="",
         ),
-        "ipv4_address": computed(read=""),
+        # The first: a reserved IP is one more, after the droplet's own.
+        "ipv4_address": computed(
+            read="networks.v4", from_api=lambda found: found[0]["ip_address"] if found else ""
+        ),
         "price_monthly": computed("number", read="size.price_monthly"),
-        "urn": computed(read=""),
     }
 
     def body(self, state: State) -> State:
         user_data = {"user_data": self.config["user_data"]} if self.config["user_data"] else {}
         return super().body(state) | user_data
-
-    def found(self, state: State, answer: State) -> State:
-        # The first: a reserved IP is one more, after the droplet's own.
-        own = [network["ip_address"] for network in answer["networks"]["v4"][:1]]
-        return super().found(state, answer) | {"ipv4_address": "".join(own)}
 
     def import_(self, state: State) -> State:
         image = self.get(state)["image"]
@@ -84,15 +82,17 @@ class Droplet(Resource):
         if "size" in changed:
             self._resize(planned)
         if "name" in changed:
-            self._act(planned, "rename", name=planned["name"])
+            self.act(planned, "rename", name=planned["name"])
             self.wait(planned, Wait((current["name"],), planned["name"], field="name"))
         policy = body({"backup_policy": self.fields["backup_policy"]}, planned)
+        # An action names a day always: none where there is a backup every day.
+        policy = {name: {"weekday": ""} | given for name, given in policy.items()}
         if "backups" in changed and planned["backups"]:
-            self._act(planned, "enable_backups", **_with_a_day(policy))
+            self.act(planned, "enable_backups", **policy)
         elif "backups" in changed:
-            self._act(planned, "disable_backups")
+            self.act(planned, "disable_backups")
         if "backup_policy" in changed and policy:
-            self._act(planned, "change_backup_policy", **_with_a_day(policy))
+            self.act(planned, "change_backup_policy", **policy)
         if "tags" in changed:
             self._set_tags(planned["id"], set(current["tags"] or []), set(planned["tags"] or []))
         return self.read(planned)
@@ -114,22 +114,10 @@ class Droplet(Resource):
             self.client.request("POST", f"tags/{tag}/resources", droplet)
 
     def _resize(self, planned: State) -> None:
-        try:
-            self._act(planned, "power_off")
-        except ApiError as error:
-            if "already powered off" not in str(error):
-                raise
+        self.act_if_needed(planned, "power_off")
         self.wait(planned, _OFF)
         try:
-            self._act(planned, "resize", size=planned["size"], disk=bool(planned["resize_disk"]))
+            self.act(planned, "resize", size=planned["size"], disk=bool(planned["resize_disk"]))
         finally:
-            self._act(planned, "power_on")
+            self.act(planned, "power_on")
             self.wait(planned, _ACTIVE)
-
-    def _act(self, state: State, kind: str, **more: Any) -> None:
-        self.act(f"droplets/{state['id']}/actions", {"type": kind, **more}, notes="actions")
-
-
-def _with_a_day(policy: State) -> State:
-    """An action names a day always: none where there is a backup every day."""
-    return {name: {"weekday": ""} | given for name, given in policy.items()}

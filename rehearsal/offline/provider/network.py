@@ -6,19 +6,7 @@ import time
 
 from .client import SECONDS_BETWEEN_LOOKS, ApiError, Client
 from .resource import Resource, Wait
-from .schema import (
-    NUMBERS,
-    STRINGS,
-    Field,
-    State,
-    block,
-    computed,
-    kept,
-    optional,
-    required,
-)
-
-_UNPROCESSABLE = 422
+from .schema import NUMBERS, STRINGS, Field, State, block, computed, kept, optional, required
 
 
 def _rules(name: str, peers: str, prefix: str) -> Field:
@@ -87,7 +75,6 @@ class LoadBalancer(Resource):
         "vpc_uuid": optional(computed=True, force_new=True),
         "ip": computed(force_new=True),
         "subnet_uuid": computed(force_new=True),
-        "urn": computed(read=""),
         "forwarding_rule": block(
             {
                 "entry_protocol": required(),
@@ -153,7 +140,6 @@ class ReservedIp(Resource):
         "region": required(force_new=True, state=str.lower, read="region.slug"),
         "droplet_id": kept("number"),
         "ip_address": optional(computed=True, api="", read="ip"),
-        "urn": computed(read=""),
     }
 
     def create(self, planned: State) -> State:
@@ -172,16 +158,12 @@ class ReservedIp(Resource):
             if planned["droplet_id"]:
                 self._assign(planned)
             else:
-                self._act(planned, {"type": "unassign"})
+                self.act(planned, "unassign")
         return self.read(planned)
 
     def delete(self, state: State) -> None:
         if state["droplet_id"]:
-            try:
-                self._act(state, {"type": "unassign"})
-            except ApiError as error:
-                if error.status != _UNPROCESSABLE:  # it is on no droplet any more
-                    raise
+            self.act_if_needed(state, "unassign")
         super().delete(state)
 
     def import_(self, state: State) -> State:
@@ -195,10 +177,7 @@ class ReservedIp(Resource):
         over = ("completed", "errored")
         while any(action["status"] not in over for action in self.client.get(path)["actions"]):
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        self._act(planned, {"type": "assign", "droplet_id": droplet})
-
-    def _act(self, state: State, values: State) -> None:
-        self.act(f"reserved_ips/{state['id']}/actions", values)
+        self.act(planned, "assign", droplet_id=droplet)
 
 
 class Certificate(Resource):
@@ -213,10 +192,6 @@ class Certificate(Resource):
         "name": required(force_new=True),
         "type": optional(default="custom", force_new=True),
         "domains": optional(STRINGS, computed=True, force_new=True, api="dns_names"),
-        "uuid": computed(read="id"),
-        "state": computed(),
-        "not_after": computed(),
-        "sha1_fingerprint": computed(),
     }
 
     def get(self, state: State) -> State:
@@ -237,42 +212,26 @@ def _certificate(client: Client, name: str) -> State:
 class Record(Resource):
     name, title = "record", "record"
     path, one = "domains/{domain}/records", "domain_record"
-    imported = ("domain",)
+    imported = ("domain", "id")
+    # What is not set is sent, too.
+    sent = dict.fromkeys(("priority", "port", "weight", "flags"), 0)
     fields = {
         "domain": required(force_new=True, api="", read=""),
         "type": required(force_new=True),
         "name": required(),
         "value": required(api="data"),
         "ttl": optional("number", computed=True),
-        "fqdn": computed(read=""),
     }
 
-    def body(self, state: State) -> State:
-        # What is not set is sent, too.
-        return super().body(state) | dict.fromkeys(("priority", "port", "weight", "flags"), 0)
 
-    def found(self, state: State, answer: State) -> State:
-        name, domain = answer["name"], state["domain"]
-        fqdn = domain if name == "@" else f"{name}.{domain}"
-        return super().found(state, answer) | {"fqdn": fqdn}
-
-
-class Domains:
+class Domains(Resource):
     """The zones at DigitalOcean's DNS."""
 
-    name, title = "domains", "domains"
+    name, title, data = "domains", "domains", True
+    item = "domains?page=1&per_page=200"
     fields = {
-        "id": optional(computed=True),
         "domains": computed(
-            ["list", ["object", {"name": "string", "urn": "string", "ttl": "number"}]]
-        ),
+            ["list", ["object", {"name": "string", "ttl": "number"}]],
+            from_api=lambda found: [{"name": one["name"], "ttl": one["ttl"]} for one in found],
+        )
     }
-
-    @staticmethod
-    def read(client: Client, _config: State) -> State:
-        found = client.get("domains?page=1&per_page=200")["domains"]
-        zones = [
-            {"name": one["name"], "urn": f"do:domain:{one['name']}", "ttl": one["ttl"]}
-            for one in found
-        ]
-        return {"id": "domains", "domains": zones}

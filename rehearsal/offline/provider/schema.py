@@ -48,6 +48,8 @@ class Field:
     api: str | None = None
     #: Its place in an answer; as in a request if None, "" if it is not read back.
     read: str | None = None
+    #: Whether only the answer to a creation has it.
+    shown_once: bool = False
     #: What a request says if it is not set.
     unset: Any = OMIT
     #: What a request says of a value, and what is kept of an answer's.

@@ -12,20 +12,22 @@ from tf.utils import read_dynamic_value, to_dynamic_value
 
 from . import account, databases, droplets, network, spaces  # noqa: F401 - they add their kinds
 from .client import ApiError, Client
-from .resource import Provider, Resource, settled
+from .resource import Resource, settled
 from .schema import Fields, State, filled, optional, planned, same, schema
 
-_RESOURCES = {f"digitalocean_{kind.name}": kind for kind in Resource.kinds}
-_DATA = {f"digitalocean_{kind.name}": kind for kind in (databases.DatabaseCa, network.Domains)}
-_SECRET = optional(sensitive=True)
+_KINDS = {f"digitalocean_{kind.name}": kind for kind in Resource.kinds}
 _CONFIGURATION: Fields = {
-    "token": _SECRET,
-    "api_endpoint": optional(),
-    "http_retry_max": optional("number"),
-    "spaces_endpoint": optional(),
-    "spaces_access_id": _SECRET,
-    "spaces_secret_key": _SECRET,
+    "spaces_access_id": optional(sensitive=True),
+    "spaces_secret_key": optional(sensitive=True),
 }
+
+
+def _schemas(*, data: bool) -> dict[str, pb.Schema]:
+    return {
+        name: schema(kind.fields, kind.version)
+        for name, kind in _KINDS.items()
+        if kind.data == data
+    }
 
 
 def _wrong(summary: str) -> pb.Diagnostic:
@@ -39,16 +41,16 @@ def _error(doing: str, kind: type[Resource], error: ApiError) -> pb.Diagnostic:
 class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
     """Terraform's provider protocol; its names and its messages are Terraform's."""
 
-    def __init__(self, provider: Provider) -> None:
-        self.provider = provider
+    client: Client
+
+    def __init__(self, _provider: Any) -> None:
+        """As the library makes it."""
 
     def GetProviderSchema(self, _request: Any, _context: Any) -> Any:
         return pb.GetProviderSchema.Response(
             provider=schema(_CONFIGURATION),
-            resource_schemas={
-                name: schema(kind.attributes(), kind.version) for name, kind in _RESOURCES.items()
-            },
-            data_source_schemas={name: schema(kind.fields) for name, kind in _DATA.items()},
+            resource_schemas=_schemas(data=False),
+            data_source_schemas=_schemas(data=True),
             # Terraform then asks once a command, not once for every time it starts us.
             server_capabilities=pb.ServerCapabilities(get_provider_schema_optional=True),
         )
@@ -63,10 +65,8 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
         return pb.ValidateResourceConfig.Response()
 
     def ConfigureProvider(self, request: Any, _context: Any) -> Any:
-        config = read_dynamic_value(request.config)
-        self.provider.spaces = spaces.Spaces.configured(config)
         try:
-            self.provider.client = Client.configured(config)
+            self.client = Client(spaces.Spaces(read_dynamic_value(request.config)))
         except ApiError as error:
             return pb.ConfigureProvider.Response(diagnostics=[_wrong(str(error))])
         return pb.ConfigureProvider.Response()
@@ -76,22 +76,22 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
 
     def UpgradeResourceState(self, request: Any, _context: Any) -> Any:
         kept = json.loads(request.raw_state.json)
-        state = filled(_RESOURCES[request.type_name].attributes(), kept)
+        state = filled(_KINDS[request.type_name].fields, kept)
         return pb.UpgradeResourceState.Response(upgraded_state=to_dynamic_value(state))
 
     def ReadDataSource(self, request: Any, _context: Any) -> Any:
-        kind, answer = _DATA[request.type_name], pb.ReadDataSource.Response
+        kind, answer = _KINDS[request.type_name], pb.ReadDataSource.Response
+        config = read_dynamic_value(request.config) | {"id": request.type_name}
         try:
-            state = kind.read(self.provider.client, read_dynamic_value(request.config))
+            return answer(state=to_dynamic_value(kind(self.client).read(config)))
         except ApiError as error:
-            return answer(diagnostics=[_wrong(f"Error retrieving {kind.title}: {error}")])
-        return answer(state=to_dynamic_value(state))
+            return answer(diagnostics=[_error("retrieving", kind, error)])
 
     def ReadResource(self, request: Any, _context: Any) -> Any:
-        kind, answer = _RESOURCES[request.type_name], pb.ReadResource.Response
+        kind, answer = _KINDS[request.type_name], pb.ReadResource.Response
         current = read_dynamic_value(request.current_state)
         try:
-            found = kind(self.provider).read(dict(current))
+            found = kind(self.client).read(dict(current))
         except ApiError as error:
             if error.status == 404:
                 return answer()
@@ -101,16 +101,16 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
         return answer(new_state=to_dynamic_value(settled(kind.fields, current, found)))
 
     def ImportResourceState(self, request: Any, _context: Any) -> Any:
-        kind, answer = _RESOURCES[request.type_name], pb.ImportResourceState
+        kind, answer = _KINDS[request.type_name], pb.ImportResourceState
         try:
-            found = kind(self.provider).import_(filled(kind.attributes(), {"id": request.id}))
+            found = kind(self.client).import_(filled(kind.fields, {"id": request.id}))
         except ApiError as error:
             return answer.Response(diagnostics=[_error("retrieving", kind, error)])
         made = answer.ImportedResource(type_name=request.type_name, state=to_dynamic_value(found))
         return answer.Response(imported_resources=[made])
 
     def PlanResourceChange(self, request: Any, _context: Any) -> Any:
-        kind, answer = _RESOURCES[request.type_name], pb.PlanResourceChange.Response
+        kind, answer = _KINDS[request.type_name], pb.PlanResourceChange.Response
         prior = read_dynamic_value(request.prior_state)
         proposed = read_dynamic_value(request.proposed_new_state)
         if proposed is None:  # a destroy
@@ -120,8 +120,6 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
             name: planned(field, prior and prior[name], config[name], exists=prior is not None)
             for name, field in kind.fields.items()
         }
-        if prior is None:
-            plan["id"] = Unknown
         replaced = [
             pb.AttributePath(steps=[pb.AttributePath.Step(attribute_name=name)])
             for name, field in kind.fields.items()
@@ -134,11 +132,11 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
         )
 
     def ApplyResourceChange(self, request: Any, _context: Any) -> Any:
-        kind = _RESOURCES[request.type_name]
+        kind = _KINDS[request.type_name]
         prior = read_dynamic_value(request.prior_state)
         plan = read_dynamic_value(request.planned_state)
         config = read_dynamic_value(request.config)
-        new, problem = _applied(kind(self.provider, config), prior, plan)
+        new, problem = _applied(kind(self.client, config), prior, plan)
         return pb.ApplyResourceChange.Response(
             new_state=to_dynamic_value(new),
             diagnostics=[problem] if problem else [],

@@ -9,19 +9,6 @@ fail() {
   exit 1
 }
 
-# from_file NAME: the value of NAME, or the content of the file NAME_FILE names.
-from_file() {
-  local name=$1 file_name="$1_FILE"
-  if [[ -n ${!name:-} && -n ${!file_name:-} ]]; then
-    fail "$name and $file_name are both set; set one of them"
-  fi
-  if [[ -n ${!file_name:-} ]]; then
-    cat -- "${!file_name}"
-  else
-    printf '%s' "${!name:-}"
-  fi
-}
-
 # As the real image since 18: a volume that is mounted where 17 had it, or that holds another
 # version's data, is not taken for an empty one.
 refuse_other_data() {
@@ -38,12 +25,9 @@ refuse_other_data() {
 }
 
 make_cluster() {
-  local user password database
-  user=$(from_file POSTGRES_USER)
-  password=$(from_file POSTGRES_PASSWORD)
-  database=$(from_file POSTGRES_DB)
-  user=${user:-postgres}
-  database=${database:-$user}
+  local user=${POSTGRES_USER:-postgres} password
+  local database=${POSTGRES_DB:-$user}
+  password=${POSTGRES_PASSWORD:-$(cat -- "${POSTGRES_PASSWORD_FILE:-/dev/null}")}
   if [[ -z $password ]]; then
     fail "there is no database yet and no password for its superuser; set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE"
   fi
@@ -60,14 +44,8 @@ make_cluster() {
     "${sql[@]}" --dbname postgres --set name="$database" <<<'CREATE DATABASE :"name";'
   fi
   local script
-  for script in /docker-entrypoint-initdb.d/*; do
-    case $script in
-    *.sh)
-      # shellcheck source=/dev/null
-      . "$script"
-      ;;
-    *.sql) "${sql[@]}" --dbname "$database" --file "$script" ;;
-    esac
+  for script in /docker-entrypoint-initdb.d/*.sql; do
+    [[ ! -e $script ]] || "${sql[@]}" --dbname "$database" --file "$script"
   done
   pg_ctl --silent --wait --mode=fast stop
   printf 'PostgreSQL init process complete; ready for start up.\n'
