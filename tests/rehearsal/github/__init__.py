@@ -2,8 +2,7 @@
 a button one of deploy.yml or rollback.yml.
 
 The jobs are run by act on this machine, with stand-ins for other people's actions
-(`actions/` beside this file). What act leaves to GitHub is done here: which run may go
-on while another of its concurrency group is under way.
+(`actions/` beside this file). act leaves concurrency groups to GitHub.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tests.rehearsal.deployment import ROOT, clean_environment
 
@@ -47,8 +44,7 @@ class Run:
     folder: Path
     workflow: str
     output: str = ""
-    status: int | None = None  # None until it has ended, and if it never began
-    superseded: bool = False
+    status: int | None = None  # None until it has ended
     thread: threading.Thread = field(default_factory=threading.Thread)
 
     def finish(self) -> Run:
@@ -67,9 +63,6 @@ class GitHub:
         self.secrets: dict[str, str] = {}
         self.variables: dict[str, str] = {}
         self._runs: list[Run] = []
-        self._turn = threading.Condition()
-        self._under_way: dict[str, Run | None] = {}  # by concurrency group
-        self._pending: dict[str, Run | None] = {}
         self.repository = folder / "repository"
         self._git("clone", "--quiet", str(ROOT), str(self.repository))
         # What is being worked on is rehearsed, committed or not.
@@ -122,52 +115,21 @@ class GitHub:
         (self._folder / f"{checkout.name}.json").write_text(json.dumps(payload))
         run = Run(checkout, workflow)
         self._runs.append(run)
-        begun = threading.Event()
-        run.thread = threading.Thread(target=self._run, args=(run, event, begun))
+        run.thread = threading.Thread(target=self._run, args=(run, event))
         run.thread.start()
-        begun.wait()  # pushes keep their order
         return run
 
-    def _run(self, run: Run, event: str, begun: threading.Event) -> None:
-        group = self._wait_for_turn(run, begun)
-        if not group:
-            return
-        try:
-            done = subprocess.run(
-                self._act(run, event),
-                cwd=run.folder,
-                env=clean_environment() | self._env | self.secrets,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            run.output, run.status = done.stdout, done.returncode
-        finally:
-            with self._turn:
-                self._under_way[group] = None
-                self._turn.notify_all()
-
-    def _wait_for_turn(self, run: Run, begun: threading.Event) -> str:
-        """GitHub's rule for a concurrency group: one under way, the newest one waiting.
-
-        Returns the group, or nothing if a newer run took this one's place.
-        """
-        rule = yaml.safe_load((run.folder / WORKFLOWS / run.workflow).read_text())["concurrency"]
-        assert rule["cancel-in-progress"] is False
-        group = str(rule["group"])
-        assert "${{" not in group, "one group for every run"
-        with self._turn:
-            if pending := self._pending.get(group):
-                pending.superseded = True
-            self._pending[group] = run
-            begun.set()
-            self._turn.notify_all()
-            self._turn.wait_for(lambda: run.superseded or self._under_way.get(group) is None)
-            if run.superseded:
-                return ""
-            self._pending[group], self._under_way[group] = None, run
-            return group
+    def _run(self, run: Run, event: str) -> None:
+        done = subprocess.run(
+            self._act(run, event),
+            cwd=run.folder,
+            env=clean_environment() | self._env | self.secrets,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        run.output, run.status = done.stdout, done.returncode
 
     def _act(self, run: Run, event: str) -> list[str]:
         workflow = f"{WORKFLOWS}/{run.workflow}"
