@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 import pytest
 import requests
@@ -105,6 +105,7 @@ def _noted(deployment: Deployment, since: str, text: str) -> int:
     return int(deployment.ssh(f"{journal} | {count}"))
 
 
+@pytest.mark.long  # test_time_logs_and_updates_are_kept_in_bounds reads the setting
 def test_the_journal_is_bounded_in_size(deployment: Deployment) -> None:
     """Filled with more than it may hold."""
     fill = (
@@ -138,39 +139,22 @@ def test_only_an_address_leads_here(deployment: Deployment) -> None:
     assert "This site answers by its own address only." in other.text
 
 
-def test_one_address_cannot_fill_the_site(deployment: Deployment) -> None:
-    with ExitStack() as pages:
-        for _ in range(100):  # after the first forty two a second
-            page = pages.enter_context(hostile.raw_page(deployment.url))
-            page.sendall(hostile.frame(b"\x82", hostile.RERUN))
-        with pytest.raises(ConnectionError, match="429"), hostile.raw_page(deployment.url):
-            pass
-        # From another address, the droplet's own, a page opens.
-        shake = (
-            "curl --silent --max-time 2 --output /dev/null --write-out '%{http_code}' --http1.1"
-            " -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13'"
-            " -H 'Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng=='"
-            " -H 'Sec-WebSocket-Protocol: streamlit'"
-            " 127.0.0.1/_stcore/stream || true"
-        )
-        assert deployment.ssh(shake).strip() == "101"
-
-
 def test_a_restart_of_nginx_turns_nobody_away_for_long(deployment: Deployment) -> None:
     with hostile.raw_page(deployment.url), hostile.raw_page(deployment.url):
         deployment.ssh("systemd-run --quiet --on-active=1 systemctl restart nginx")
-        away, longest, ends = 0.0, 0.0, time.monotonic() + 10
+        away, ends = 0.0, time.monotonic() + 10
         while time.monotonic() < ends:
             started = time.monotonic()
             try:
                 requests.get(f"{deployment.url}/_stcore/health", timeout=5)
-                away = 0.0
             except requests.RequestException:
                 time.sleep(0.02)
                 away += time.monotonic() - started
-                longest = max(longest, away)
-    print(f"away for {longest:.2f} s")
-    assert 0 < longest < 2.5
+            else:
+                if away:
+                    break
+    print(f"away for {away:.2f} s")
+    assert 0 < away < 2.5
 
 
 def test_what_hangs_is_back_soon(deployment: Deployment) -> None:
@@ -210,18 +194,6 @@ def test_the_access_log_knows_no_query_string(deployment: Deployment) -> None:
     log = deployment.ssh("journalctl --unit nginx --lines 50 --output cat")
     assert '"GET /"' in log
     assert "secret" not in log
-
-
-def test_while_the_app_is_down_a_plain_page_says_so(deployment: Deployment) -> None:
-    app = deployment.ssh("docker ps -q --filter label=com.docker.compose.service=app").strip()
-    deployment.ssh(f"docker stop --time 2 {app}")
-    try:
-        answer = requests.get(deployment.url, timeout=30)
-        assert answer.status_code == 502
-        assert "Back in a moment" in answer.text
-    finally:
-        deployment.ssh(f"docker start {app}")
-    _wait_until_it_serves(deployment, 60)
 
 
 def test_time_logs_and_updates_are_kept_in_bounds(deployment: Deployment) -> None:
