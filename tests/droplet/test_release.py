@@ -39,6 +39,7 @@ def test_the_story_of_a_release(droplet: Droplet) -> None:
     lines = iter(done.printed)
     for begins in story:
         assert any(line.startswith(begins) for line in lines), begins
+    assert [name for name in droplet.world.files if name.endswith("-release.dump")]
 
 
 def test_the_same_image_again_changes_nothing(droplet: Droplet) -> None:

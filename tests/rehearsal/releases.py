@@ -42,8 +42,3 @@ def put(deployment: Deployment, image: str, **env: str) -> str:
     env = {"NO_PULL": "yes", "DRAIN": "1"} | env
     settings = " ".join(f"{name}={value}" for name, value in env.items())
     return deployment.ssh(f"{settings} digits release {image} abc1234 me@here 2>&1 || echo failed")
-
-
-def back(deployment: Deployment, image: str = "") -> str:
-    """Roll back, on the droplet; what it says."""
-    return deployment.ssh(f"DRAIN=1 digits rollback me@here {image} 2>&1 || echo refused")
