@@ -58,13 +58,6 @@ def test_deploy_shows_what_it_does_and_ends_with_the_url(
     assert deployment.ssh("hostname").strip() == "digits"
 
 
-def test_status_right_after_the_first_deploy(deployment: Deployment) -> None:
-    said = run("make", "status", "TARGET=rehearsal")
-    assert said.returncode == 0
-    assert deployment.url in said.stdout
-    assert re.search(r"^last backup +(none yet: make backup|20\S+)", said.stdout, re.MULTILINE)
-
-
 def test_a_visitor_draws_answers_and_is_logged(deployment: Deployment, page: Page) -> None:
     earlier = len(deployment.rows())
     visitor = DigitsPage(page)

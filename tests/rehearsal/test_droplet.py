@@ -194,14 +194,6 @@ def test_docker_inside_publishes_a_port_and_limits_memory(docker_inside: Server)
     assert limit == str(64 * 2**20)
 
 
-def test_docker_inside_pulls_the_databases_image_by_its_own_name(docker_inside: Server) -> None:
-    image = base_images.postgres()
-    label = f"docker image inspect --format '{{{{index .Config.Labels \"stand-in\"}}}}' {image}"
-    here = subprocess.run(label, shell=True, capture_output=True, text=True, check=True)  # noqa: S602
-    docker_inside.run(f"docker pull --quiet {image}", timeout=600)
-    assert docker_inside.run(label) == here.stdout.strip()
-
-
 def test_only_what_the_firewall_names_answers(docker_inside: Server) -> None:
     server = docker_inside
     server.run("systemd-run --unit=listener python3 -m http.server --bind :: 80")

@@ -242,8 +242,8 @@ def test_the_old_one_is_dropped_when_it_is_said(deployment: Deployment) -> None:
 def test_back_to_17_and_a_dump_of_18(deployment: Deployment) -> None:
     backup = deployment.ssh("digits backup manual").split()[-1]
     rows = count(deployment)
-    with visitors(deployment):
-        assert "In service: PostgreSQL 17" in deployment.ssh("digits upgrade-database me 17")
+    assert "In service: PostgreSQL 17" in deployment.ssh("digits upgrade-database me 17")
+    assert count(deployment) == rows
     said = deployment.ssh(f"digits restore <{backup} 2>&1 || echo refused")
     assert "That file was written by PostgreSQL 18, and the database is 17." in said
     assert "make upgrade-database VERSION=18" in said
