@@ -354,6 +354,8 @@ class Project:
 
     folder: Path
     settings: dict[str, str]
+    api: Api
+    restore_points: Path
     stdin: int = subprocess.DEVNULL
 
     def run(self, *command: str | Path, **settings: str | None) -> subprocess.CompletedProcess[str]:
@@ -422,6 +424,27 @@ class Project:
         """Terraform in the copy; it has to succeed."""
         assert self.run("terraform", "-chdir=infra/terraform", *arguments).returncode == 0
 
+    def deployed(self, *variables: str) -> None:
+        """Have what Terraform makes: the first test applies it, the others restore it."""
+        state = self.folder / "infra/terraform/terraform.tfstate"
+        if (self.api.folder / "state.json").exists():  # the account is not empty
+            self.terraform(*APPLY, *variables)
+            return
+        own = {name: value for name, value in self.settings.items() if name.startswith("TF_VAR_")}
+        del own["TF_VAR_ssh_public_key_path"]
+        point = self.restore_points / re.sub(r"\W+", "-", str((variables, sorted(own.items()))))
+        if not point.exists():
+            self.terraform(*APPLY, *variables)
+            self.api.end()
+            point.mkdir()
+            (point / "account").write_text((self.api.folder / "state.json").read_text())
+            (point / "terraform").write_text(state.read_text().replace(str(self.folder), "HERE"))
+        else:
+            self.api.end()
+            (self.api.folder / "state.json").write_text((point / "account").read_text())
+            state.write_text((point / "terraform").read_text().replace("HERE", str(self.folder)))
+        self.api.start()
+
 
 SUFFIX = " TARGET=rehearsal"
 PYTHON = ".venv/ops/bin/python"
@@ -434,8 +457,19 @@ PLAIN_VERB = re.compile(
 NO_ANSWER = "echo 'ssh: connect to host 203.0.113.1 port 22: Connection timed out' >&2; exit 255"
 
 
+@pytest.fixture(scope="session")
+def restore_points(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an SSH key, and with what Terraform has made for each set of variables."""
+    folder = tmp_path_factory.mktemp("restore-points")
+    key = folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    return folder
+
+
 @pytest.fixture
-def project(prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: Path) -> Project:
+def project(
+    prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: Path, restore_points: Path
+) -> Project:
     environment("ops")
     folder = tmp_path / "project"
     left_out = shutil.ignore_patterns("known_hosts*", "deploy_key*", "roles")
@@ -448,7 +482,8 @@ def project(prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: P
     (folder / "bin").mkdir()
     (folder / "tmp").mkdir()
     key = folder / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    for half in ("key", "key.pub"):
+        shutil.copy(restore_points / half, folder)
     others = (
         "ANSIBLE_", "SSH_", "IMAGE", "CONFIRM", "BACKUP", "REPLACE", "RESTORE", "COPIES_", "DROP",
         "BRING_BACKUP", "NO_COLOR",
@@ -469,6 +504,8 @@ def project(prepared: Terraform, provider: dict[str, str], api: Api, tmp_path: P
             "IMAGE": "registry.invalid/digits:1",
             "VERB_SUFFIX": SUFFIX,
         },
+        api,
+        restore_points,
     )
     made.ssh_says(NO_ANSWER)
     made.without("ops/page/smoke_test.py")  # nobody answers there

@@ -21,7 +21,7 @@ from tests.deployment.test_destroy import total
 from tests.deployment.test_which_droplet import reserved
 from tests.doctor.test_doctor import examine
 from tests.droplet_data import small_disk
-from tests.project import APPLY, ROOT, Api, Project
+from tests.project import ROOT, Api, Project
 
 EMAIL = {"TF_VAR_alert_email": "you@example.org"}
 
@@ -30,7 +30,7 @@ EMAIL = {"TF_VAR_alert_email": "you@example.org"}
 def watched(project: Project) -> Project:
     """A deployment that somebody is told of."""
     project.settings |= EMAIL
-    project.terraform(*APPLY)
+    project.deployed()
     project.ssh_says("exit 0")
     return project
 
@@ -43,7 +43,7 @@ def alerts(api: Api) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
 
 
 def test_none_without_an_address(project: Project, api: Api) -> None:
-    project.terraform(*APPLY)
+    project.deployed()
     assert total(api, "uptime/checks") == 0
     assert total(api, "monitoring/alerts") == 0
     status, text = examine(project)["uptime"]
@@ -73,7 +73,7 @@ def test_made_for_an_address_and_the_second_plan_is_empty(watched: Project, api:
 
 
 @pytest.mark.long
-def test_they_are_adopted_too_and_all_of_it_goes(watched: Project, api: Api) -> None:
+def test_alerts_are_imported_and_destroyed(watched: Project, api: Api) -> None:
     second = clone(watched)
     without = second.verb("adopt", TF_VAR_alert_email=None)
     assert without.returncode == 0
@@ -89,7 +89,7 @@ def test_they_are_adopted_too_and_all_of_it_goes(watched: Project, api: Api) -> 
     assert total(api, "monitoring/alerts") == 0
 
 
-def test_the_price_is_said_before(project: Project, api: Api) -> None:
+def test_the_price_is_printed_before(project: Project, api: Api) -> None:
     found = examine(project, "--before-deploy", **EMAIL)["alerts"]
     assert found[0] == "ok"
     assert "you@example.org gets the alerts; free, as the account's first" in found[1]

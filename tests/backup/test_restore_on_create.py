@@ -12,7 +12,7 @@ import pytest
 
 from tests.backup.test_local_backup import FakeDroplet, name
 from tests.deployment.test_destroy import remember_host
-from tests.project import APPLY, Api, Project
+from tests.project import Api, Project
 
 RELEASE = """
 def release(_settings, _deployment, image):
@@ -34,7 +34,7 @@ class Gone:
         (project.folder / "app").mkdir()
         (project.folder / "app/Dockerfile").touch()
         project.command("docker", "echo 28.0.0")
-        project.terraform(*APPLY)
+        project.deployed()
         [droplet] = api.call("GET", "droplets").json()["droplets"]
         self.url = api.call("GET", "reserved_ips").json()["reserved_ips"][0]["ip"]
         assert api.call("DELETE", f"droplets/{droplet['id']}").status_code == 204
@@ -218,7 +218,7 @@ def test_the_image_that_was_live_is_released_again(gone: Gone, image: str, relea
 
 def test_the_live_image_is_noted_with_the_copied_dump(gone: Gone) -> None:
     """For a droplet without a repository."""
-    gone.project.terraform(*APPLY)
+    gone.project.deployed()
     gone.serves("ghcr.io/you/d@sha256:1")
     gone.droplet.dump(timedelta(hours=1), content="a dump\n")
     gone.project.verb("status")
@@ -232,7 +232,7 @@ def test_the_live_image_is_noted_with_the_copied_dump(gone: Gone) -> None:
 
 def test_a_replaced_droplet_gets_its_last_backup_back_unasked(project: Project, api: Api) -> None:
     gone = Gone(project, api)
-    project.terraform(*APPLY)
+    project.deployed()
     gone.serves("digits:1")
     dump = gone.droplet.dump(timedelta(), "manual", "the last answers\n")
     # The dump is the old droplet's, and the new one has served nobody.

@@ -14,7 +14,7 @@ from tests.deployment.test_destroy import total
 from tests.deployment.test_which_droplet import made_by_terraform
 from tests.doctor.test_doctor import examine
 from tests.fleet.test_fleet import names, sources
-from tests.project import APPLY, Api, Fault, Project, address, another
+from tests.project import Api, Fault, Project, address, another
 
 DOMAIN = "digits.example.org"
 THREE = {"TF_VAR_droplets": "3", "TF_VAR_managed_database": "true"}
@@ -23,7 +23,7 @@ BUSY = "Load Balancer can't be updated while it processes previous actions"
 
 @pytest.fixture
 def several(project: Project) -> Project:
-    """Its settings are of three droplets, which let everybody in; a release does nothing."""
+    """Its settings are of three droplets, which accept every login; a release does nothing."""
     project.settings |= THREE
     project.ssh_says("exit 0")
     project.without("ops/verbs/release.py")
@@ -124,11 +124,11 @@ def test_a_droplet_with_the_tag_is_named_and_not_forgotten(project: Project, api
 
 
 def test_several_stay_in_their_region(several: Project, api: Api) -> None:
-    several.terraform(*APPLY)
+    several.deployed()
     before = names(api)
     for settings in (
         {"TF_VAR_region": "ams3", "REPLACE": "yes", "BACKUP": "no"},
-        # Nor by the way: the database would go, and the droplet that it came home to.
+        # The database would be deleted, and the droplet that the predictions moved back to.
         {"TF_VAR_region": "ams3", "REPLACE": "yes", "TF_VAR_droplets": "1"},
         {"TF_VAR_region": "ams3", "TF_VAR_droplets": "1", "TF_VAR_managed_database": "false"},
     ):
@@ -148,7 +148,7 @@ def test_several_stay_in_their_region(several: Project, api: Api) -> None:
 def test_what_https_needs_is_adopted(several: Project, api: Api) -> None:
     zone(api)
     several.settings |= {"TF_VAR_domain": DOMAIN}
-    several.terraform(*APPLY)
+    several.deployed()
     [number] = records(api)
     second = clone(several)
     # Without the name, the next deploy would take HTTPS away.
@@ -205,7 +205,7 @@ def test_which_of_two_records_is_nobodys_guess(project: Project, api: Api, kind:
 
 
 def test_a_busy_balancer_is_waited_for(several: Project, api: Api) -> None:
-    several.terraform(*APPLY)
+    several.deployed()
     _quick(several)
     api.an_hour_later()
     fault(api, "PUT", "load_balancers/", 403, BUSY)
@@ -251,7 +251,7 @@ def _quick(project: Project) -> None:
 
 def test_the_old_address_is_open_until_the_end(several: Project, api: Api) -> None:
     """The new one is printed before all else, and a cut-off deploy goes on where it stopped."""
-    several.terraform(*APPLY, "-var", "droplets=1", "-var", "managed_database=false")
+    several.deployed("-var", "droplets=1", "-var", "managed_database=false")
     file = several.folder / "ops/provision/growing.py"
     # Nobody answers behind the balancer here.
     file.write_text(f"{file.read_text()}\n\ndef _problem(_balancer):\n    return ''\n")
@@ -288,7 +288,7 @@ def release(settings, *_words):
 
 
 def test_the_first_droplet_keeps_its_certificate_until_then(several: Project, api: Api) -> None:
-    several.terraform(*APPLY)
+    several.deployed()
     script = (".venv/ops/bin/python", "infra/ansible/inventory.py")
     closed = several.run(*script).stdout
     assert '"web_acme": "off"' in closed

@@ -37,7 +37,7 @@ def test_nothing_at_all(project: Project, api: Api) -> None:
 
 
 def test_from_question_to_nothing_left(project: Project, api: Api) -> None:
-    project.terraform(*APPLY)
+    project.deployed()
     [droplet] = api.call("GET", "droplets").json()["droplets"]
     ip = droplet["networks"]["v4"][0]["ip_address"]
     reserved = api.call("GET", "reserved_ips").json()["reserved_ips"][0]["ip"]
@@ -85,7 +85,7 @@ def test_from_question_to_nothing_left(project: Project, api: Api) -> None:
 
 
 def test_asked_on_a_terminal(project: Project, api: Api) -> None:
-    project.terraform(*APPLY)
+    project.deployed()
     ours, theirs = os.openpty()
     os.write(ours, b"no\n")
     project.stdin = theirs
@@ -122,7 +122,7 @@ def test_half_made(project: Project, api: Api) -> None:
 
 def test_another_name_than_is_set_now(project: Project, api: Api) -> None:
     """What goes, and what has to be typed, is what Terraform made."""
-    project.terraform(*APPLY, "-var", "name=numbers")
+    project.deployed("-var", "name=numbers")
     assert destroy(project, CONFIRM="digits", BACKUP="no").returncode == 1
     assert total(api, "droplets") == 1
     assert destroy(project, CONFIRM="numbers", BACKUP="no").returncode == 0
@@ -146,7 +146,7 @@ def test_state_is_elsewhere(project: Project, api: Api) -> None:
 
 def test_terraform_fails(project: Project, api: Api) -> None:
     """Its failure is not the last word: what is left is still asked for."""
-    project.terraform(*APPLY)
+    project.deployed()
     known = project.folder / "known_hosts"
     known.write_text("203.0.113.254 x\n")
     own = subprocess.run(["which", "terraform"], capture_output=True, text=True, check=True)
@@ -163,7 +163,7 @@ def test_terraform_fails(project: Project, api: Api) -> None:
 
 def test_a_reserved_ip_that_stays_is_named(project: Project, api: Api) -> None:
     """On no droplet it costs money: whether Terraform made it, or nobody knows who."""
-    project.terraform(*APPLY)
+    project.deployed()
     [ours] = (one["ip"] for one in api.call("GET", "reserved_ips").json()["reserved_ips"])
     stray = api.call("POST", "reserved_ips", {"region": "fra1"}).json()["reserved_ip"]["ip"]
     # All is gone but the reserved IP: the provider did not get to the end.
@@ -189,7 +189,7 @@ def test_a_reserved_ip_that_stays_is_named(project: Project, api: Api) -> None:
 
 
 def test_an_address_that_was_taken_off_the_droplet_goes_too(project: Project, api: Api) -> None:
-    project.terraform(*APPLY)
+    project.deployed()
     [ours] = (one["ip"] for one in api.call("GET", "reserved_ips").json()["reserved_ips"])
     api.call("POST", f"reserved_ips/{ours}/actions", {"type": "unassign"})
     done = destroy(project, CONFIRM="digits", BACKUP="no")
@@ -200,7 +200,7 @@ def test_an_address_that_was_taken_off_the_droplet_goes_too(project: Project, ap
 
 def with_a_pipeline(project: Project, api: Api, host_key: str) -> tuple[Path, dict[str, str]]:
     """A deployment, and what GitHub keeps: secrets for a droplet with this host key."""
-    project.terraform(*APPLY)
+    project.deployed()
     [droplet] = api.call("GET", "droplets").json()["droplets"]
     ip = droplet["networks"]["v4"][0]["ip_address"]
     remember_host(project, ip)

@@ -25,7 +25,7 @@ def reserved(api: Api) -> str:
 
 def made_by_terraform(project: Project, api: Api, *settings: str) -> dict[str, Any]:
     before = {droplet["id"] for droplet in api.call("GET", "droplets").json()["droplets"]}
-    project.terraform(*APPLY, *settings)
+    project.deployed(*settings)
     after = api.call("GET", "droplets").json()["droplets"]
     [droplet] = [droplet for droplet in after if droplet["id"] not in before]
     return dict(droplet)
@@ -128,7 +128,7 @@ def test_a_name_that_is_another_deployments(project: Project, api: Api) -> None:
         assert f"id {droplet['id']}" in done.stdout
 
 
-def test_destroy_backs_up_the_one_that_goes(project: Project, api: Api) -> None:
+def test_destroy_backs_up_the_droplet_that_it_deletes(project: Project, api: Api) -> None:
     stray = another(api)
     mine = made_by_terraform(project, api)
     project.backup('echo "backup of $*" >&2; echo /1.dump')
@@ -150,7 +150,7 @@ def test_destroy_backs_up_the_one_that_goes(project: Project, api: Api) -> None:
     assert "backup of" not in done.stdout
 
 
-def test_a_backup_asks_the_droplet_it_is_told(whole: Project, api: Api) -> None:
+def test_a_backup_asks_the_droplet_of_the_setting(whole: Project, api: Api) -> None:
     another(api)
     another(api)
     whole.ssh_says('echo "$*" >&2; echo none')
@@ -213,7 +213,7 @@ def test_a_stray_of_the_name(project: Project, api: Api) -> None:
     # A tag alone hinders nobody. A second droplet hinders nobody either, but it is named.
     api.call("POST", "tags", {"name": "digits"})
     assert examine(project, "--before-deploy")["account"][0] == "ok"
-    project.terraform(*APPLY)
+    project.deployed()
     stray = another(api)
     status, text = examine(project, "--before-deploy")["account"]
     assert status == "warn"

@@ -402,7 +402,7 @@ def test_whose_keys_are_root_on_the_droplet(project: Project, api: Api) -> None:
 
 
 def test_state(project: Project) -> None:
-    project.terraform("apply", "-auto-approve", "-input=false")
+    project.deployed()
     status, text = examine(project)["state"]
     assert status == "ok"
     assert "7 resources; the droplet is digits (id " in text

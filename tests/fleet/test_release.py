@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import APPLY, Api, Project
+from tests.project import Api, Project
 
 # Each droplet: what serves there is in a file of its address's name, "new" after a release.
 SSH = """
@@ -35,7 +35,7 @@ esac
 def three(project: Project, api: Api, tmp_path: Path) -> tuple[Project, dict[str, Path]]:
     """A deployment of three droplets that serve the same, and what each serves."""
     project.settings |= {"TF_VAR_droplets": "3", "TF_VAR_managed_database": "true"}
-    project.terraform(*APPLY)
+    project.deployed()
     folder = tmp_path / "droplets"
     folder.mkdir()
     project.settings |= {"DROPLETS": str(folder), "BAD": "", "DOWN": "", "BRING_BACKUP": "no"}

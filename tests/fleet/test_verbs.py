@@ -10,7 +10,7 @@ import pytest
 from tests.api import conformance
 from tests.doctor.test_doctor import examine
 from tests.fleet.test_release import SSH, said, served, three
-from tests.project import APPLY, PYTHON, Api, Project
+from tests.project import PYTHON, Api, Project
 from tests.provision.test_drift import PLAY
 
 __all__ = ["three"]  # the fixture
@@ -34,7 +34,7 @@ def status_of(api: Api, name: str) -> tuple[int, str]:
     return one["id"], one["status"]
 
 
-def test_logs_ssh_and_what_each_says(three: Three) -> None:
+def test_logs_ssh_and_status_of_each(three: Three) -> None:
     project, serves = three
     project.ssh_says(SSH.replace('case "$*" in', MORE + 'case "$*" in', 1))
     project.settings |= {"OUT": ""}
@@ -130,7 +130,7 @@ def test_without_one_that_is_lost(three: Three, api: Api) -> None:
     assert conformance.check(api.journal) == []
 
 
-# A droplet that was made anew has no image but the one that it serves.
+# A recreated droplet has only the live image.
 LACKS = """
 case "$*" in
 *"image inspect"*) [ "$host" = "$NEW" ] && echo lacking || echo there; exit ;;
@@ -161,7 +161,7 @@ def test_one_that_answers_takes_part(three: Three, api: Api) -> None:
     assert served(serves) == ["new"] * 3
 
 
-def test_what_is_left_of_two_stays_behind_the_balancer(three: Three, api: Api) -> None:
+def test_the_last_droplet_stays_behind_the_balancer(three: Three, api: Api) -> None:
     """With the others removed by hand, the site is where it was; the pipeline, too, knows it."""
     project, _ = three
     for name in ("digits-2", "digits-3"):
@@ -196,7 +196,7 @@ def test_drift_names_the_droplet(three: Three) -> None:
 
 def test_a_missing_alert_is_named(project: Project) -> None:
     project.settings |= {"TF_VAR_alert_email": "you@example.org"}
-    project.terraform(*APPLY)
+    project.deployed()
     project.ssh_says("exit 0")
     text = said(project.verb("drift", TF_VAR_alert_email=""), 2)
     assert 'digitalocean_monitor_alert.droplet["cpu"] will be destroyed' in text
@@ -205,7 +205,7 @@ def test_a_missing_alert_is_named(project: Project) -> None:
 @pytest.mark.parametrize("ours", [False, True])
 def test_no_reserved_ip_is_left(project: Project, api: Api, *, ours: bool) -> None:
     if ours:
-        project.terraform(*APPLY)
+        project.deployed()
     for _ in range(2 if ours else 3):
         assert api.call("POST", "reserved_ips", {"region": "fra1"}).status_code == 202
     status, text = examine(project, "--before-deploy")["reserved ip"]

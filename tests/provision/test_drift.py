@@ -62,7 +62,7 @@ def test_nothing_differs_and_nothing_is_changed(deployed: Project, api: Api) -> 
     assert writes(api, since) == []
 
 
-def test_what_differs_is_said_in_words_and_stays(deployed: Project, api: Api) -> None:
+def test_drift_is_printed_and_not_fixed(deployed: Project, api: Api) -> None:
     [droplet] = api.call("GET", "droplets").json()["droplets"]
     [firewall] = api.call("GET", "firewalls").json()["firewalls"]
     site = reserved(api)
@@ -112,7 +112,7 @@ def test_the_droplet_is_gone_or_bare(deployed: Project, api: Api) -> None:
     assert "There is no droplet to look at." in said
 
 
-def test_it_cannot_be_told(deployed: Project) -> None:
+def test_drift_that_cannot_be_read_is_a_failure(deployed: Project) -> None:
     """Whatever is in the way is a failure, 1, and never "nothing differs"."""
     assert "does not know this token" in drift(deployed, 1, DIGITALOCEAN_TOKEN="wrong")
     play = deployed.folder / "infra/ansible/site.yml"

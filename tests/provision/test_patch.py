@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.test_which_droplet import made_by_terraform
-from tests.project import APPLY, ROOT, Api, Project, environment
+from tests.project import ROOT, Api, Project, environment
 
 MODULES = ("apt", "command", "file", "reboot", "stat", "uri", "wait_for")
 NAMES = ("digits", "digits-2", "digits-3")
@@ -220,7 +220,7 @@ def test_of_one_droplet_it_asks(patched: Project, api: Api) -> None:
 
 def test_of_several_nobody_is_asked(patched: Project, api: Api) -> None:
     patched.settings |= {"TF_VAR_droplets": "2", "TF_VAR_managed_database": "true"}
-    patched.terraform(*APPLY)
+    patched.deployed()
     done = patched.verb("patch", WAITS="3")
     assert done.returncode == 0
     assert "digits: 3 packages to upgrade" in done.stdout

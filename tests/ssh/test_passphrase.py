@@ -15,7 +15,7 @@ from ops.ssh.connection import options
 from tests.deployment.test_destroy import total
 from tests.doctor.test_doctor import examine
 from tests.fleet.test_release import three
-from tests.project import APPLY, Api, Project
+from tests.project import Api, Project
 
 __all__ = ["three"]  # the fixture
 
@@ -36,7 +36,7 @@ def lock(project: Project) -> None:
 @pytest.fixture
 def locked(project: Project) -> Project:
     """A deployment, and a key whose passphrase only a person knows."""
-    project.terraform(*APPLY)
+    project.deployed()
     lock(project)
     project.ssh_says(LOCKED)
     return project

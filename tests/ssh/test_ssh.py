@@ -347,7 +347,7 @@ def test_everybody_takes_the_options_that_were_set(near: Project, api: Api, sshd
     assert "got 2" in ansible(near, api, nowhere).stdout
 
 
-def test_the_way_back_is_taken(near: Project) -> None:
+def test_the_port_of_the_tunnel_is_taken(near: Project) -> None:
     """As by another release from here, whose tunnel has the port."""
     tunnel = "-o ExitOnForwardFailure=yes -R 127.0.0.1:22:127.0.0.1:5050"
     done = near.verb("ssh", "echo got in", SSH_OPTIONS=tunnel)
@@ -376,7 +376,7 @@ def in_pipeline(project: Project, **settings: str) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
-def test_the_pipelines_way_in(near: Project, sshd: str, key: Path, tmp_path: Path) -> None:
+def test_the_pipelines_credentials(near: Project, sshd: str, key: Path, tmp_path: Path) -> None:
     near.verb("ssh", "true")
     good = {"DEPLOY_KEY": key.read_text(), "DROPLET_HOST_KEY": pins(near).read_text()}
     assert in_pipeline(near, **good).stdout == "got in\n"
@@ -394,7 +394,7 @@ def test_the_pipelines_way_in(near: Project, sshd: str, key: Path, tmp_path: Pat
     done = in_pipeline(near, **good | {"DROPLET_HOST_KEY": "none"})
     assert "DROPLET_HOST_KEY holds no host key" in done.stdout
 
-    # The droplet was made anew: another key, another address, and it knows no pipeline.
+    # The droplet was recreated: another key, another address, and it knows no pipeline.
     other = (ROOT / "infra/terraform/tests/fixtures/other_key.pub").read_text()
     new_key(tmp_path / "unknown")
     for stale, said in (

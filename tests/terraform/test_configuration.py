@@ -196,7 +196,7 @@ def test_a_reserved_ip_is_imported_with_its_assignment(terraform: Terraform, api
     terraform.good("state", "rm", "digitalocean_reserved_ip.app")
     terraform.good("import", "-input=false", "digitalocean_reserved_ip.app", reserved["ip"])
     assert "No changes" in terraform.good("plan", "-detailed-exitcode", "-input=false")
-    # Given back by hand: it is made anew, and the droplet stays.
+    # Released by hand: it is recreated, and the droplet stays.
     api.call("POST", f"reserved_ips/{reserved['ip']}/actions", {"type": "unassign"})
     api.call("DELETE", f"reserved_ips/{reserved['ip']}")
     assert "Resources: 1 added, 0 changed, 0 destroyed" in terraform.good(*APPLY)

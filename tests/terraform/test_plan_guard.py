@@ -158,7 +158,7 @@ def the_droplet(api: Api) -> dict[str, Any]:
     return dict(droplet)
 
 
-def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) -> None:
+def test_deploy_replaces_the_droplet_only_with_replace_yes(project: Project, api: Api) -> None:
     first = project.verb("deploy")
     assert "Apply complete! Resources: 7 added" in first.stdout
     before = the_droplet(api)
@@ -208,7 +208,7 @@ def test_deploy_replaces_the_droplet_only_when_told(project: Project, api: Api) 
 
 
 def test_a_droplet_that_does_not_answer_can_be_replaced(project: Project, api: Api) -> None:
-    project.terraform("apply", "-auto-approve", "-input=false")
+    project.deployed()
     before = the_droplet(api)
     done = project.verb("deploy", TF_VAR_region="ams3", REPLACE="yes")
     assert "NO BACKUP can be made" in done.stdout

@@ -55,7 +55,7 @@ def test_every_way_to_write_the_port(ssh: dict[str, Any]) -> None:
         rule("23-65535", ["0.0.0.0/0"]),
     ],
 )
-def test_what_is_no_way_in(other: dict[str, Any]) -> None:
+def test_rules_that_do_not_open_ssh(other: dict[str, Any]) -> None:
     assert sources(firewall(other)) == []
     assert sources(firewall()) == []
 
@@ -70,10 +70,10 @@ def test_firewalls_of_other_droplets_do_not_count_and_several_add_up() -> None:
     gone = firewall(WEB, actions="delete")
     gone["change"]["after"] = None
     assert sources(gone) is None
-    # A droplet that is made anew has no number yet.
-    anew = firewall(rule("22", AWAY), droplet_ids=None)
-    anew["change"]["after_unknown"] = {"droplet_ids": True}
-    assert sources(anew) == AWAY
+    # A recreated droplet has no number yet.
+    recreated = firewall(rule("22", AWAY), droplet_ids=None)
+    recreated["change"]["after_unknown"] = {"droplet_ids": True}
+    assert sources(recreated) == AWAY
 
 
 def test_whose_address_is_let_in() -> None:
@@ -103,7 +103,7 @@ def test_where_we_come_from(said: str, mine: str | None, monkeypatch: pytest.Mon
 
 
 def test_a_deploy_that_would_shut_its_own_door(project: Project, api: Api) -> None:
-    project.terraform("apply", "-auto-approve", "-input=false")
+    project.deployed()
     project.ssh_says(f"echo {HOME}")
 
     def rules() -> object:
