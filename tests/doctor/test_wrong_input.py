@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from tests import web
 from tests.api import conformance
 from tests.project import PLAIN_VERB, ROOT, Api, Project
 
@@ -40,75 +39,56 @@ FORBIDDEN = "You are not authorized to perform this operation"  # as DigitalOcea
 NOT_WITHOUT_A_DROPLET = sorted(set(VERBS) - {"adopt", "deploy", "destroy", "doctor", "drift"})
 
 
-def said(project: Project, verb: str, **settings: str | None) -> str:
+def printed(project: Project, verb: str, **settings: str | None) -> str:
     """What a verb prints that must fail."""
     done = project.verb(verb, **(VERBS[verb] | settings))
-    assert done.returncode != 0
+    assert done.returncode != 0, verb
     return done.stdout
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_no_token(whole: Project, verb: str) -> None:
-    told = said(whole, verb, DIGITALOCEAN_TOKEN=None, GITHUB_ACTIONS=None)
-    assert "DIGITALOCEAN_TOKEN is not set" in told
-    assert "https://cloud.digitalocean.com/account/api/tokens" in told
+def test_no_token(whole: Project) -> None:
+    for verb in VERBS:
+        text = printed(whole, verb, DIGITALOCEAN_TOKEN=None, GITHUB_ACTIONS=None)
+        assert "DIGITALOCEAN_TOKEN is not set" in text, verb
+        assert "https://cloud.digitalocean.com/account/api/tokens" in text, verb
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_wrong_token(whole: Project, api: Api, verb: str) -> None:
-    told = said(whole, verb, DIGITALOCEAN_TOKEN="wrong")
-    assert "DigitalOcean does not know this token (401)" in told
-    assert "Terraform: the droplet" not in told
+def test_a_wrong_token(whole: Project, api: Api) -> None:
+    for verb in VERBS:
+        text = printed(whole, verb, DIGITALOCEAN_TOKEN="wrong")
+        assert "DigitalOcean does not know this token (401)" in text, verb
+        assert "Terraform: the droplet" not in text, verb
     assert {e["method"] for e in conformance.journal(api.journal)} == {"GET"}
 
 
-@pytest.mark.parametrize("verb", NOT_WITHOUT_A_DROPLET)
-def test_no_droplet_yet(whole: Project, verb: str) -> None:
-    told = said(whole, verb, VERB_SUFFIX=" TARGET=rehearsal")
-    assert "No droplet carries the deployment's tag." in told
-    assert "Make one: make deploy TARGET=rehearsal" in told
+def test_no_droplet_yet(whole: Project) -> None:
+    for verb in NOT_WITHOUT_A_DROPLET:
+        text = printed(whole, verb, VERB_SUFFIX=" TARGET=rehearsal")
+        assert "No droplet carries the deployment's tag." in text, verb
+        assert "Make one: make deploy TARGET=rehearsal" in text, verb
 
 
 @contextmanager
 def answering(status: int) -> Iterator[str]:
     """An API that gives every question the same answer; its address."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps({"id": "forbidden", "message": FORBIDDEN}).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    body = json.dumps({"id": "forbidden", "message": FORBIDDEN}).encode()
+    with web.serving(lambda _path: (status, body), {"Content-Type": "application/json"}) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize("verb", ["status", "release"])
 def test_a_token_with_too_few_scopes(whole: Project, verb: str) -> None:
     with answering(403) as address:
-        told = said(whole, verb, DIGITALOCEAN_API_URL=address)
-    assert "The token may not do this (403)" in told
-    assert "droplet, firewall, project, reserved_ip, ssh_key and tag" in told
+        text = printed(whole, verb, DIGITALOCEAN_API_URL=address)
+    assert "The token may not do this (403)" in text
+    assert "droplet, firewall, project, reserved_ip, ssh_key and tag" in text
 
 
 @pytest.mark.parametrize("verb", ["status", "deploy", "destroy"])
 def test_no_network(whole: Project, api: Api, verb: str) -> None:
     api.stop()
-    told = said(whole, verb)
-    assert "The DigitalOcean API does not answer: no network, or it is down." in told
+    text = printed(whole, verb)
+    assert "The DigitalOcean API does not answer: no network, or it is down." in text
 
 
 def test_docker_is_there_and_its_engine_is_not(whole: Project) -> None:
@@ -131,13 +111,13 @@ def test_the_pipeline_without_a_secret(whole: Project) -> None:
 def test_a_run_on_github_that_gets_no_secrets(whole: Project) -> None:
     """As in the job that asks for the droplet: its log says why, and names no shell's command."""
     on_github = {"GITHUB_ACTIONS": "true", "DIGITALOCEAN_TOKEN": ""}
-    told = said(whole, "url", **on_github, GITHUB_ACTOR="dependabot[bot]")
-    assert "GitHub gives the repository's secrets to no run that Dependabot starts" in told
-    assert "Run workflow" in told
-    told = said(whole, "url", **on_github, GITHUB_ACTOR="octocat")
-    assert "a fork gets none" in told
-    assert "make pipeline" in told
-    assert "export DIGITALOCEAN_TOKEN" not in told
+    text = printed(whole, "url", **on_github, GITHUB_ACTOR="dependabot[bot]")
+    assert "GitHub gives the repository's secrets to no run that Dependabot starts" in text
+    assert "Run workflow" in text
+    text = printed(whole, "url", **on_github, GITHUB_ACTOR="octocat")
+    assert "a fork gets none" in text
+    assert "make pipeline" in text
+    assert "export DIGITALOCEAN_TOKEN" not in text
 
 
 def test_an_option_in_place_of_a_release(whole: Project) -> None:
@@ -148,8 +128,8 @@ def test_an_option_in_place_of_a_release(whole: Project) -> None:
 
 @pytest.mark.parametrize("file", ["", "nowhere.dump"])
 def test_nothing_to_restore(whole: Project, file: str) -> None:
-    told = said(whole, "restore", FILE=file)
-    assert ("this makes one: make backup" if not file else "ls backups/") in told
+    text = printed(whole, "restore", FILE=file)
+    assert ("this makes one: make backup" if not file else "ls backups/") in text
 
 
 def test_the_runs_page_on_github_says_what_was_done_and_how_long_it_took(whole: Project) -> None:

@@ -192,7 +192,7 @@ def test_asked_twice_a_day_whether_to_renew(droplet: Droplet) -> None:
     assert droplet.calls("systemctl") == 1
 
 
-def test_the_authority_is_away_and_comes_back(droplet: Droplet) -> None:
+def test_the_authority_is_down_for_a_while(droplet: Droplet) -> None:
     droplet.tell("curl")
     said = droplet.run("now")
     assert "The certificate authority does not answer (curl: (28) Connection timed out)" in said
@@ -342,7 +342,7 @@ def test_a_domain(droplet: Droplet) -> None:
     assert f'"{DOMAIN}" "max-age=86400";' in droplet.site
 
 
-def test_a_renewal_that_keeps_failing_is_told_days_before_the_end(droplet: Droplet) -> None:
+def test_a_renewal_that_keeps_failing_raises_an_alert_days_before_the_end(droplet: Droplet) -> None:
     """Of a certificate of six days, when less than two days and ten hours are left."""
     droplet.run()
     droplet.tell("curl")
@@ -361,7 +361,7 @@ def test_a_renewal_that_keeps_failing_is_told_days_before_the_end(droplet: Dropl
     assert alerts.listed(droplet.host) == []
 
 
-def test_a_full_disk_is_said_and_is_no_success(droplet: Droplet) -> None:
+def test_a_full_disk_is_an_error(droplet: Droplet) -> None:
     folder = droplet.root / "etc/nginx"
     kept = shutil.copytree(folder, droplet.root / "kept")
     with small_disk(folder, "128k"):

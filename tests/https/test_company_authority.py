@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import web
 from tests.project import Project
 from tests.tls_front import Authority
 
@@ -25,29 +24,10 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 def api_behind_it(authority: Authority) -> Iterator[str]:
     """The API as a company's proxy shows it: with a certificate of its own; its address."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(ACCOUNT)))
-            self.end_headers()
-            self.wfile.write(ACCOUNT)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(authority.folder / "server.crt", authority.folder / "server.key")
-    server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"https://localhost:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with web.serving(lambda _path: (200, ACCOUNT), tls=tls) as port:
+        yield f"https://localhost:{port}"
 
 
 def doctor(project: Project, **settings: str | None) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,41 +16,22 @@ from ops.doctor import server as examined
 from ops.doctor.findings import Patient, Skipped
 from ops.page import site, smoke_test
 from ops.provision import ansible
+from tests import web
 from tests.needs import need_program
-
-
-class App(http.server.BaseHTTPRequestHandler):
-    """Answers as the app does; on port 80 it would lead to HTTPS."""
-
-    leads_to = ""
-
-    def do_HEAD(self) -> None:
-        self.send_response(302 if self.leads_to else 200)
-        if self.leads_to:
-            self.send_header("Location", self.leads_to)
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"ok" if "health" in self.path else b"<title>Streamlit")
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
 
 
 @contextmanager
 def serving(certificate: Path | None = None, leads_to: str = "") -> Iterator[str]:
-    """A site; its address and port."""
-    handler = type("Handler", (App,), {"leads_to": leads_to})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as here:
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
-            here.socket = context.wrap_socket(here.socket, server_side=True)
-        threading.Thread(target=here.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"127.0.0.1:{here.server_port}"
-        here.shutdown()
+    """A site that answers as the app does, or leads to another; its address and port."""
+
+    def page(path: str) -> tuple[int, bytes]:
+        return 302 if leads_to else 200, b"ok" if "health" in path else b"<title>Streamlit"
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+    if tls and certificate:
+        tls.load_cert_chain(certificate)
+    with web.serving(page, {"Location": leads_to} if leads_to else {}, tls) as port:
+        yield f"127.0.0.1:{port}"
 
 
 def certificate(folder: Path, days: int, name: str = "IP:127.0.0.1") -> Path:
@@ -161,6 +140,6 @@ def test_what_ansible_gets(tmp_path: Path) -> None:
         (SiteSettings(acme_root="/nowhere.pem"), "root certificate cannot be read"),
     ],
 )
-def test_what_it_is_not_told(settings: SiteSettings, says: str) -> None:
+def test_settings_that_are_refused(settings: SiteSettings, says: str) -> None:
     with pytest.raises(Failed, match=says):
         ansible.site(settings)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import http.server
 import os
 import re
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import web
 from tests.needs import need, need_program
 from tests.nginx import FILES, WEB, rendered
 from tests.nginx import nginx as served_by_nginx
@@ -158,26 +157,11 @@ def service() -> str:
     return (FILES / "etc/systemd/system/digits-limits.service").read_text()
 
 
-class App(http.server.BaseHTTPRequestHandler):
-    """Says yes."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
 @pytest.fixture
 def nginx(tmp_path: Path) -> Iterator[int]:
     """nginx before an app that answers everything."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), App) as app:
-        threading.Thread(target=app.serve_forever, args=(0.05,), daemon=True).start()
-        with served_by_nginx(tmp_path, app.server_port) as port:
-            yield port
-        app.shutdown()
+    with web.serving(lambda _path: (200, b"")) as app, served_by_nginx(tmp_path, app) as port:
+        yield port
 
 
 def ask(port: int, path: str, address: str) -> int:

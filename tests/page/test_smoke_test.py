@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import socket
 import threading
 import time
@@ -15,6 +14,7 @@ from ops.console.errors import Failed
 from ops.console.settings import SiteSettings
 from ops.page import site
 from ops.page import smoke_test as the_page
+from tests import web
 
 Look = Callable[[str], str]
 
@@ -22,25 +22,10 @@ Look = Callable[[str], str]
 @contextmanager
 def page(status: int, text: str, health: str = "") -> Iterator[str]:
     """A server that answers everything with this, and its health with `health`; its address."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write((health if "health" in self.path else text).encode())
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with web.serving(
+        lambda path: (status, (health if "health" in path else text).encode())
+    ) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
