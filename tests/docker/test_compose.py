@@ -94,15 +94,6 @@ def _removed(file: Path) -> None:
     shutil.rmtree(file.parent)
 
 
-def _emptied(file: Path) -> None:
-    file.write_text("\n")
-
-
-def _a_folder(file: Path) -> None:
-    file.unlink()
-    file.mkdir()
-
-
 def _another(file: Path) -> None:
     file.unlink()
     file.write_text('it\'s "another" one')
@@ -123,8 +114,6 @@ def answer(stack: Stack, page: Page) -> None:
     ("harm", "standing"),
     [
         (_removed, "up"),
-        (_emptied, "up"),
-        (_a_folder, "down"),
         (_another, "down"),
     ],
 )
@@ -156,22 +145,6 @@ def test_a_second_clone_takes_over_and_gives_back(stack: Stack, tmp_path: Path, 
     assert "Made" not in stack.run("make", "up")
     stack.test_itself()
     assert stack.answers() == before
-
-
-def test_a_folder_with_something_in_it_is_not_removed(stack: Stack) -> None:
-    secret = stack.folder / "secrets/postgres_password"
-    kept = secret.rename(secret.with_name("kept"))
-    secret.mkdir()
-    (secret / "mine").touch()
-    try:
-        done = stack.started("make", "up")
-        assert done.returncode != 0
-        said = " is a folder, where the file with the database's password should be."
-        assert f"secrets/postgres_password{said}" in done.stderr
-        assert "sudo rm -r secrets/postgres_password" in done.stderr
-    finally:
-        shutil.rmtree(secret)
-        kept.rename(secret)
 
 
 def test_an_unchanged_build_leaves_the_containers_alone(stack: Stack) -> None:
