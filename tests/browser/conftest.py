@@ -55,7 +55,10 @@ PHONE = {
 }
 
 
-@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+# What a finger changes, test_layout.py and test_strokes.py hold each time.
+@pytest.fixture(
+    params=[DESKTOP, pytest.param(PHONE, marks=pytest.mark.long)], ids=["desktop", "phone"]
+)
 def page(
     browser: Browser, url: str, empty_log: Database, request: pytest.FixtureRequest
 ) -> Iterator[DigitsPage]:

@@ -45,7 +45,7 @@ class DigitsPage:
     def open(self, url: str) -> None:
         """Open the page and wait until it can be drawn on.
 
-        Loads it anew if need be: Chromium gives up its requests whenever one of the
+        Loads it again if need be: Chromium gives up its requests whenever one of the
         machine's network interfaces comes or goes, as those of containers do.
         """
         deadline = time.monotonic() + self.patience / 1000

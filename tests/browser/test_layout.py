@@ -18,8 +18,10 @@ KEYBOARD = 260  # pixels
 MARGIN = 12  # pixels, on either side of the canvas
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(360, 740), (390, 740), (768, 1024), (1920, 1080)])
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"),
+    [(360, 740, "light"), (390, 740, "dark"), (768, 1024, "dark"), (1920, 1080, "light")],
+)
 def test_the_page_fits_every_window(
     browser: Browser, url: str, pen_digits: PenDigits, width: int, height: int, scheme: str
 ) -> None:

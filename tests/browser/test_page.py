@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import time
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -68,16 +66,16 @@ def test_correct_logs_one_row_and_clears_the_page(
     assert before <= at <= after
 
 
-@pytest.mark.parametrize(
-    ("typed", "label"), [("7", 7), (" 7 ", 7), ("0", 0), ("\uff15", 5), ("\u0665", 5)]
-)
 def test_a_correction_logs_the_label_and_clears_the_page(
-    drawn: tuple[DigitsPage, int], empty_log: Database, typed: str, label: int
+    page: DigitsPage, pen_digits: PenDigits, empty_log: Database
 ) -> None:
-    page, digit = drawn
-    page.submit_correction(typed)
-    page.wait_until_cleared()
-    assert [row[:2] for row in rows(empty_log)] == [(digit, label)]
+    logged = []
+    for typed, label in (("7", 7), (" 7 ", 7), ("0", 0), ("\uff15", 5), ("\u0665", 5)):
+        page.draw(pen_digits[3][1])
+        logged.append((page.prediction()[0], label))
+        page.submit_correction(typed)
+        page.wait_until_cleared()
+        assert sorted(row[:2] for row in rows(empty_log)) == sorted(logged)
 
 
 def test_an_answer_is_thanked_for_until_the_next_stroke(
@@ -163,7 +161,7 @@ def test_enter_submits_the_correction(drawn: tuple[DigitsPage, int], empty_log: 
     assert [row[:2] for row in rows(empty_log)] == [(digit, 5)]
 
 
-def test_what_is_no_digit_is_said_and_everything_is_kept(
+def test_an_input_that_is_no_digit_is_refused_and_everything_is_kept(
     drawn: tuple[DigitsPage, int], empty_log: Database
 ) -> None:
     page, digit = drawn
@@ -245,25 +243,20 @@ TEN: list[Stroke] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("strokes", "hint"),
-    [
+def test_what_cannot_be_a_digit_gets_a_hint(page: DigitsPage, pen_digits: PenDigits) -> None:
+    for strokes, hint in (
         (DOT, "Draw it larger"),
         (LINE, "flat line"),
         (COVERED, "Too much ink"),
         (TEN, "One digit at a time"),
-    ],
-)
-def test_what_cannot_be_a_digit_gets_a_hint(
-    page: DigitsPage, pen_digits: PenDigits, strokes: list[Stroke], hint: str
-) -> None:
-    page.draw(strokes)
-    expect(page.page.get_by_role("status")).to_contain_text(hint, timeout=PATIENCE)
-    expect(page.correct).to_be_disabled()
-    expect(page.submit).to_be_disabled()
-    page.tool("Clear").click()
-    assert "Draw one digit" in page.hint()
-    assert page.canvas_is_empty()
+    ):
+        page.draw(strokes)
+        expect(page.page.get_by_role("status")).to_contain_text(hint, timeout=PATIENCE)
+        expect(page.correct).to_be_disabled()
+        expect(page.submit).to_be_disabled()
+        page.tool("Clear").click()
+        assert "Draw one digit" in page.hint()
+        assert page.canvas_is_empty()
     page.draw(pen_digits[3][1])
     assert page.prediction()[0] == 3
 
@@ -397,40 +390,6 @@ def test_with_the_database_down_nothing_is_lost(
         empty_log.start()
     page.submit.click()
     page.wait_until_cleared()
-    assert [row[:2] for row in rows(empty_log)] == [(digit, 8)]
-
-
-def test_a_restart_of_the_database_is_not_noticed(
-    page: DigitsPage, pen_digits: PenDigits, empty_log: Database
-) -> None:
-    for label in (3, 2):
-        page.draw(pen_digits[label][1])
-        page.prediction()
-        page.submit_correction(str(label))
-        page.wait_until_cleared()
-        empty_log.stop()
-        empty_log.start()
-    assert sorted(row[1] for row in rows(empty_log)) == [2, 3]  # type: ignore[type-var]
-
-
-def test_a_database_that_hangs_is_answered_for_within_seconds(
-    drawn: tuple[DigitsPage, int], empty_log: Database
-) -> None:
-    page, digit = drawn
-    ink = page.ink()
-    empty_log.pause(signal.SIGSTOP)
-    try:
-        started = time.monotonic()
-        page.submit_correction("8")
-        assert "could not be saved" in page.message()
-        assert time.monotonic() - started < 10
-        expect(page.label).to_have_value("8")
-        assert page.ink() == ink
-    finally:
-        empty_log.pause(signal.SIGCONT)
-    page.submit.click()
-    page.wait_until_cleared()
-    # Once, even if the server went on with the first attempt when it woke up.
     assert [row[:2] for row in rows(empty_log)] == [(digit, 8)]
 
 
