@@ -78,6 +78,39 @@ def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def begin(*command: str, **env: str) -> subprocess.Popen[str]:
+    """Begin a command in the project; its two outputs are one, and Ctrl-C ends its whole group."""
+    return subprocess.Popen(
+        # What is started in the background may ignore Ctrl-C, and so would all it starts.
+        ("env", "--default-signal=INT", *command),
+        cwd=ROOT,
+        env=clean_environment() | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def read_until(process: subprocess.Popen[str], marker: str) -> list[str]:
+    """The lines that it prints, up to the first with this marker."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if marker in line:
+            return lines
+    raise AssertionError("".join(lines))
+
+
+def ended(process: subprocess.Popen[str], lines: list[str]) -> str:
+    """All that it printed, once it has failed."""
+    assert process.stdout is not None
+    lines.extend(process.stdout)
+    assert process.wait(120) != 0
+    return "".join(lines)
+
+
 def rehearsed(*command: str) -> subprocess.CompletedProcess[str]:
     """Run one of the tools itself, with nothing but the rehearsal's few settings."""
     script = (

@@ -41,7 +41,7 @@ def what_serves(deployment: Deployment) -> dict[str, str]:
     return {"IMAGE": image, "NO_PULL": "yes"}
 
 
-def test_two_clones_look_after_one_deployment(deployment: Deployment, second: Path) -> None:
+def test_two_clones_manage_one_deployment(deployment: Deployment, second: Path) -> None:
     refused = in_the_second(second, "deploy")
     assert refused.returncode == 1
     assert "go on with it from here: make adopt" in refused.stdout
@@ -58,7 +58,7 @@ def test_two_clones_look_after_one_deployment(deployment: Deployment, second: Pa
 
 
 @pytest.mark.long
-def test_what_differs_is_said_and_deploy_mends_it(deployment: Deployment, second: Path) -> None:
+def test_drift_is_printed_and_deploy_fixes_it(deployment: Deployment, second: Path) -> None:
     deployment.ssh(
         "echo '# by hand' >>/etc/nginx/nginx.conf"
         "; echo 'PasswordAuthentication yes' >/etc/ssh/sshd_config.d/10-digits.conf"

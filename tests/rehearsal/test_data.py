@@ -45,7 +45,7 @@ def restore(file: Path | str, **env: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_what_was_wiped_comes_back(deployment: Deployment, dump: Path) -> None:
+def test_a_dropped_table_is_restored(deployment: Deployment, dump: Path) -> None:
     rows = deployment.rows()
     assert len(rows) == 3
     psql(deployment, "DROP TABLE predictions")
@@ -145,7 +145,7 @@ def _rebuilt(deployment: Deployment, name: str, recipe: str) -> None:
     deployment.ssh(f"printf %s {text} | docker build --quiet --tag {name} - 2>/dev/null")
 
 
-def test_the_database_moves_to_a_newer_image_with_a_release_or_stays(
+def test_a_release_updates_the_image_of_the_database_or_keeps_the_old_one(
     deployment: Deployment,
 ) -> None:
     rows = deployment.rows()

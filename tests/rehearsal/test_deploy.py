@@ -81,7 +81,7 @@ def test_a_visitor_draws_answers_and_is_logged(deployment: Deployment, page: Pag
     assert [(d, t) for _, d, t in deployment.rows()[earlier:]] == [(3, 3), (8, 6)]
 
 
-def test_the_log_has_three_columns_and_no_other(deployment: Deployment) -> None:
+def test_the_prediction_log_has_three_columns_and_no_other(deployment: Deployment) -> None:
     columns = deployment.ssh(
         "docker exec digits-db-1 psql --username digits --no-align --tuples-only --command "
         "\"SELECT column_name FROM information_schema.columns WHERE table_name = 'predictions'"
@@ -121,7 +121,7 @@ def test_the_database_s_passwords_are_known_to_the_droplet_only(deployment: Depl
         assert password not in shown
 
 
-def test_a_second_deploy_changes_nothing_and_says_so(deployment: Deployment) -> None:
+def test_a_second_deploy_changes_nothing(deployment: Deployment) -> None:
     orders = deployment.ssh("cat /var/lib/digits/certificate/orders")
     done = run("make", "deploy", "TARGET=rehearsal")
     assert done.returncode == 0

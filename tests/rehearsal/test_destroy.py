@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,8 +17,10 @@ from tests.rehearsal.deployment import (
     ROOT,
     STATE,
     Deployment,
-    clean_environment,
+    begin,
+    ended,
     leftovers,
+    read_until,
     run,
     url_in,
 )
@@ -72,29 +73,11 @@ def test_the_rehearsal_spoke_digitaloceans_language_all_the_way(destroyed: Destr
 
 
 def cut_off(marker: str, backup: Path) -> str:
-    """Start `make deploy`, press Ctrl-C as soon as it prints `marker`, and return what it said."""
-    process = subprocess.Popen(
-        # What is started in the background may ignore Ctrl-C, and so would all it starts.
-        ("env", "--default-signal=INT", "make", "deploy", "TARGET=rehearsal", f"RESTORE={backup}"),
-        cwd=ROOT,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if marker in line:
-            os.killpg(process.pid, signal.SIGINT)
-            break
-    else:
-        raise AssertionError("".join(lines))
-    lines.extend(process.stdout)
-    assert process.wait(120) != 0
-    return "".join(lines)
+    """Start `make deploy`, press Ctrl-C as soon as it prints `marker`; all that it printed."""
+    process = begin("make", "deploy", "TARGET=rehearsal", f"RESTORE={backup}")
+    lines = read_until(process, marker)
+    os.killpg(process.pid, signal.SIGINT)
+    return ended(process, lines)
 
 
 @pytest.mark.long

@@ -36,7 +36,7 @@ runcmd:
 
 @dataclass(frozen=True)
 class Server:
-    """A droplet of the tests and the way in."""
+    """A droplet of the tests, and how to log in."""
 
     driver: DockerDriver
     label: str
@@ -174,7 +174,7 @@ def test_root_logs_in_by_key_only(server: Server) -> None:
     assert "permitrootlogin without-password" in settings
 
 
-def test_it_says_what_it_is(server: Server) -> None:
+def test_the_message_of_the_day_names_the_rehearsal(server: Server) -> None:
     assert "rehearsal" in server.run("cat /etc/motd")
 
 
@@ -264,7 +264,7 @@ def test_off_changed_in_size_and_on_again(server: Server) -> None:
     assert str(2048 * 2**20) in limit.split()
 
 
-def test_another_droplet_has_its_own_address_and_host_key_and_goes_without_a_trace(
+def test_another_droplet_has_its_own_address_and_leaves_nothing(
     server: Server,
 ) -> None:
     firsts = volumes_of(server.label)

@@ -124,20 +124,20 @@ def test_a_release_and_a_rollback_go_over_both(
     assert visitor.prediction()[0] == 3
 
 
-def test_what_breaks_on_the_second_serves_nowhere(
+def test_what_breaks_on_the_second_is_live_nowhere(
     fleet: list[Deployment], app_folder: Path
 ) -> None:
     before = images(*fleet)
     retitled(app_folder, "Draw on one droplet alone")
     # nginx there does not take a new version.
     upset = "sed -i.kept '1i no such word;' /etc/nginx/nginx.conf"
-    mend = "mv /etc/nginx/nginx.conf.kept /etc/nginx/nginx.conf"
+    fix = "mv /etc/nginx/nginx.conf.kept /etc/nginx/nginx.conf"
     fleet[1].ssh(upset)
     try:
         with under_load(fleet[0].url) as load:
             done = release(APP_FOLDER=str(app_folder))
     finally:
-        fleet[1].ssh(mend)
+        fleet[1].ssh(fix)
     assert done.returncode != 0
     assert "nginx does not accept its own configuration" in done.stdout
     assert "goes back, so that all have the same version" in done.stdout

@@ -84,7 +84,7 @@ def test_a_hostile_visitor_is_not_noticed(deployment: Deployment) -> None:
     _all_logged(deployment, before, crowd)
     assert _memory(deployment) - memory < 60
     again = deployment.ssh(f"docker inspect -f '{{{{.State.StartedAt}}}}' {_container(deployment)}")
-    assert again == container, "the app was started anew"
+    assert again == container, "the app was restarted"
 
 
 def _agree(deployment: Deployment, killed: bool = False) -> str:

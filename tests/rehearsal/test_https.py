@@ -146,7 +146,7 @@ def trusting_home(deployment: Deployment, tmp_path_factory: pytest.TempPathFacto
     return home
 
 
-def test_a_browser_that_trusts_the_authority_is_at_home(
+def test_a_browser_that_trusts_the_authority_sees_no_warning(
     deployment: Deployment, trusting_home: Path, browser: Browser
 ) -> None:
     assert deployment.url == f"https://{deployment.site_address}"
@@ -169,7 +169,7 @@ def test_a_browser_that_trusts_the_authority_is_at_home(
     assert len(deployment.rows()) == before + 1
 
 
-def test_every_way_leads_there(deployment: Deployment) -> None:
+def test_every_address_redirects_to_https(deployment: Deployment) -> None:
     for address in (deployment.site_address, deployment.ip):
         answer = requests.get(f"http://{address}/_stcore/health", timeout=30)
         assert (answer.url, answer.text) == (f"{deployment.url}/_stcore/health", "ok")
@@ -268,7 +268,7 @@ def test_a_domain_that_is_ordered_twice_at_once(deployment: Deployment) -> None:
         assert "In service" in put(deployment, live)
 
 
-def test_the_authority_is_away_at_first(deployment: Deployment) -> None:
+def test_the_authority_is_down_at_first(deployment: Deployment) -> None:
     forget(deployment)
     with away(deployment):
         said = certificate(deployment)

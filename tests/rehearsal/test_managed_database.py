@@ -1,4 +1,4 @@
-"""What is logged moves to the managed database and home, under load, and is killed on its way.
+"""The predictions move to the managed database and back, under load; a move back is killed.
 
 The steps in between are tests/droplet/test_model.py's; here everything is real.
 """
@@ -72,7 +72,7 @@ def visitors(deployment: Deployment) -> Iterator[None]:
 
 
 def killed_at(deployment: Deployment, pattern: str) -> None:
-    """Go home with what is logged, and be killed before this command of Docker's."""
+    """Move the predictions back, and be killed before this command of Docker's."""
     script = shlex.quote(KILLER.replace("PATTERN", pattern))
     deployment.ssh(
         f"mkdir -p /tmp/killer && printf %s {script} >/tmp/killer/docker"
@@ -90,7 +90,7 @@ def killed_at(deployment: Deployment, pattern: str) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _home_again(deployment: Deployment) -> Iterator[None]:
+def _local_again(deployment: Deployment) -> Iterator[None]:
     """A log of ten thousand answers; at the end the droplet has its own database, as before."""
     fill(deployment)
     yield
@@ -99,7 +99,7 @@ def _home_again(deployment: Deployment) -> Iterator[None]:
     empty(deployment)
 
 
-def test_there_under_load(deployment: Deployment) -> None:
+def test_move_to_the_managed_database_under_load(deployment: Deployment) -> None:
     with visitors(deployment):
         done = run("make", "deploy", "TARGET=rehearsal", **MANAGED)
     assert done.returncode == 0, done.stdout[-3000:]
@@ -125,7 +125,7 @@ def test_there_under_load(deployment: Deployment) -> None:
 
 
 def test_down_for_a_while(deployment: Deployment) -> None:
-    """The page goes on, nothing is started anew, and no acknowledged answer is lost."""
+    """The page goes on, nothing is restarted, and no acknowledged answer is lost."""
     listed = subprocess.run(
         ["docker", "ps", "--format", "{{.Names}}", "--filter", f"name=^{PROJECT}-database-"],
         capture_output=True,
@@ -174,7 +174,7 @@ def test_another_password_and_another_authority(deployment: Deployment) -> None:
     assert deployment.ssh(apps) == before
 
 
-def test_killed_on_the_way_home(deployment: Deployment) -> None:
+def test_killed_while_moving_back(deployment: Deployment) -> None:
     with visitors(deployment):
         killed_at(deployment, "*--interactive*PGTZ*psql*")  # the copy is about to be written
         assert serves(deployment) == "managed"
@@ -188,7 +188,7 @@ def test_killed_on_the_way_home(deployment: Deployment) -> None:
         time.sleep(3)
 
 
-def test_home(deployment: Deployment) -> None:
+def test_move_back_under_load(deployment: Deployment) -> None:
     with visitors(deployment):
         done = run("make", "deploy", "TARGET=rehearsal", **LOCAL)
     assert done.returncode == 0, done.stdout[-3000:]

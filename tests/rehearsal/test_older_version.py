@@ -17,7 +17,7 @@ import pytest
 from rehearsal import places
 from tests.needs import need
 from tests.rehearsal import deployment as deployments
-from tests.rehearsal.deployment import ROOT, Deployment, clean_environment, url_in
+from tests.rehearsal.deployment import ROOT, Deployment, run, url_in
 from tests.rehearsal.load import under_load
 from tests.rehearsal.log import APP, count, record, sql
 
@@ -55,17 +55,7 @@ def clone(volumes_before: set[str]) -> Iterator[Path]:
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """A verb in the clone; its two outputs come back as one."""
-    done = subprocess.run(
-        ["make", "--silent", "TARGET=rehearsal", *words],
-        cwd=folder,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    print(done.stdout)
-    return done
+    return run("make", "-C", str(folder), "--silent", "TARGET=rehearsal", *words)
 
 
 def test_it_becomes_the_new_one_and_drops_no_request(

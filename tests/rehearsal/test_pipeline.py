@@ -29,7 +29,7 @@ PASSWORD = "a-password-of-this-registry"
 
 @pytest.fixture(scope="module")
 def registry(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry that lets nobody in without its own password, in GHCR's place."""
+    """A registry in place of GHCR, which asks for a password."""
     del deployment  # it brings the registry's image
     passwords = tmp_path_factory.mktemp("registry") / "htpasswd"
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -74,7 +74,7 @@ def github(registry: str, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
     return github
 
 
-def test_a_repository_that_is_not_set_up_stays_green_and_says_what_to_do(github: GitHub) -> None:
+def test_a_repository_that_is_not_set_up_stays_green(github: GitHub) -> None:
     done = github.push().finish()
     assert done.status == 0
     assert "Nothing was deployed" in done.output

@@ -123,7 +123,7 @@ def test_a_version_that_is_not_to_be_had_changes_nothing(deployment: Deployment)
     assert major(deployment) == "17"
 
 
-def test_a_minor_version_moves_and_comes_back_without_a_lost_answer(
+def test_a_minor_upgrade_and_back_lose_no_answer(
     deployment: Deployment,
 ) -> None:
     deployment.ssh("docker tag postgres:17-trixie postgres:17.999-trixie")
@@ -145,7 +145,7 @@ def test_a_minor_version_moves_and_comes_back_without_a_lost_answer(
     deployment.ssh("docker image rm postgres:17.999-trixie postgres:17.998-trixie")
 
 
-def test_what_is_not_the_log_is_not_left_behind_unsaid(deployment: Deployment) -> None:
+def test_more_than_the_predictions_stops_the_upgrade(deployment: Deployment) -> None:
     have_18()
     sql(deployment, "CREATE DATABASE notes")
     said = deployment.ssh("digits upgrade-database me 18 2>&1 || echo failed")
@@ -211,7 +211,7 @@ def test_from_17_to_18_under_load(deployment: Deployment) -> None:
 
 
 @pytest.mark.long
-def test_18_stays_whatever_is_done(deployment: Deployment) -> None:
+def test_18_stays_after_releases_and_backups(deployment: Deployment) -> None:
     rows = count(deployment)
     deployment.variant("after-18", light=True)
     serves = deployment.live()["id"]
@@ -228,7 +228,7 @@ def test_18_stays_whatever_is_done(deployment: Deployment) -> None:
     assert re.search(r"kept +the volume of the database before \(digits_postgres\)", status)
 
 
-def test_the_old_one_is_dropped_when_it_is_said(deployment: Deployment) -> None:
+def test_drop_removes_the_old_database(deployment: Deployment) -> None:
     status, said = upgrade(DROP="yes")
     assert status == 0, said
     assert "Removed 1 volume: digits_postgres." in said

@@ -18,15 +18,13 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.page import DigitsPage
 from tests.pen import drawing
-from tests.rehearsal.deployment import ROOT, Deployment, clean_environment
+from tests.rehearsal.deployment import Deployment, begin, ended, read_until
 from tests.rehearsal.load import under_load
 from tests.rehearsal.releases import app_containers, image_that_serves, put, release, retitled
 
 pytestmark = pytest.mark.timeout(900)
 
-REGISTRY = "127.0.0.1:5050"
-# What is started in the background may ignore Ctrl-C, and so would all it starts.
-RELEASE = ("env", "--default-signal=INT", "make", "release", "TARGET=rehearsal")
+RELEASE = ("make", "release", "TARGET=rehearsal")
 
 
 def serving(deployment: Deployment) -> tuple[list[str], str, list[dict[str, Any]]]:
@@ -165,39 +163,17 @@ def _remove_registry() -> None:
 def stuck_in_the_pull(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """A release of a new version that hangs while the droplet pulls it."""
     (folder / "page.css").write_text(f"/* {time.time()} */\n" + (folder / "page.css").read_text())
-    process = subprocess.Popen(
-        RELEASE,
-        cwd=ROOT,
-        env=clean_environment() | {"APP_FOLDER": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    lines: list[str] = []
-    assert process.stdout is not None
+    process = begin(*RELEASE, APP_FOLDER=str(folder))
     try:
-        for line in process.stdout:
-            lines.append(line)
-            if "==> Release" in line:  # everything is in the registry now
-                subprocess.run(["docker", "pause", *_registries()], check=True)
-            if line.startswith("Pulling"):
-                break
-        else:
-            raise AssertionError("".join(lines))
+        lines = read_until(process, "==> Release")  # everything is in the registry now
+        subprocess.run(["docker", "pause", *_registries()], check=True)
+        lines += read_until(process, "Pulling")
         time.sleep(1)
         yield process, lines
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         _remove_registry()
-
-
-def _ended(process: subprocess.Popen[str], lines: list[str]) -> str:
-    assert process.stdout is not None
-    lines.extend(process.stdout)
-    assert process.wait(120) != 0
-    return "".join(lines)
 
 
 def test_a_release_whose_connection_is_cut_in_the_pull_leaves_the_old_one(
@@ -207,29 +183,16 @@ def test_a_release_whose_connection_is_cut_in_the_pull_leaves_the_old_one(
         deployment.ssh("systemd-run --quiet --on-active=1 pkill -KILL -x sshd-session")
         time.sleep(3)
         _remove_registry()
-        assert "The ssh connection to the droplet at" in _ended(process, lines)
+        assert "The ssh connection to the droplet at" in ended(process, lines)
 
 
 def test_interrupted_while_it_starts(deployment: Deployment, app_folder: Path) -> None:
     retitled(app_folder, "Draw and wait")
     with nothing_changes(deployment):
-        process = subprocess.Popen(
-            RELEASE,
-            cwd=ROOT,
-            env=clean_environment() | {"APP_FOLDER": str(app_folder)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("Waiting until"):
-                break
+        process = begin(*RELEASE, APP_FOLDER=str(app_folder))
+        lines = read_until(process, "Waiting until")
         os.killpg(process.pid, signal.SIGINT)
-        assert "Interrupted" in _ended(process, lines)
+        assert "Interrupted" in ended(process, lines)
 
 
 def test_a_full_disk(deployment: Deployment, app_folder: Path) -> None:

@@ -125,7 +125,7 @@ def test_the_journal_is_bounded_in_size(deployment: Deployment) -> None:
     assert used <= 210
 
 
-def test_only_an_address_leads_here(deployment: Deployment) -> None:
+def test_the_site_answers_to_addresses_only(deployment: Deployment) -> None:
     for host, status in (
         ("evil.example", 421), ("203.0.113.7.evil.example", 421), ("", 400), ("x" * 300, 421),
         ("203.0.113.7", 302), ("[2001:db8::1]", 302), ("localhost", 200), ("LOCALHOST:80", 200),
@@ -232,7 +232,7 @@ def test_after_an_upgrade_docker_and_nginx_run_what_is_installed(deployment: Dep
     assert load.away < 2
 
 
-def test_status_says_what_serves_and_how_it_is(deployment: Deployment) -> None:
+def test_status_shows_the_release_and_its_health(deployment: Deployment) -> None:
     deployment.ssh("digits backup manual")
     said = run("make", "status", "TARGET=rehearsal").stdout
     for line in (
