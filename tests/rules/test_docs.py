@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -94,20 +95,19 @@ def test_make_alone_fits_a_terminal_and_says_what_to_do_first() -> None:
     assert first.startswith("First time?  make run")
 
 
+CODE = ("app", "infra", "ops", "scripts", "rehearsal", "training")
+
+
+@cache
+def sources(*more: str) -> str:
+    """The code, and more files, as one text."""
+    files = tracked(*CODE, *more)
+    return "\n".join(file.read_text() for file in files if file.suffix not in (".png", ".pt"))
+
+
 def is_known(setting: str) -> bool:
-    """Whether something that is no test reads this setting; pytest reads STANDING_REHEARSAL."""
-    places = (
-        "Makefile",
-        "scripts",
-        "app",
-        "infra",
-        "ops",
-        "rehearsal",
-        "training",
-        "tests/**/conftest.py",
-    )
-    texts = (file.read_text() for file in tracked(*places) if file.suffix not in (".png", ".pt"))
-    return any(re.search(rf"\b{setting}\b", text) for text in texts)
+    """Whether something reads this setting; pytest reads STANDING_REHEARSAL."""
+    return bool(re.search(rf"\b{setting}\b", sources("Makefile", "tests/**/conftest.py")))
 
 
 @each_page
@@ -140,17 +140,16 @@ def messages() -> list[str]:
     return re.findall(r"^#### `(.+)`$", text, re.MULTILINE)
 
 
+@cache
+def joined() -> str:
+    """The sources; a long line of Python's may be broken into pieces there."""
+    return re.sub(r'"\n\s*f?"', "", sources(".github"))
+
+
 @pytest.mark.parametrize("message", messages())
 def test_a_message_is_printed_as_it_is_listed(message: str) -> None:
-    sources = "\n".join(
-        file.read_text()
-        for file in tracked("app", "infra", "ops", "scripts", "rehearsal", "training", ".github")
-        if file.suffix not in (".png", ".pt")
-    )
-    # A long line of Python's may be broken into pieces.
-    joined = re.sub(r'"\n\s*f?"', "", sources)
     for part in filter(None, (part.strip() for part in message.split("…"))):
-        assert part in sources or part in joined, part
+        assert part in sources(".github") or part in joined(), part
 
 
 def test_every_setting_of_the_workflows_is_in_the_docs() -> None:
