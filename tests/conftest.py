@@ -26,7 +26,7 @@ pytest_plugins = ["tests.project"]
 pytest.register_assert_rewrite("tests.droplet", "tests.browser", "tests.docker", "tests.rehearsal")
 
 # Programs that tests start should keep their compiled modules, or each start
-# compiles some thousand files anew.
+# compiles some thousand files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Debian installs some programs, haproxy for one, where only root's PATH looks.

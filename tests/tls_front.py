@@ -61,7 +61,7 @@ class Front:
         self._tls.load_cert_chain(authority.folder / "server.crt", authority.folder / "server.key")
 
     def close(self) -> None:
-        """Nobody is let in any more."""
+        """Take no more connections."""
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
 

@@ -63,7 +63,7 @@ def harmless(app: App, attack: Callable[[str], object]) -> object:
     app.database.query("TRUNCATE predictions")
     before, written = app.process.memory_info().rss, app.log.stat().st_size
     proc = Path(f"/proc/{app.process.pid}")
-    (proc / "clear_refs").write_text("5")  # the peak is counted anew
+    (proc / "clear_refs").write_text("5")  # the peak is measured from now on
     with visiting(app.url) as crowd:
         seen = attack(app.url)
         time.sleep(1)

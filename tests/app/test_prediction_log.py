@@ -257,7 +257,7 @@ def test_a_restart_between_two_answers_is_not_noticed(
     assert database.query(COUNT) == [(2,)]
 
 
-def test_an_unreachable_database_is_said_and_comes_back(
+def test_an_unreachable_database_is_an_error_until_it_is_back(
     log: PredictionLog, database: Database
 ) -> None:
     log.record(WHEN, 3, 8)
@@ -288,14 +288,14 @@ def test_a_database_that_hangs_is_given_up_within_seconds(
     assert database.query(COUNT) == [(2,)]
 
 
-def test_no_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_address_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction_log, "_default", None)
     monkeypatch.delenv("DATABASE_URL", raising=False)
     with pytest.raises(LogUnavailable, match="DATABASE_URL"):
         prediction_log.default()
 
 
-def test_a_password_file_that_is_missing_is_said(
+def test_a_missing_password_file_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(prediction_log, "_default", None)

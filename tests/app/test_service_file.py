@@ -1,4 +1,4 @@
-"""The log in a managed database: TLS, and a service file that is read anew for each answer."""
+"""The predictions in a managed database: TLS, and a service file that each answer reads again."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ops.backup import dumps
-from tests.project import APPLY, Project
+from tests.project import Project
 
 # An ssh whose droplet is a folder of this machine: what is told to it is done, there.
 SSH = """
@@ -65,7 +65,7 @@ class FakeDroplet:
 
 @pytest.fixture
 def droplet(project: Project) -> FakeDroplet:
-    project.terraform(*APPLY)
+    project.deployed()
     return FakeDroplet(project)
 
 
@@ -73,27 +73,29 @@ def here(project: Project, folder: str = "backups/digits") -> list[str]:
     return sorted(file.name for file in (project.folder / folder).iterdir())
 
 
-@pytest.mark.parametrize("verb", ["status", "releases", "ssh true", "psql", "logs"])
-def test_the_newest_dump_is_copied_once(project: Project, droplet: FakeDroplet, verb: str) -> None:
+def test_each_verb_copies_the_newest_dump_once(project: Project, droplet: FakeDroplet) -> None:
     droplet.dump(timedelta(hours=30))
-    newest = droplet.dump(timedelta(hours=2), "release")
-    first = project.verb(*verb.split())
-    assert first.returncode == 0
-    assert (
-        f"Copied the droplet's newest dump to this machine: backups/digits/{newest.name}"
-        in first.stdout
-    )
-    assert here(project) == [newest.name]
-    file = project.folder / "backups/digits" / newest.name
-    assert file.read_text() == "a dump"
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert file.parent.stat().st_mode & 0o777 == 0o700
-    second = project.verb(*verb.split())
-    assert "newest dump" not in second.stdout
-    assert droplet.fetched() == 1
+    copied = []
+    for hours, verb in enumerate(("logs", "psql", "ssh true", "releases", "status")):
+        newest = droplet.dump(timedelta(hours=10 - hours), "release")
+        first = project.verb(*verb.split())
+        assert first.returncode == 0, verb
+        assert (
+            f"Copied the droplet's newest dump to this machine: backups/digits/{newest.name}"
+            in first.stdout
+        ), verb
+        copied.append(newest.name)
+        assert here(project) == copied
+        file = project.folder / "backups/digits" / newest.name
+        assert file.read_text() == "a dump"
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert file.parent.stat().st_mode & 0o777 == 0o700
+        second = project.verb(*verb.split())
+        assert "newest dump" not in second.stdout, verb
+        assert droplet.fetched() == len(copied)
 
 
-def test_how_old_the_newest_copy_is_and_a_warning_past_a_day(
+def test_the_age_of_the_newest_backup_and_a_warning_past_a_day(
     project: Project, droplet: FakeDroplet
 ) -> None:
     none = project.verb("status")

@@ -170,14 +170,14 @@ def copies(tmp_path: Path, copied: Copies) -> Copies:
 # --- A.3: the weekly test removes no copy ---------------------------------------------------
 
 
-def test_the_weekly_test_of_good_copies(copies: Copies) -> None:
+def test_the_weekly_test_of_good_backups(copies: Copies) -> None:
     kept = copies.ids()
     assert "ok: the backup of" in copies.good("test")
     assert "with 600 answers" in copies.good("status")
     copies.all_is_well(kept)
 
 
-def test_trouble_with_the_database_or_the_disk_costs_no_copy(copies: Copies) -> None:
+def test_a_failing_database_costs_no_backup(copies: Copies) -> None:
     kept = copies.ids()
     for program, does, why in (
         ("createdb", "echo 'collation version mismatch' >&2; exit 1", "collation version mismatch"),
@@ -199,7 +199,7 @@ def test_trouble_with_the_database_or_the_disk_costs_no_copy(copies: Copies) -> 
 
 
 @pytest.mark.parametrize("where", ["var/tmp", "var/lib/docker"])
-def test_a_full_disk_costs_no_copy(copies: Copies, where: str) -> None:
+def test_a_full_disk_costs_no_backup(copies: Copies, where: str) -> None:
     kept = copies.ids()
     with small_disk(copies.data.root / where, "60m"):
         said = copies.bad("test")
@@ -209,7 +209,7 @@ def test_a_full_disk_costs_no_copy(copies: Copies, where: str) -> None:
     assert copies.ids() == kept
 
 
-def test_a_full_disk_is_said(copies: Copies) -> None:
+def test_a_full_disk_is_reported(copies: Copies) -> None:
     """A copy needs no room, and what was noted before stays."""
     copies.data.add()
     noted = copies.good("status")
@@ -255,7 +255,7 @@ def packs(copies: Copies) -> list[Path]:
         pytest.param(Path.unlink, marks=pytest.mark.long),
     ],
 )
-def test_a_damaged_copy_is_named_and_a_whole_one_made_beside_it(
+def test_a_damaged_backup_is_named_and_a_new_one_made(
     copies: Copies, hurt: Callable[[Path], None]
 ) -> None:
     kept = copies.ids()
@@ -284,7 +284,7 @@ def test_a_damaged_copy_is_named_and_a_whole_one_made_beside_it(
 
 
 @pytest.mark.long
-def test_an_older_copy_that_is_damaged_is_named(copies: Copies) -> None:
+def test_an_older_damaged_backup_is_named(copies: Copies) -> None:
     kept = copies.ids()
     packs(copies)[0].unlink()
     said = copies.bad("test")
@@ -305,7 +305,7 @@ def test_a_damaged_index(copies: Copies) -> None:
     copies.all_is_well(kept)
 
 
-def test_only_a_person_removes_a_copy(copies: Copies) -> None:
+def test_only_a_person_removes_a_backup(copies: Copies) -> None:
     kept = copies.ids()
     for words in (["12345678"], [], ["."], ["--", "--keep-last=1"]):
         assert "Nothing was changed" in copies.bad("remove", *words)
@@ -315,7 +315,7 @@ def test_only_a_person_removes_a_copy(copies: Copies) -> None:
     assert copies.ids() == kept[:1]
 
 
-def test_a_restore_takes_an_older_copy_only_if_the_newest_is_bad(copies: Copies) -> None:
+def test_a_restore_takes_an_older_backup_only_if_the_newest_is_bad(copies: Copies) -> None:
     copies.data.add()
     copies.data.tell("pg_restore", "exit 1")
     said = copies.bad("restore")
@@ -432,7 +432,7 @@ def test_starting_over_is_asked_for_by_name(copies: Copies) -> None:
     copies.copy()
 
 
-def test_another_place_is_begun(copies: Copies) -> None:
+def test_another_repository_is_started(copies: Copies) -> None:
     """Its first copy is made although nothing was logged since the one at the place before."""
     another = copies.place.with_name("another")
     copies.point_to(another)
@@ -450,7 +450,7 @@ def test_another_place_is_begun(copies: Copies) -> None:
 # --- a place in trouble ------------------------------------------------------------------------
 
 
-def test_a_wrong_password_and_a_place_that_does_not_answer(copies: Copies) -> None:
+def test_a_wrong_password_and_a_repository_that_does_not_answer(copies: Copies) -> None:
     """A restic that hangs stands for a connection that does: it is ended, and that is all."""
     kept = copies.ids()
     copies.data.add()
@@ -473,7 +473,7 @@ def test_a_wrong_password_and_a_place_that_does_not_answer(copies: Copies) -> No
     copies.all_is_well(kept)
 
 
-def test_a_place_without_room_that_can_only_be_read_then(copies: Copies) -> None:
+def test_a_repository_without_room_and_one_that_is_read_only(copies: Copies) -> None:
     kept = copies.ids()
     away = copies.place.with_name("away")
     shutil.copytree(copies.place, away)

@@ -1,4 +1,4 @@
-"""The managed database and the laptop: what Ansible is told, who connects, and the way home."""
+"""The managed database and the laptop: what Ansible gets, who connects, and the move back."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ def databases(api: Api) -> int:
     return int(api.call("GET", "databases").json()["meta"]["total"])
 
 
-def test_first_home_then_terraform(deployed: Project, api: Api) -> None:
+def test_the_predictions_move_back_before_terraform_runs(deployed: Project, api: Api) -> None:
     assert "digits migrate" not in log(deployed)
     assert databases(api) == 1
     done = deployed.verb("deploy", **LOCAL)
     assert done.returncode == 0
-    # While it went home, the database was still there.
+    # The database was still there during the move back.
     assert "digitalocean_database_cluster.app[0]" in log(deployed)
     assert done.stdout.index("Move the predictions back") < done.stdout.index("Apply complete!")
     assert 'TOLD {"host": ""}' in done.stdout
@@ -118,7 +118,7 @@ def test_first_home_then_terraform(deployed: Project, api: Api) -> None:
     assert "Move the predictions back" not in again.stdout
 
 
-def test_what_does_not_come_home_keeps_the_database(deployed: Project, api: Api) -> None:
+def test_a_failed_move_back_keeps_the_database(deployed: Project, api: Api) -> None:
     done = deployed.verb("deploy", HOME_ENDS="1", **LOCAL)
     assert done.returncode == 1
     assert "could not be moved back from the managed database; why is above" in done.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -51,7 +50,7 @@ def test_what_is_not_understood_is_not_sent(
         ({"DROP": "yes"}, "env WAIT=0 digits upgrade-database me drop"),
     ],
 )
-def test_the_droplet_is_told_in_words(
+def test_the_command_that_the_droplet_gets(
     whole: Project, api: Api, settings: dict[str, str], words: str
 ) -> None:
     another(api)
@@ -65,18 +64,6 @@ def test_the_droplet_is_told_in_words(
     assert done.returncode == 0, done.stdout
     sent = (whole.folder / "sent").read_text().splitlines()
     assert any(line.endswith(f" {words}") for line in sent)
-
-
-def test_stand_ins_keep_their_data_where_the_real_images_do() -> None:
-    assert base_images._build_arguments("postgres:17-trixie") == ["VERSION=17"]  # noqa: SLF001
-    assert base_images._build_arguments("postgres:18-trixie") == [  # noqa: SLF001
-        "VERSION=18",
-        "VOLUME=/var/lib/postgresql",
-        "PGDATA=/var/lib/postgresql/18/docker",
-    ]
-    recipe = Path(base_images.__file__).parent / "images/postgres/Dockerfile"
-    assert "ARG PGDATA=/var/lib/postgresql/data\n" in recipe.read_text()
-    assert "ARG VOLUME=/var/lib/postgresql/data\n" in recipe.read_text()
 
 
 def test_the_compose_file_reads_what_an_upgrade_writes() -> None:

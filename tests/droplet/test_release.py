@@ -7,11 +7,9 @@ import json
 import pytest
 
 from droplet import __main__ as command
-from droplet import database, history, images, lock, release, site, status, watchdog
+from droplet import database, history, images, lock, release, status, watchdog
 from droplet.console import Stop
-from droplet.disk import Disk
 from droplet.nginx import Route
-from droplet.processes import ports_after
 from tests.droplet import fakes
 from tests.droplet.model import Droplet, Outcome
 from tests.droplet.world import Process
@@ -326,13 +324,6 @@ def test_the_disk_is_full(droplet: Droplet, capsys: pytest.CaptureFixture[str]) 
     assert "du -xsh /var/*" in then
 
 
-def test_nginx_that_was_stopped_is_started(droplet: Droplet) -> None:
-    droplet.release()
-    droplet.world.stop_nginx()
-    droplet.release("bad")
-    assert droplet.world.serves()
-
-
 def test_docker_that_does_not_run(droplet: Droplet) -> None:
     droplet.release()
     droplet.world.docker_answers = False
@@ -421,34 +412,6 @@ def test_a_database_that_somebody_stopped_is_noted(droplet: Droplet) -> None:
     assert database.up(fakes.host(Process(droplet.world)))
     droplet.run(watchdog.run)
     assert not noted()
-
-
-def test_all_processes_of_two_releases_leave_connections_for_others() -> None:
-    class Text(Disk):
-        def __init__(self, count: int) -> None:
-            super().__init__()
-            self.count = count
-
-        def read(self, name: str) -> str:
-            del name
-            return f"APP_PROCESSES={self.count}\n"
-
-    for count in range(1, 17):
-        of_one = site.read(Text(count)).connections
-        assert 1 <= of_one <= 8
-        assert 2 * count * of_one <= 90
-        assert of_one == 8 or count > 5
-
-
-def test_two_sets_of_ports_take_turns(droplet: Droplet) -> None:
-    assert ports_after(None, 1) == (8501,)
-    droplet.processes = 3
-    droplet.set_site()
-    droplet.release()
-    live = history.live(droplet.look())
-    assert live
-    assert live.ports == (8501, 8503, 8505)
-    assert ports_after(live, 2) == (8502, 8504)
 
 
 def test_nginx_loads_its_file_after_a_kill_though_docker_hung_at_the_first_recovery() -> None:

@@ -79,15 +79,6 @@ def test_an_image_that_is_not_here(droplet: Droplet) -> None:
     )
 
 
-def test_after_docker_compose_down_a_rollback_starts_what_was_live(droplet: Droplet) -> None:
-    droplet.release()
-    droplet.world.excused = True
-    for box in list(droplet.world.boxes.values()):
-        droplet.world.remove_box(box)
-    assert droplet.rollback().how == "done"
-    assert droplet.world.serves()
-
-
 def test_on_a_full_disk_it_goes_back_without_a_backup(droplet: Droplet) -> None:
     droplet.release()
     droplet.release()

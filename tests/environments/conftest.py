@@ -56,7 +56,7 @@ class Clone:
         names = names or ("rehearsal",)
         return self.run("scripts/venv", *names, status=status, day=day, **settings)
 
-    def is_made_anew(self, **settings: str) -> bool:
+    def is_recreated(self, **settings: str) -> bool:
         """Whether scripts/venv begins to make it; it is stopped then."""
         process = self.start("scripts/venv", "rehearsal", **settings)
         assert process.stdout is not None

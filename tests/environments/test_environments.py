@@ -1,4 +1,4 @@
-"""Python environments: made anew when they have to be, whole or not at all."""
+"""Python environments: recreated when they have to be, whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.environments.conftest import LOCK, MAKING, Clone
 def test_it_is_made_once(made: Clone) -> None:
     assert made.venv() == ""
     (made.folder / LOCK).write_text("needed==1.0\n")
-    assert made.is_made_anew()
+    assert made.is_recreated()
     assert "There is no environment nonsense." in made.venv("nonsense", status=1)
 
 
@@ -33,9 +33,9 @@ def test_no_path_has_to_be_set_and_a_command_runs_in_it(made: Clone) -> None:
     made.run(*asked)
 
 
-def test_a_moved_clone_makes_its_environments_anew(made: Clone) -> None:
+def test_a_moved_clone_recreates_its_environments(made: Clone) -> None:
     made.folder = made.folder.rename(made.folder.with_name("moved"))
-    assert made.is_made_anew()
+    assert made.is_recreated()
 
 
 def test_a_copy_that_links_to_the_clones_environments_leaves_them(made: Clone) -> None:
@@ -45,23 +45,23 @@ def test_a_copy_that_links_to_the_clones_environments_leaves_them(made: Clone) -
     assert Clone(copy, made.settings).venv() == ""
 
 
-def test_another_python_makes_it_anew(made: Clone, tmp_path: Path) -> None:
+def test_another_python_recreates_it(made: Clone, tmp_path: Path) -> None:
     subprocess.run(
         ["python3", "-m", "venv", "--copies", "--without-pip", tmp_path / "other"], check=True
     )
     path = f"{tmp_path / 'other/bin'}:{made.settings['PATH']}"
-    assert made.is_made_anew(PATH=path)
+    assert made.is_recreated(PATH=path)
 
 
-def test_one_that_a_cache_kept_from_another_version_of_python_is_made_anew(made: Clone) -> None:
+def test_one_from_a_cache_of_another_python_is_recreated(made: Clone) -> None:
     made_from = made.folder / ".venv/rehearsal/.made-from"
     place, python, version, *rest = made_from.read_text().splitlines()
     older = re.sub(r"^3\.\d+", "3.10", version)
     made_from.write_text("\n".join([place, python, older, *rest]) + "\n")
-    assert made.is_made_anew()
+    assert made.is_recreated()
 
 
-def test_it_can_be_made_anew_by_a_shell_that_is_inside_it(made: Clone) -> None:
+def test_a_shell_that_is_inside_it_can_recreate_it(made: Clone) -> None:
     (made.folder / LOCK).write_text("needed==1.0\n")
     path = f"{made.folder / '.venv/rehearsal/bin'}:{made.settings['PATH']}"
     assert MAKING in made.venv(PATH=path)
@@ -112,7 +112,7 @@ def test_two_at_once_make_one(clone: Clone) -> None:
 FOR_TRAINING = "nvidia-thing==1.0\npandas==1.0\npyarrow==1.0\nstreamlit==1.0\ntorch==1.0\n"
 
 
-def test_what_cannot_be_installed_is_said_and_nothing_is_left(clone: Clone) -> None:
+def test_what_cannot_be_installed_is_an_error_and_nothing_is_left(clone: Clone) -> None:
     (clone.folder / LOCK).write_text("asked==9.9\n")
     (clone.folder / "training/requirements.txt").write_text(FOR_TRAINING)
     settings = {"TORCH_INDEX": f"{clone.settings['INDEX']}/cpu"}
@@ -146,7 +146,7 @@ def test_without_python_it_says_how_to_get_it(clone: Clone, tmp_path: Path) -> N
     assert "sudo apt-get install python3 python3-venv" in said
 
 
-def test_a_python_that_is_too_old_is_said() -> None:
+def test_a_python_that_is_too_old_is_an_error() -> None:
     with pytest.raises(Failed, match=r"python3 is 3\.9\.2; 3\.11 or newer is needed\."):
         refresh.need_python((3, 9, 2))
 

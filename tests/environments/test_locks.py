@@ -66,7 +66,7 @@ def test_a_lock_that_lacks_what_another_package_needs_is_refused(clone: Clone) -
     assert "asked 1.0 requires needed, which is not installed." in said
     assert "The lock files of .venv/rehearsal lack what is named above." in said
     assert "Lock it:  make lock" in said
-    assert clone.is_made_anew(), "nothing that counts was left"
+    assert clone.is_recreated(), "nothing that counts was left"
 
 
 @pytest.fixture(scope="module")

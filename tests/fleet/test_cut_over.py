@@ -17,7 +17,7 @@ def is_needed(terraform: Terraform, *settings: str) -> bool:
     return Plan(terraform.folder / "plan", data).closes_first_droplet
 
 
-def test_only_where_a_droplet_that_serves_would_be_closed(terraform: Terraform) -> None:
+def test_only_where_a_live_droplet_would_be_closed(terraform: Terraform) -> None:
     assert not is_needed(terraform)
     assert not is_needed(terraform, *FLEET)  # nobody is served yet
     terraform.good(*APPLY)

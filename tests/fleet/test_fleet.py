@@ -283,7 +283,7 @@ def test_the_verbs_know_all_of_it(project: Project, api: Api) -> None:
     assert fewer.returncode == 0
     assert "No more visitors for digits-3: waiting 18 s" in fewer.stdout
     assert set(names(api)) == {"digits", "digits-2"}
-    # What is logged comes home before the database goes; where it cannot, nothing goes.
+    # The predictions move back before the database is deleted; if they cannot, nothing is.
     back = {"TF_VAR_droplets": "1", "TF_VAR_managed_database": "false"}
     second.ssh_says("exit 1")
     refused = second.verb("deploy", **back)

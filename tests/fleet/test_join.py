@@ -138,7 +138,7 @@ def test_an_older_version_waits_for_the_next_release(machine: Machine) -> None:
     assert machine.alerts == []
 
 
-def test_the_others_may_go_back_to_what_it_serves(machine: Machine) -> None:
+def test_the_others_may_go_back_to_its_version(machine: Machine) -> None:
     machine.others_serve(NEW)
     machine.clock.events = [lambda: machine.others_serve(OLD)]
     assert "It has the version of the others" in machine.run()
@@ -155,7 +155,7 @@ def test_not_before_its_own_app_answers(machine: Machine) -> None:
     assert not machine.waits
 
 
-def test_where_nobody_serves_it_does_after_a_while(machine: Machine) -> None:
+def test_where_no_other_answers_it_takes_visitors_after_a_while(machine: Machine) -> None:
     assert "No other droplet is in service" in machine.run()
     assert not machine.waits
     assert ALONE_AFTER <= machine.clock.time < ALONE_AFTER + 5
@@ -166,7 +166,7 @@ def test_a_new_one_waits_for_its_first_release(machine: Machine) -> None:
     machine.still_waits()
 
 
-def test_what_it_serves_is_noted(machine: Machine) -> None:
+def test_its_version_is_noted(machine: Machine) -> None:
     machine.run("note")
     assert machine.told == OLD
     assert machine.waits

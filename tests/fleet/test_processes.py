@@ -123,6 +123,7 @@ def test_all_processes_of_two_releases_leave_the_database_connections_for_others
 def test_ports_of_both_sets() -> None:
     live = Release(1, "", "", "", "", "", ports=(8501, 8503))
     assert ports_after(None, 1) == (8501,)
+    assert ports_after(None, 3) == (8501, 8503, 8505)
     assert ports_after(live, 3) == (8502, 8504, 8506)
     assert ports_after(live.at("later"), 1) == (8502,)
 

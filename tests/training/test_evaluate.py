@@ -89,7 +89,7 @@ def test_the_report_counts_and_pictures_the_worst(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [{}, [], [{"label": 11, "strokes": BAR}], [{"label": 1}]])
-def test_a_file_without_strokes_is_said(tmp_path: Path, content: object) -> None:
+def test_a_file_without_strokes_is_an_error(tmp_path: Path, content: object) -> None:
     done = report(tmp_path, content)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr

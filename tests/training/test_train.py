@@ -57,7 +57,7 @@ def test_it_learns_and_its_weights_load_in_the_app(mnist: Path, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("mnist")
-def test_a_folder_without_mnist_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_mnist_is_an_error(tmp_path: Path) -> None:
     result = train(tmp_path / "out", MNIST_ROOT=str(tmp_path))
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
