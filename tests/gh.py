@@ -112,12 +112,12 @@ def main() -> int:
     file, *words = sys.argv[1:]
     repository = Repository.read(Path(file))
     repository.calls.append(" ".join(words))
-    said = answer(repository, *words)
+    printed = answer(repository, *words)
     repository.write(Path(file))
-    if said is None:
+    if printed is None:
         print(f"gh: cannot do this: {shlex.join(words)}", file=sys.stderr)
         return 1
-    print(said, end="\n" if said else "")
+    print(printed, end="\n" if printed else "")
     return 0
 
 

@@ -133,11 +133,11 @@ def picture_bomb(url: str) -> dict[str, str]:
     """Send each of `pictures` as the canvas would; return what the page said to each."""
 
     async def attack() -> dict[str, str]:
-        said = {}
+        printed = {}
         for name, file in pictures().items():
             data = "data:image/png;base64," + base64.b64encode(file).decode()
-            said[name] = await _said(url, partial(Visitor.send_picture, data=data))
-        return said
+            printed[name] = await _said(url, partial(Visitor.send_picture, data=data))
+        return printed
 
     return _run(attack())
 

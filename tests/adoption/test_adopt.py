@@ -91,16 +91,16 @@ def test_a_second_laptop_adopts_and_the_first_goes_on(deployed: Project, api: Ap
     assert "go on with it from here: make adopt TARGET=rehearsal" in refused.stdout
 
     before, since = account(api), len(conformance.journal(api.journal))
-    said = adopt(second)
+    printed = adopt(second)
     for kind in ("droplet", "project", "firewall", "ssh key", "tag"):
-        assert f"Imported {kind} digits." in said
-    assert f"Imported reserved ip {reserved(api)}." in said
-    assert NOTHING in said
-    assert "accepts your login" in said
-    assert "make release TARGET=rehearsal" in said
+        assert f"Imported {kind} digits." in printed
+    assert f"Imported reserved ip {reserved(api)}." in printed
+    assert NOTHING in printed
+    assert "accepts your login" in printed
+    assert "make release TARGET=rehearsal" in printed
     # The account is as it was: it was told once more what the project holds, and that is all.
-    [told] = writes(api, since)
-    assert re.fullmatch(r"POST /v2/projects/\S+/resources", told)
+    [reported] = writes(api, since)
+    assert re.fullmatch(r"POST /v2/projects/\S+/resources", reported)
     assert account(api) == before
     assert conformance.check(api.journal) == []
 
@@ -125,9 +125,9 @@ def test_twice_and_where_all_is_known(deployed: Project, api: Api) -> None:
     second = clone(deployed)
     adopt(second)
     since = len(conformance.journal(api.journal))
-    said = adopt(second)
-    assert "Nothing to adopt" in said
-    assert NOTHING in said
+    printed = adopt(second)
+    assert "Nothing to adopt" in printed
+    assert NOTHING in printed
     assert writes(api, since) == []
 
 
@@ -178,11 +178,11 @@ def test_other_settings_are_named_and_nothing_is_changed(deployed: Project, api:
         "TF_VAR_size": "s-1vcpu-2gb",
         "TF_VAR_allowed_ssh_addresses": '["198.51.100.7/32"]',
     }
-    said = adopt(second, **other)
-    assert re.search(r'~ size += "s-1vcpu-1gb" -> "s-1vcpu-2gb"', said)
-    assert "to keep what is there: export TF_VAR_..." in said
-    assert re.search(r'\+ +"198\.51\.100\.7/32"', said)
-    assert "make deploy TARGET=rehearsal brings it in line" in said
+    printed = adopt(second, **other)
+    assert re.search(r'~ size += "s-1vcpu-1gb" -> "s-1vcpu-2gb"', printed)
+    assert "to keep what is there: export TF_VAR_..." in printed
+    assert re.search(r'\+ +"198\.51\.100\.7/32"', printed)
+    assert "make deploy TARGET=rehearsal brings it in line" in printed
     assert writes(api, since) == []
     # With the settings that it was made with, a second look completes it.
     assert NOTHING in adopt(second)
@@ -191,8 +191,8 @@ def test_other_settings_are_named_and_nothing_is_changed(deployed: Project, api:
 
 def test_another_region_is_not_made_on_the_way(deployed: Project, api: Api) -> None:
     second = clone(deployed)
-    said = adopt(second, TF_VAR_region="ams3")
-    assert re.search(r'~ region += "fra1" -> "ams3" # forces replacement', said)
+    printed = adopt(second, TF_VAR_region="ams3")
+    assert re.search(r'~ region += "fra1" -> "ams3" # forces replacement', printed)
     assert total(api, "droplets") == 1
 
 
@@ -200,8 +200,8 @@ def test_half_of_it_is_missing(deployed: Project, api: Api) -> None:
     [firewall] = api.call("GET", "firewalls").json()["firewalls"]
     api.call("DELETE", f"firewalls/{firewall['id']}")
     second = clone(deployed)
-    said = adopt(second)
-    assert "digitalocean_firewall.app will be created" in said
+    printed = adopt(second)
+    assert "digitalocean_firewall.app will be created" in printed
     assert total(api, "firewalls") == 0
     second.without("ops/verbs/release.py")
     assert second.verb("deploy").returncode == 0
@@ -220,10 +220,10 @@ def test_the_droplet_is_gone_and_its_address_is_not(deployed: Project, api: Api)
     [droplet] = api.call("GET", "droplets").json()["droplets"]
     api.call("DELETE", f"droplets/{droplet['id']}")
     second = clone(deployed)
-    said = adopt(second)
-    assert f"Imported reserved ip {site}." in said
-    assert "digitalocean_droplet.app will be created" in said
-    assert "There is no droplet that has an address" in said
+    printed = adopt(second)
+    assert f"Imported reserved ip {site}." in printed
+    assert "digitalocean_droplet.app will be created" in printed
+    assert "There is no droplet that has an address" in printed
     second.without("ops/verbs/release.py")
     assert second.verb("deploy").returncode == 0
     assert reserved(api) == site
@@ -269,9 +269,9 @@ def test_two_droplets_of_one_name(deployed: Project, api: Api) -> None:
     assert "DROPLET_ID=" in done.stdout
     assert writes(api, since) == []
     assert "has the number DROPLET_ID=7" in second.verb("adopt", DROPLET_ID="7").stdout
-    said = adopt(second, DROPLET_ID=str(mine["id"]))
-    assert f"not imported:\n  droplet     digits  {address(stray)}" in said
-    assert NOTHING in said
+    printed = adopt(second, DROPLET_ID=str(mine["id"]))
+    assert f"not imported:\n  droplet     digits  {address(stray)}" in printed
+    assert NOTHING in printed
     # Once it is chosen, it is known.
     assert NOTHING in adopt(second)
     assert NOTHING in adopt(deployed)

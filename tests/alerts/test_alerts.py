@@ -78,9 +78,9 @@ def test_alerts_are_imported_and_destroyed(watched: Project, api: Api) -> None:
     without = second.verb("adopt", TF_VAR_alert_email=None)
     assert without.returncode == 0
     assert "TF_VAR_alert_email is not set" in without.stdout
-    said = second.verb("adopt").stdout
-    assert said.count("Imported ") == 7
-    assert NOTHING in said
+    printed = second.verb("adopt").stdout
+    assert printed.count("Imported ") == 7
+    assert NOTHING in printed
     assert plan(second) == ""
     assert plan(watched) == ""
     done = second.verb("destroy", CONFIRM="digits", BACKUP="no")

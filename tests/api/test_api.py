@@ -182,8 +182,10 @@ def test_droplets_that_are_refused(checked: Api, wrong: dict[str, Any], message:
 def rules_of(api: Api, droplet_id: int) -> list[str] | None:
     """What the droplet's machine was last told to let in."""
     log = api.log.read_text().splitlines()
-    told = [line.split(maxsplit=2)[2] for line in log if line.startswith(f"rules {droplet_id} ")]
-    rules = json.loads(told[-1])
+    reported = [
+        line.split(maxsplit=2)[2] for line in log if line.startswith(f"rules {droplet_id} ")
+    ]
+    rules = json.loads(reported[-1])
     if rules is None:
         return None
     return [f"{r['protocol']} {r['ports']} {' '.join(r['sources']['addresses'])}" for r in rules]
@@ -260,7 +262,7 @@ def map_ip(api: Api, ip: str, kind: str, **more: Any) -> dict[str, Any]:
     return reserved(api, ip)
 
 
-def told(api: Api) -> list[str]:
+def reported(api: Api) -> list[str]:
     """At which reserved IP each machine was told to answer."""
     log = api.log.read_text().splitlines()
     return [line.removeprefix("reserved IP ") for line in log if line.startswith("reserved IP ")]
@@ -281,7 +283,12 @@ def test_a_reserved_ip_moves_from_droplet_to_droplet(checked: Api) -> None:
     assert ip not in str(wait(checked, one["id"])["networks"])
     assert map_ip(checked, ip, "unassign")["droplet"] is None
     ids = (one["id"], two["id"])
-    assert told(checked) == [f"{ids[0]} {ip}", f"{ids[0]} None", f"{ids[1]} {ip}", f"{ids[1]} None"]
+    assert reported(checked) == [
+        f"{ids[0]} {ip}",
+        f"{ids[0]} None",
+        f"{ids[1]} {ip}",
+        f"{ids[1]} None",
+    ]
     assert checked.call("GET", f"reserved_ips/{ip}/actions").json()["meta"]["total"] == 3
     assert checked.call("DELETE", f"reserved_ips/{ip}").status_code == 204
     assert checked.call("GET", "reserved_ips").json()["meta"]["total"] == 0

@@ -32,7 +32,7 @@ CLUSTER = {
 }
 
 
-def told(api: Api, what: str) -> list[Any]:
+def reported(api: Api, what: str) -> list[Any]:
     """What the engines were told, newest last: all that follows the engine's id."""
     lines = api.log.read_text().splitlines()
     words = [line.split(maxsplit=3) for line in lines if line.startswith(f"engine {what} ")]
@@ -73,15 +73,15 @@ def test_a_balancer_follows_its_tag(checked: Api) -> None:
     assert balancer["status"] == "active"
     assert balancer["droplet_ids"] == [one["id"]]
     assert balancer["sticky_sessions"] == STICKY
-    assert list(told(checked, "balance")[-1]) == ["digits"]
+    assert list(reported(checked, "balance")[-1]) == ["digits"]
 
     two = make_droplet(checked, name="digits-2", tags=["digits"])
-    until(lambda: list(told(checked, "balance")[-1]) == ["digits", "digits-2"])
+    until(lambda: list(reported(checked, "balance")[-1]) == ["digits", "digits-2"])
     tagged = {"resources": [{"resource_id": str(one["id"]), "resource_type": "droplet"}]}
     checked.call("DELETE", "tags/digits/resources", tagged)
-    until(lambda: list(told(checked, "balance")[-1]) == ["digits-2"])
+    until(lambda: list(reported(checked, "balance")[-1]) == ["digits-2"])
     checked.call("DELETE", f"droplets/{two['id']}")
-    until(lambda: told(checked, "balance")[-1] == {})
+    until(lambda: reported(checked, "balance")[-1] == {})
 
     path = f"load_balancers/{balancer['id']}"
     refused = checked.call("PUT", path, BALANCER | {"size_unit": 2})
@@ -92,7 +92,7 @@ def test_a_balancer_follows_its_tag(checked: Api) -> None:
     assert changed.json()["load_balancer"]["ip"] == balancer["ip"]
     assert checked.call("DELETE", path).status_code == 204
     assert checked.call("GET", path).status_code == 404
-    until(lambda: bool(told(checked, "unbalance")))
+    until(lambda: bool(reported(checked, "unbalance")))
     assert checked.call("GET", "load_balancers").json()["meta"]["total"] == 0
 
 
@@ -170,12 +170,12 @@ def test_a_cluster_and_what_is_in_it(checked: Api) -> None:
     assert checked.call("POST", f"{path}/dbs", {"name": "digits"}).status_code == 201
     wanted = {"doadmin": cluster["connection"]["password"], "digits": user["password"]}
     dbs = ["defaultdb", "digits"]
-    until(lambda: told(checked, "serve")[-1] == {"users": wanted, "dbs": dbs})
+    until(lambda: reported(checked, "serve")[-1] == {"users": wanted, "dbs": dbs})
 
     new = checked.call("POST", f"{path}/users/digits/reset_auth", {}).json()["user"]["password"]
     assert new != user["password"]
     assert checked.call("GET", f"{path}/users/digits").json()["user"]["password"] == new
-    until(lambda: told(checked, "serve")[-1]["users"]["digits"] == new)
+    until(lambda: reported(checked, "serve")[-1]["users"]["digits"] == new)
 
     assert checked.call("GET", f"{path}/users").json()["meta"]["total"] == 2
     assert checked.call("GET", f"{path}/dbs/digits").status_code == 200
@@ -197,7 +197,7 @@ def test_a_cluster_and_what_is_in_it(checked: Api) -> None:
     assert moved["private_network_uuid"] != network
     assert checked.call("DELETE", path).status_code == 204
     assert checked.call("GET", path).status_code == 404
-    until(lambda: bool(told(checked, "remove")))
+    until(lambda: bool(reported(checked, "remove")))
 
 
 def test_who_reaches_a_cluster(checked: Api) -> None:
@@ -205,22 +205,22 @@ def test_who_reaches_a_cluster(checked: Api) -> None:
     make_droplet(checked, name="another")
     cluster = make_cluster(checked)
     path = f"databases/{cluster['id']}/firewall"
-    until(lambda: told(checked, "guard") == [None])
+    until(lambda: reported(checked, "guard") == [None])
     missing = {"rules": [{"type": "tag", "value": "no-such"}]}
     assert checked.call("PUT", path, missing).status_code == 422
     assert checked.call("PUT", path, {"rules": [{"type": "tag", "value": "digits"}]}).ok
     own = {net["ip_address"] for net in droplet["networks"]["v4"]}
-    until(lambda: own <= set(told(checked, "guard")[-1] or ()))
+    until(lambda: own <= set(reported(checked, "guard")[-1] or ()))
     [rule] = checked.call("GET", path).json()["rules"]
     assert (rule["type"], rule["value"]) == ("tag", "digits")
     # Whoever gets the tag later reaches it, too.
     later = make_droplet(checked, name="digits-2", tags=["digits"])
     own = {net["ip_address"] for net in later["networks"]["v4"]}
-    until(lambda: own <= set(told(checked, "guard")[-1]))
+    until(lambda: own <= set(reported(checked, "guard")[-1]))
     checked.call("DELETE", f"droplets/{later['id']}")
-    until(lambda: not own & set(told(checked, "guard")[-1]))
+    until(lambda: not own & set(reported(checked, "guard")[-1]))
     assert checked.call("PUT", path, {"rules": []}).ok
-    until(lambda: told(checked, "guard")[-1] is None)
+    until(lambda: reported(checked, "guard")[-1] is None)
 
 
 @pytest.mark.parametrize(
@@ -243,10 +243,14 @@ def test_no_cluster(checked: Api, wrong: dict[str, Any]) -> None:
 def test_after_a_restart_they_are_told_again(api: Api) -> None:
     droplet = make_droplet(api, tags=["digits"])
     balancer, cluster = make_balancer(api), make_cluster(api)
-    before = len(told(api, "balance")), len(told(api, "serve"))
+    before = len(reported(api, "balance")), len(reported(api, "serve"))
     api.stop()
     api.start()
-    until(lambda: len(told(api, "balance")) > before[0] and len(told(api, "serve")) > before[1])
+    until(
+        lambda: (
+            len(reported(api, "balance")) > before[0] and len(reported(api, "serve")) > before[1]
+        )
+    )
     wait(api, droplet["id"])
     for path, one in (("load_balancers", balancer), ("databases", cluster)):
         listed = api.call("GET", path).json()[path]

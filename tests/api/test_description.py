@@ -86,20 +86,20 @@ def differences(fields: Fields, schema: dict[str, Any], place: str) -> list[str]
             continue
         if name in required and not field.required and field.default is None and not field.fields:
             found.append(f"{place} {name}: required")
-        said, here = resolved(described[name]), f"{place} {name}"
-        found += [f"{here}: {what}" for what in unlike(field, said)]
+        printed, here = resolved(described[name]), f"{place} {name}"
+        found += [f"{here}: {what}" for what in unlike(field, printed)]
         if field.fields:
-            inner = resolved(said["items"]) if field.many else said
+            inner = resolved(printed["items"]) if field.many else printed
             found += differences(field.fields, inner, here)
     return found
 
 
-def unlike(field: Field, said: dict[str, Any]) -> list[str]:
+def unlike(field: Field, printed: dict[str, Any]) -> list[str]:
     """What a field has otherwise than its description."""
     found = []
-    if field.many != (said.get("type") == "array"):
+    if field.many != (printed.get("type") == "array"):
         return [f"a list: {field.many}"]
-    one = resolved(said["items"]) if field.many else said
+    one = resolved(printed["items"]) if field.many else printed
     if field.type and one.get("type", field.type) != field.type:
         found.append(f"type {field.type}, not {one['type']}")
     if "enum" in one and not set(field.one_of) <= set(one["enum"]):
@@ -107,7 +107,7 @@ def unlike(field: Field, said: dict[str, Any]) -> list[str]:
     limits = one.get("minimum"), one.get("maximum")
     if field.limits and limits not in ((None, None), field.limits):
         found.append(f"limits {field.limits}, not {limits}")
-    given = said.get("default")
+    given = printed.get("default")
     if given is not None and field.default is not None and given != field.default:
         found.append(f"default {field.default!r}, not {given!r}")
     return found

@@ -27,13 +27,13 @@ def tell(database: Database, *users: dict[str, str], dbs: tuple[str, ...] = ()) 
     wanted = {"users": [ADMIN, *users], "dbs": ["defaultdb", *dbs]}
     roles = {str(name) for (name,) in database.query("SELECT rolname FROM pg_roles")}
     there = {str(name) for (name,) in database.query("SELECT datname FROM pg_database")}
-    told = statements(wanted, roles, there)
-    for statement in told:
+    reported = statements(wanted, roles, there)
+    for statement in reported:
         connection = psycopg2.connect(database.url, dbname="postgres")
         connection.autocommit = True
         connection.cursor().execute(statement)
         connection.close()
-    return told
+    return reported
 
 
 def as_user(database: Database, user: str, sql: str, dbname: str = "digits") -> None:

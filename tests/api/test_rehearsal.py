@@ -103,8 +103,8 @@ def test_a_shared_state_stays_the_real_deployments(
     versions.write_text(text.replace("terraform {\n", "terraform {" + block, 1))
     root = tmp_path / "root"
     terraform_root.make(root, real)
-    said = Terraform(root, terraform_settings).good("init", "-input=false")
-    assert 'backend "local"' in said
+    output = Terraform(root, terraform_settings).good("init", "-input=false")
+    assert 'backend "local"' in output
     versions.write_text(text)
     terraform_root.make(root, real)
     assert [

@@ -76,18 +76,18 @@ def harmless(app: App, attack: Callable[[str], object]) -> object:
     peak = re.search(r"VmHWM:\s+(\d+) kB", (proc / "status").read_text())
     assert peak
     assert int(peak[1]) * 1024 - before < GROWTH
-    said = app.log.read_bytes()[written:].decode()
-    assert "Traceback" not in said
-    assert len(said) < 10_000
+    printed = app.log.read_bytes()[written:].decode()
+    assert "Traceback" not in printed
+    assert len(printed) < 10_000
     return seen
 
 
 def test_pictures_that_are_not_the_canvas_s(app: App) -> None:
-    said = harmless(app, hostile.picture_bomb)
-    assert isinstance(said, dict)
+    printed = harmless(app, hostile.picture_bomb)
+    assert isinstance(printed, dict)
     # What has too few or too many pixels for its size is black, as far as it goes.
-    assert set(said.values()) <= {NO_PICTURE, EMPTY}
-    assert [name for name, hint in said.items() if hint == EMPTY] == ["pixels that never end"]
+    assert set(printed.values()) <= {NO_PICTURE, EMPTY}
+    assert [name for name, hint in printed.items() if hint == EMPTY] == ["pixels that never end"]
 
 
 def test_the_bombs_are_bombs() -> None:
@@ -102,9 +102,9 @@ def test_the_bombs_are_bombs() -> None:
 
 
 def test_values_of_every_wrong_kind(app: App) -> None:
-    said = harmless(app, hostile.garbage_states)
-    assert isinstance(said, list)
-    assert set(said) <= {EMPTY, NO_PICTURE}
+    printed = harmless(app, hostile.garbage_states)
+    assert isinstance(printed, list)
+    assert set(printed) <= {EMPTY, NO_PICTURE}
 
 
 def test_frames_that_are_no_messages(app: App) -> None:

@@ -49,8 +49,8 @@ def test_two_digits_side_by_side_are_called_several(
 ) -> None:
     random = np.random.default_rng(0)
     pairs = mnist_test[0][random.integers(0, 10_000, (1000, 2))]
-    told = [recognise(on_canvas(np.hstack(list(pair)), side=56)) for pair in pairs]
-    assert told.count(Unreadable.SEVERAL) >= 0.9 * len(told)
+    reported = [recognise(on_canvas(np.hstack(list(pair)), side=56)) for pair in pairs]
+    assert reported.count(Unreadable.SEVERAL) >= 0.9 * len(reported)
 
 
 def test_one_digit_of_two_strokes_is_one() -> None:

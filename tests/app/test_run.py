@@ -158,7 +158,7 @@ def test_data_on_a_windows_drive_are_kept_at_home(
 
 
 @pytest.mark.parametrize(
-    ("ends", "said"),
+    ("ends", "printed"),
     [
         ("raise RuntimeError('no weights')", "did not start (exit status 1); its message is above"),
         ("os.kill(os.getpid(), signal.SIGILL)", "this processor lacks an instruction"),
@@ -166,7 +166,7 @@ def test_data_on_a_windows_drive_are_kept_at_home(
         ("os.kill(os.getpid(), signal.SIGSEGV)", "the signal SIGSEGV ended it"),
     ],
 )
-def test_a_page_that_does_not_start_says_why(tmp_path: Path, ends: str, said: str) -> None:
+def test_a_page_that_does_not_start_says_why(tmp_path: Path, ends: str, printed: str) -> None:
     """What it prints is shown, to whichever end it prints it; what ended it is named."""
     clone = tmp_path / "clone"
     (clone / "app").mkdir(parents=True)
@@ -183,7 +183,7 @@ def test_a_page_that_does_not_start_says_why(tmp_path: Path, ends: str, said: st
         timeout=PATIENCE,
     )
     assert done.returncode == 1
-    assert said in done.stderr
+    assert printed in done.stderr
     assert "a word of the page" in done.stderr
     assert ("RuntimeError: no weights" in done.stderr) == ("RuntimeError" in ends)
     assert "its message is above" not in done.stderr or "RuntimeError" in ends
@@ -226,9 +226,9 @@ def refused(folder: Path, **settings: str) -> str:
     )
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
-    said = result.stderr.strip()
-    assert len(said.splitlines()) == 2, said
-    return said
+    printed = result.stderr.strip()
+    assert len(printed.splitlines()) == 2, printed
+    return printed
 
 
 def test_a_taken_port_is_refused_and_nothing_is_started(tmp_path: Path) -> None:
@@ -236,9 +236,9 @@ def test_a_taken_port_is_refused_and_nothing_is_started(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        said = refused(tmp_path, PORT=str(port))
-    assert f"Port {port} is taken by another program" in said
-    assert "PORT=" in said
+        printed = refused(tmp_path, PORT=str(port))
+    assert f"Port {port} is taken by another program" in printed
+    assert "PORT=" in printed
     assert not (tmp_path / "pg").exists()
 
 
@@ -249,13 +249,13 @@ def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
 
 def test_an_unreachable_database_is_refused_without_the_password(tmp_path: Path) -> None:
     url = f"postgresql://me:secret@127.0.0.1:{free_port()}/log"
-    said = refused(tmp_path, PORT=str(free_port()), DATABASE_URL=url)
-    assert "127.0.0.1" in said
-    assert "DATABASE_URL" in said
-    assert "secret" not in said
+    printed = refused(tmp_path, PORT=str(free_port()), DATABASE_URL=url)
+    assert "127.0.0.1" in printed
+    assert "DATABASE_URL" in printed
+    assert "secret" not in printed
 
 
 def test_an_address_that_is_none_is_refused_without_the_password(tmp_path: Path) -> None:
-    said = refused(tmp_path, PORT=str(free_port()), DATABASE_URL="me:secret")
-    assert "postgresql://" in said
-    assert "secret" not in said
+    printed = refused(tmp_path, PORT=str(free_port()), DATABASE_URL="me:secret")
+    assert "postgresql://" in printed
+    assert "secret" not in printed

@@ -56,10 +56,10 @@ def test_created_with_them(terraform: Terraform, api: Api) -> None:
 def test_their_price_is_printed_before_it_is_paid(project: Project) -> None:
     project.without("ops/verbs/release.py")
     project.ssh_says("exit 0")
-    said = project.verb("deploy", TF_VAR_backups="weekly").stdout
+    printed = project.verb("deploy", TF_VAR_backups="weekly").stdout
     price = "DigitalOcean makes them weekly: 20% of the droplet's price, $1.20 a month more"
-    assert said.index(price) < said.index("will be created")
-    assert "Cost     $7.2 a month" in said
+    assert printed.index(price) < printed.index("will be created")
+    assert "Cost     $7.2 a month" in printed
     refused = project.verb("deploy", TF_VAR_backups="often")
     assert refused.returncode != 0
     assert "TF_VAR_backups=often is neither off, weekly nor daily." in refused.stdout

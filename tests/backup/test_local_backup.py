@@ -126,9 +126,9 @@ def test_the_age_of_the_newest_backup_and_a_warning_past_a_day(
 def test_offsite_backups_count_too(project: Project, droplet: FakeDroplet) -> None:
     dump = droplet.dump(timedelta(hours=50))
     droplet.program("digits-offsite", 'echo "{\\"complete\\": $(date +%s)}"')
-    said = project.verb("status").stdout
-    assert re.search(r"^backed up +\d s old: the repository", said, re.MULTILINE)
-    assert "WARNING" not in said
+    printed = project.verb("status").stdout
+    assert re.search(r"^backed up +\d s old: the repository", printed, re.MULTILINE)
+    assert "WARNING" not in printed
     assert here(project) == [dump.name], "root on the droplet can delete the offsite backups"
 
 
@@ -139,9 +139,9 @@ def test_a_droplet_of_the_bash_version_is_asked_too(project: Project, droplet: F
     complete = droplet.root / "var/lib/digits/copies/complete"
     complete.parent.mkdir(parents=True)
     complete.touch()
-    said = project.verb("doctor").stdout
+    printed = project.verb("doctor").stdout
     assert re.search(
-        r"^ok +backup age +the newest one that is not .* the repository", said, re.MULTILINE
+        r"^ok +backup age +the newest one that is not .* the repository", printed, re.MULTILINE
     )
 
 
@@ -245,11 +245,11 @@ def test_parts_of_fetches_that_were_killed_go(project: Project, droplet: FakeDro
 
 
 @pytest.mark.parametrize(
-    ("age", "said"),
+    ("age", "printed"),
     [(0, "0 s"), (119, "1 min"), (7199, "1 h"), (86400, "24 h"), (172800, "2 days")],
 )
-def test_ages(age: int, said: str) -> None:
-    assert dumps.age_text(timedelta(seconds=age)) == said
+def test_ages(age: int, printed: str) -> None:
+    assert dumps.age_text(timedelta(seconds=age)) == printed
 
 
 def test_a_folder_in_a_dumps_place_is_looked_into_itself(project: Project) -> None:

@@ -36,8 +36,10 @@ PASSWORD = "a-password"
 def restic_program() -> Path:
     """Need a restic that `digits offsite` can use; Debian 13's where this machine's is older."""
     if own := shutil.which("restic"):
-        said = subprocess.run([own, "version"], capture_output=True, text=True, check=True).stdout
-        found = re.search(r"restic (\d+)\.(\d+)", said)
+        printed = subprocess.run(
+            [own, "version"], capture_output=True, text=True, check=True
+        ).stdout
+        found = re.search(r"restic (\d+)\.(\d+)", printed)
         if found and (int(found[1]), int(found[2])) >= (0, 18):
             return Path(own)
     fetch = "scripts/in rehearsal -m rehearsal.offline restic"
@@ -83,14 +85,14 @@ class Copies:
         return done.returncode, done.stdout + done.stderr
 
     def good(self, *words: str) -> str:
-        status, said = self.run(*words)
-        assert status == 0, said
-        return said
+        status, printed = self.run(*words)
+        assert status == 0, printed
+        return printed
 
     def bad(self, *words: str) -> str:
-        status, said = self.run(*words)
-        assert status == 1, said
-        return said
+        status, printed = self.run(*words)
+        assert status == 1, printed
+        return printed
 
     def copy(self, answers: int = 1) -> None:
         """Log some answers more, and copy them."""
@@ -134,8 +136,8 @@ class Copies:
         assert self.restic("check", "--no-lock", "--read-data").returncode == 0
         rows = self.data.rows()
         self.data.add(2)
-        said = self.good("restore")
-        assert f"Restored: the database holds what the file does, {len(rows)} answer" in said
+        printed = self.good("restore")
+        assert f"Restored: the database holds what the file does, {len(rows)} answer" in printed
         assert self.data.rows() == rows
         assert not (self.state / "failed").exists()
 
@@ -186,10 +188,10 @@ def test_a_failing_database_costs_no_backup(copies: Copies) -> None:
         ("psql", "echo 'server closed the connection' >&2; exit 2", "server closed"),
     ):
         copies.data.tell(program, does)
-        said = copies.bad("test")
+        printed = copies.bad("test")
         copies.data.tell(program, None)
-        assert "NOT TESTED: the backup of" in said
-        assert why in said
+        assert "NOT TESTED: the backup of" in printed
+        assert why in printed
     assert "NOT TESTED" in copies.good("status")
     (copies.data.root / "told/stopped").touch()
     assert "NOT TESTED: the database is not running" in copies.bad("test")
@@ -202,9 +204,9 @@ def test_a_failing_database_costs_no_backup(copies: Copies) -> None:
 def test_a_full_disk_costs_no_backup(copies: Copies, where: str) -> None:
     kept = copies.ids()
     with small_disk(copies.data.root / where, "60m"):
-        said = copies.bad("test")
+        printed = copies.bad("test")
     assert re.search(
-        r"NOT TESTED: .* only \d+ MB are free on the disk, and the test needs 100", said
+        r"NOT TESTED: .* only \d+ MB are free on the disk, and the test needs 100", printed
     )
     assert copies.ids() == kept
 
@@ -218,9 +220,9 @@ def test_a_full_disk_is_reported(copies: Copies) -> None:
         shutil.copytree(copies.state.with_name("kept"), copies.state, dirs_exist_ok=True)
         with suppress(OSError):
             (copies.state / "filler").write_bytes(b"x" * 100_000)
-        said = copies.good("hourly")
-        assert "Backed up to" in said
-        assert "The droplet's disk is full" in said
+        printed = copies.good("hourly")
+        assert "Backed up to" in printed
+        assert "The droplet's disk is full" in printed
         assert "The droplet's disk is full" in copies.good("test")
         assert copies.good("status") == noted
     with small_disk(copies.data.root / "var/tmp", "60m,nr_inodes=1"):
@@ -260,9 +262,9 @@ def test_a_damaged_backup_is_named_and_a_new_one_made(
 ) -> None:
     kept = copies.ids()
     hurt(packs(copies)[-1])
-    said = copies.bad("test")
-    assert f"({kept[0]}) does not restore (what is in" in said
-    assert "a new backup restores, with 600 answers" in said
+    printed = copies.bad("test")
+    assert f"({kept[0]}) does not restore (what is in" in printed
+    assert "a new backup restores, with 600 answers" in printed
     assert set(kept) < set(copies.ids())
     for one in kept[1:]:
         assert copies.restic("dump", one, "/digits.dump").returncode == 0
@@ -270,15 +272,15 @@ def test_a_damaged_backup_is_named_and_a_new_one_made(
     copies.use_restic(retention=True)
     copies.copy()
     assert set(kept) < set(copies.ids())
-    said = copies.good("test")
-    assert "ok: the backup of" in said
-    for damaged in re.findall(r"digits offsite remove (\w+)", said):
+    printed = copies.good("test")
+    assert "ok: the backup of" in printed
+    for damaged in re.findall(r"digits offsite remove (\w+)", printed):
         assert damaged not in kept[1:]
         copies.good("remove", damaged)
     copies.use_restic()
-    said = copies.good("test")
-    assert "ok: the backup of" in said
-    assert "damaged" not in said
+    printed = copies.good("test")
+    assert "ok: the backup of" in printed
+    assert "damaged" not in printed
     assert not (copies.state / "unreadable").exists()
     copies.all_is_well(kept[1:])
 
@@ -287,9 +289,11 @@ def test_a_damaged_backup_is_named_and_a_new_one_made(
 def test_an_older_damaged_backup_is_named(copies: Copies) -> None:
     kept = copies.ids()
     packs(copies)[0].unlink()
-    said = copies.bad("test")
-    assert "FAILED: older backups do not restore; a new backup restores, with 600 answers" in said
-    assert f"digits offsite remove {kept[-1]}" in said
+    printed = copies.bad("test")
+    assert (
+        "FAILED: older backups do not restore; a new backup restores, with 600 answers" in printed
+    )
+    assert f"digits offsite remove {kept[-1]}" in printed
     assert set(kept) < set(copies.ids())
     copies.good("remove", kept[-1])
     assert "damaged" not in copies.good("test")
@@ -318,9 +322,9 @@ def test_only_a_person_removes_a_backup(copies: Copies) -> None:
 def test_a_restore_takes_an_older_backup_only_if_the_newest_is_bad(copies: Copies) -> None:
     copies.data.add()
     copies.data.tell("pg_restore", "exit 1")
-    said = copies.bad("restore")
-    assert "The database does not answer" in said
-    assert "Taking the one before it" not in said
+    printed = copies.bad("restore")
+    assert "The database does not answer" in printed
+    assert "Taking the one before it" not in printed
     copies.data.tell("pg_restore", None)
     for no_copy in ("/", ".", "12345678", "-"):
         assert "There is no such backup" in copies.bad("restore", no_copy)
@@ -338,9 +342,9 @@ def test_programs_are_given_values(copies: Copies) -> None:
         "digits:1",
         "abc1234",
     )
-    told = json.loads(copies.good("status", "--json"))
-    assert abs(told["complete"] - time.time()) < 600
-    assert told["place"] == str(copies.place)
+    reported = json.loads(copies.good("status", "--json"))
+    assert abs(reported["complete"] - time.time()) < 600
+    assert reported["place"] == str(copies.place)
     (copies.data.root / "etc/digits/copies/env").unlink()
     assert json.loads(copies.good("list", "--json")) == {"backups": []}
     assert copies.good("status") == ""
@@ -390,8 +394,8 @@ def test_a_live_lock_is_named_and_a_stale_one_removed(copies: Copies) -> None:
         assert copies.ids() == kept
         copies.good("restore")
         copies.data.add()
-        said = copies.bad("hourly")
-        assert re.search(rf"process {pid} on \S+ locked it \S+ ago", said)
+        printed = copies.bad("hourly")
+        assert re.search(rf"process {pid} on \S+ locked it \S+ ago", printed)
     assert locks(copies), "it was killed"
     assert copies.ids() == kept
     assert "ok: the backup of" in copies.good("test")
@@ -466,8 +470,8 @@ def test_a_wrong_password_and_a_repository_that_does_not_answer(copies: Copies) 
     copies.use_restic()
     copies.point_to("s3:http://127.0.0.1:9/bucket")
     with copies.short_of_time(3):
-        said = copies.bad("hourly")
-    assert "s3:http://127.0.0.1:9/bucket does not answer. See whether it is up" in said
+        printed = copies.bad("hourly")
+    assert "s3:http://127.0.0.1:9/bucket does not answer. See whether it is up" in printed
     copies.point_to(copies.place)
     copies.use_restic()
     copies.all_is_well(kept)

@@ -55,8 +55,8 @@ def test_an_sftp_host_without_a_key(tmp_path: Path) -> None:
     key = tmp_path / "key"
     assert f"ssh-keygen -t ed25519 -N '' -f {key}" in refusal(replace(sftp, ssh_key=str(key)))
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "word", "-f", key], check=True)
-    said = refusal(replace(sftp, ssh_key=str(key)))
-    assert "is no private key, or has a passphrase that the droplet could not type" in said
+    output = refusal(replace(sftp, ssh_key=str(key)))
+    assert "is no private key, or has a passphrase that the droplet could not type" in output
 
 
 def test_a_space_is_found_in_its_region() -> None:
@@ -64,7 +64,7 @@ def test_a_space_is_found_in_its_region() -> None:
     assert offsite.repository(settings, HERE) == "s3:https://ams3.digitaloceanspaces.com/mine"
 
 
-def told(settings: OffsiteSettings, host: Host | None = None) -> dict[str, str]:
+def reported(settings: OffsiteSettings, host: Host | None = None) -> dict[str, str]:
     place = offsite.repository(settings, HERE)
     given = offsite.for_ansible(settings, place, "digits", host, {})
     return dict(json.loads(given["COPIES"]))
@@ -74,7 +74,7 @@ def test_the_password_is_made_once_and_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = replace(S3, password_file=str(tmp_path / "here/password"))
-    first = told(settings)
+    first = reported(settings)
     file = tmp_path / "here/password"
     assert file.stat().st_mode & 0o777 == 0o600
     assert first["password"] == file.read_text().strip()
@@ -82,16 +82,16 @@ def test_the_password_is_made_once_and_kept(
     printed = capsys.readouterr().out
     assert "Keep it somewhere else, too" in printed
     assert first["password"] not in printed
-    assert told(settings) == first
+    assert reported(settings) == first
     # Another laptop takes the droplet's.
     file.unlink()
     monkeypatch.setattr(Host, "ask", lambda _host, _command: f"{first['password']}\n")
-    assert told(settings, Host(SshSettings(), "203.0.113.1")) == first
+    assert reported(settings, Host(SshSettings(), "203.0.113.1")) == first
     file.write_text("")
     with pytest.raises(Failed, match="is empty, and should hold the password"):
-        told(settings)
+        reported(settings)
 
 
 def test_offsite_backups_are_turned_off() -> None:
     settings = OffsiteSettings(repository="none")
-    assert told(settings) == {"repository": "none", "name": "digits"}
+    assert reported(settings) == {"repository": "none", "name": "digits"}

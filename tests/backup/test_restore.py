@@ -103,8 +103,8 @@ def refused(data: DropletData, dump: bytes, proof: Path, *options: str) -> str:
 @pytest.mark.parametrize("end", ENDS)
 def test_rows_that_look_like_their_end(data: DropletData, proof: Path, end: str) -> None:
     dump = with_hole(data, after_an_end(ENDS[end], proof))
-    said = refused(data, dump, proof)
-    assert "is not an answer" in said or "more than the rows of predictions" in said
+    output = refused(data, dump, proof)
+    assert "is not an answer" in output or "more than the rows of predictions" in output
     refused(data, dump, proof, "--look")
 
 
@@ -132,8 +132,8 @@ def test_a_copy_with_options(data: DropletData, proof: Path) -> None:
 
 def test_a_huge_row(data: DropletData, proof: Path) -> None:
     huge = TEXT_LOG.format("repeat('1', 20000000)")
-    said = refused(data, other_dump(data, huge, "-Z9"), proof)
-    assert "Its row 2 is not an answer" in said
+    output = refused(data, other_dump(data, huge, "-Z9"), proof)
+    assert "Its row 2 is not an answer" in output
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ def test_a_truncated_dump(data: DropletData, proof: Path, kept: int) -> None:
 
 
 def test_a_dump_with_inserts(data: DropletData, proof: Path) -> None:
-    said = refused(data, data.dump("digits", "--inserts"), proof)
-    assert "its columns are others" in said
+    output = refused(data, data.dump("digits", "--inserts"), proof)
+    assert "its columns are others" in output
 
 
 @pytest.mark.parametrize("options", [("-Z0",), ("-Z9",)])
@@ -373,8 +373,8 @@ def test_a_backup_that_fails_leaves_nothing(data: DropletData) -> None:
 def test_programs_are_given_values(data: DropletData) -> None:
     def value(*words: str, stdin: bytes = b"") -> dict[str, object]:
         printed = data.run(*words, "--json", stdin=stdin).stdout
-        told: dict[str, object] = json.loads(printed.splitlines()[-1])
-        return told
+        reported: dict[str, object] = json.loads(printed.splitlines()[-1])
+        return reported
 
     dump = data.dump()
     data.add()

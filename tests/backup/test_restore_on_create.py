@@ -87,31 +87,31 @@ def test_the_newest_dump_here_is_restored_at_the_same_address(gone: Gone) -> Non
     gone.here(timedelta(hours=20), "older")
     newest = gone.here(timedelta(hours=2), "newest")
     remember_host(gone.project, "203.0.113.1")
-    status, said = gone.deploy(RESTORE="newest")
+    status, printed = gone.deploy(RESTORE="newest")
     assert status == 0
     assert gone.restored() == ["restored newest"]
-    assert f"Restoring backups/digits/{newest.name}, of " in said
-    assert "UTC, 2 h old" in said
-    assert "12 answers restored. Predictions after " in said
-    assert "2 h ago, are not in it: about 2 answers at the pace of the last day" in said
+    assert f"Restoring backups/digits/{newest.name}, of " in printed
+    assert "UTC, 2 h old" in printed
+    assert "12 answers restored. Predictions after " in printed
+    assert "2 h ago, are not in it: about 2 answers at the pace of the last day" in printed
     # Another clone may have a newer dump, which nobody here knows of.
-    assert "Lost is at most" not in said
-    assert "If another clone or laptop manages digits, too" in said
+    assert "Lost is at most" not in printed
+    assert "If another clone or laptop manages digits, too" in printed
     assert gone.droplets() == 1
     [address] = gone.api.call("GET", "reserved_ips").json()["reserved_ips"]
     assert (address["ip"], address["droplet"] is not None) == (gone.url, True)
-    assert said.index("Restoring") < said.index("RELEASED")
+    assert printed.index("Restoring") < printed.index("RELEASED")
 
 
 def test_with_nobody_to_ask_nothing_is_made(gone: Gone) -> None:
     dump = gone.here(timedelta(hours=2))
-    status, said = gone.deploy()
+    status, printed = gone.deploy()
     assert status != 0
-    assert f"there is a backup: backups/digits/{dump.name}" in said
-    assert "the same command with RESTORE=newest, or with RESTORE=none" in said
+    assert f"there is a backup: backups/digits/{dump.name}" in printed
+    assert "the same command with RESTORE=newest, or with RESTORE=none" in printed
     assert gone.droplets() == 0
-    status, said = gone.deploy(RESTORE="nowhere.dump")
-    assert "There is no dump at nowhere.dump that you may read." in said
+    status, printed = gone.deploy(RESTORE="nowhere.dump")
+    assert "There is no dump at nowhere.dump that you may read." in printed
     assert (status != 0, gone.droplets()) == (True, 0)
 
 
@@ -120,18 +120,18 @@ def test_asked_on_a_terminal(gone: Gone) -> None:
     older = gone.here(timedelta(days=3), "the one that I want")
     ours, gone.project.stdin = os.openpty()
     os.write(ours, f"backups/digits/{older.name}\n".encode())
-    status, said = gone.deploy()
+    status, printed = gone.deploy()
     os.close(ours)
-    assert "This droplet is new. The newest backup: backups/digits/" in said
-    assert "Start with it? Type newest, none, or the name of a dump:" in said
+    assert "This droplet is new. The newest backup: backups/digits/" in printed
+    assert "Start with it? Type newest, none, or the name of a dump:" in printed
     assert (status, gone.restored()) == (0, ["restored the one that I want"])
 
 
 def test_none_and_nothing_to_restore(gone: Gone) -> None:
     assert gone.deploy(RESTORE="newest")[0] != 0  # there is none
-    status, said = gone.deploy()  # nothing to ask about
+    status, printed = gone.deploy()  # nothing to ask about
     assert (status, gone.restored()) == (0, [])
-    assert "restored." not in said
+    assert "restored." not in printed
     gone.here(timedelta(hours=1))
     assert gone.deploy(RESTORE="none")[0] == 0
     assert gone.restored() == []
@@ -140,29 +140,29 @@ def test_none_and_nothing_to_restore(gone: Gone) -> None:
 def test_a_newer_offsite_backup_comes_before_an_older_dump(gone: Gone) -> None:
     gone.here(timedelta(hours=2))
     gone.repository(timedelta(minutes=40))
-    status, said = gone.deploy(RESTORE="newest")
+    status, printed = gone.deploy(RESTORE="newest")
     assert (status, gone.restored()) == (0, ["restored the copy"])
-    assert "Restoring the newest offsite backup (12 answers), of " in said
-    assert re.search(r"[45]\d min ago", said)
+    assert "Restoring the newest offsite backup (12 answers), of " in printed
+    assert re.search(r"[45]\d min ago", printed)
 
 
 def test_what_cannot_be_restored_is_passed_over(gone: Gone) -> None:
     gone.repository(timedelta(minutes=40), does="exit 1")
     gone.here(timedelta(hours=2), "damaged")
     gone.here(timedelta(hours=3), "good")
-    status, said = gone.deploy(RESTORE="newest")
+    status, printed = gone.deploy(RESTORE="newest")
     assert (status, gone.restored()) == (0, ["restored good"])
-    assert said.count("That one could not be restored; why is above.") == 2
-    assert "3 h ago" in said
+    assert printed.count("That one could not be restored; why is above.") == 2
+    assert "3 h ago" in printed
 
 
 def test_a_repository_that_does_not_answer_is_no_empty_one(gone: Gone) -> None:
     gone.droplet.program("digits-offsite", "echo 'They cannot be reached.' >&2; exit 1")
     for restore in ("newest", ""):
-        status, said = gone.deploy(RESTORE=restore)
+        status, printed = gone.deploy(RESTORE=restore)
         assert status != 0
-        assert "The repository of offsite backups does not answer; why is above." in said
-        assert "RELEASED" not in said
+        assert "The repository of offsite backups does not answer; why is above." in printed
+        assert "RELEASED" not in printed
     dump = gone.here(timedelta(hours=1))
     assert gone.deploy(RESTORE=f"backups/digits/{dump.name}")[0] == 0
     assert gone.restored() == ["restored a dump"]
@@ -170,10 +170,10 @@ def test_a_repository_that_does_not_answer_is_no_empty_one(gone: Gone) -> None:
 
 def test_nothing_that_can_be_restored_is_no_empty_deployment(gone: Gone) -> None:
     gone.here(timedelta(hours=2), "damaged")
-    status, said = gone.deploy(RESTORE="newest")
+    status, printed = gone.deploy(RESTORE="newest")
     assert status != 0
-    assert "No backup could be restored; the reasons are above." in said
-    assert "RELEASED" not in said
+    assert "No backup could be restored; the reasons are above." in printed
+    assert "RELEASED" not in printed
     gone.here(timedelta(hours=3), "good")
     assert gone.deploy(RESTORE="newest")[0] == 0
     assert gone.restored() == ["restored good"]
@@ -185,15 +185,15 @@ def test_cut_off_it_goes_on_and_what_is_live_is_left_alone(gone: Gone) -> None:
     gone.droplet.program("digits-restore", f"{restore}; kill -9 $PPID")
     assert gone.deploy(RESTORE="newest")[0] != 0
     gone.droplet.program("digits-restore", restore)
-    status, said = gone.deploy()
+    status, printed = gone.deploy()
     assert status != 0
-    assert "It is set up, and nothing is in service yet." in said
+    assert "It is set up, and nothing is in service yet." in printed
     assert gone.deploy(RESTORE="newest")[0] == 0
     assert gone.restored() == ["restored good"] * 2
     gone.serves("digits:1")
-    status, said = gone.deploy(RESTORE="newest")
+    status, printed = gone.deploy(RESTORE="newest")
     assert status == 0
-    assert "this one is in service: nothing was restored" in said
+    assert "this one is in service: nothing was restored" in printed
     assert len(gone.restored()) == 2
 
 
@@ -210,10 +210,10 @@ def test_the_image_that_was_live_is_released_again(gone: Gone, image: str, relea
     gone.droplet.program(
         "docker", 'case "$*" in pull*private*) exit 1 ;; exec*) echo "1|1" ;; esac'
     )
-    status, said = gone.deploy(RESTORE="newest")
+    status, printed = gone.deploy(RESTORE="newest")
     assert status == 0
-    assert released in [line.strip() for line in said.splitlines()]
-    assert ("cannot be pulled" in said) == ("private" in image)
+    assert released in [line.strip() for line in printed.splitlines()]
+    assert ("cannot be pulled" in printed) == ("private" in image)
 
 
 def test_the_live_image_is_noted_with_the_copied_dump(gone: Gone) -> None:
@@ -225,9 +225,9 @@ def test_the_live_image_is_noted_with_the_copied_dump(gone: Gone) -> None:
     [droplet] = gone.api.call("GET", "droplets").json()["droplets"]
     gone.api.call("DELETE", f"droplets/{droplet['id']}")
     (gone.droplet.root / "bin-of-droplet/digits-releases").unlink()
-    said = gone.deploy(RESTORE="newest")[1]
-    assert "The image in service was ghcr.io/you/d@sha256:1, commit abc1234." in said
-    assert "RELEASED ghcr.io/you/d@sha256:1 abc1234" in said
+    printed = gone.deploy(RESTORE="newest")[1]
+    assert "The image in service was ghcr.io/you/d@sha256:1, commit abc1234." in printed
+    assert "RELEASED ghcr.io/you/d@sha256:1 abc1234" in printed
 
 
 def test_a_replaced_droplet_gets_its_last_backup_back_unasked(project: Project, api: Api) -> None:
@@ -241,7 +241,7 @@ def test_a_replaced_droplet_gets_its_last_backup_back_unasked(project: Project, 
         f"rm {gone.droplet.root}/bin-of-droplet/digits-releases; "
         f'echo \'{{"path": "/var/backups/digits/{dump.name}"}}\'',
     )
-    status, said = gone.deploy(TF_VAR_region="ams3", REPLACE="yes")
+    status, printed = gone.deploy(TF_VAR_region="ams3", REPLACE="yes")
     assert status == 0
     assert gone.restored() == ["restored the last answers"]
-    assert said.index("Backed up to") < said.index("Restoring")
+    assert printed.index("Backed up to") < printed.index("Restoring")

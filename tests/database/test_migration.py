@@ -88,10 +88,10 @@ def deploy(project: Project, **settings: str) -> str:
 @pytest.fixture
 def deployed(project: Project) -> Project:
     """A deployment with the managed database."""
-    said = deploy(project, **MANAGED)
-    told = json.loads(said.partition("TOLD ")[2].partition("\n")[0])
-    assert told["user"] == told["database"] == "digits"
-    assert told["ca"].startswith("-----BEGIN CERTIFICATE-----")
+    printed = deploy(project, **MANAGED)
+    reported = json.loads(printed.partition("TOLD ")[2].partition("\n")[0])
+    assert reported["user"] == reported["database"] == "digits"
+    assert reported["ca"].startswith("-----BEGIN CERTIFICATE-----")
     return project
 
 
@@ -135,9 +135,9 @@ def test_of_three_the_others_are_drained_before(project: Project, api: Api) -> N
     fleet.write_text(fleet.read_text().replace("time.sleep(", "abs("))
     done = project.verb("deploy", **LOCAL, TF_VAR_droplets="1")
     assert done.returncode == 0
-    said = log(project)
-    assert said.count("touch /run/digits-drained") == 2
-    assert said.index("touch /run/digits-drained") < said.index("digits migrate")
+    printed = log(project)
+    assert printed.count("touch /run/digits-drained") == 2
+    assert printed.index("touch /run/digits-drained") < printed.index("digits migrate")
     assert databases(api) == 0
     assert api.call("GET", "droplets").json()["meta"]["total"] == 1
 
@@ -145,10 +145,10 @@ def test_of_three_the_others_are_drained_before(project: Project, api: Api) -> N
 def test_a_new_droplet_begins_with_what_the_managed_database_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = {"releases": '{"releases": []}\n', "--held": 'Starting the database\n{"held": 12}\n'}
+    printed = {"releases": '{"releases": []}\n', "--held": 'Starting the database\n{"held": 12}\n'}
 
     def must(_host: Host, command: str, **_more: object) -> str:
-        return next(text for word, text in said.items() if word in command)
+        return next(text for word, text in printed.items() if word in command)
 
     monkeypatch.setattr(Host, "must", must)
     start = restore_on_create.Start("newest", tmp_path, is_managed=True)

@@ -157,10 +157,10 @@ def test_what_https_needs_is_adopted(several: Project, api: Api) -> None:
     assert f"export TF_VAR_domain={DOMAIN}" in done.stdout
     assert "Imported" not in done.stdout
 
-    said = second.verb("adopt").stdout
-    assert "Imported certificate digits-digits-example-org." in said
-    assert f"Imported record {DOMAIN}." in said
-    assert NOTHING in said
+    printed = second.verb("adopt").stdout
+    assert "Imported certificate digits-digits-example-org." in printed
+    assert f"Imported record {DOMAIN}." in printed
+    assert NOTHING in printed
     assert "Nothing to adopt" in second.verb("adopt").stdout
     assert plan(second) == ""
     assert list(records(api)) == [number]
@@ -274,10 +274,10 @@ def release(settings, *_words):
     assert sources(api)["80"] == everybody | {"load_balancer_uids": [balancer(api)["id"]]}
     done = several.verb("deploy", RESTORE="none")
     assert done.returncode == 0
-    said = done.stdout
+    printed = done.stdout
     new = f"The page's new address: http://{balancer(api)['ip']}"
-    assert said.index(new) < said.index("Ansible: the server")
-    assert said.index("Ansible: the server") < said.index("Terraform: close the old address")
+    assert printed.index(new) < printed.index("Ansible: the server")
+    assert printed.index("Ansible: the server") < printed.index("Terraform: close the old address")
     # While the new version came into service, every droplet had its firewall, open to all.
     for line in look.read_text().splitlines():
         assert line.startswith("['digits'] ")

@@ -109,8 +109,8 @@ def test_half_made(project: Project, api: Api) -> None:
     done = destroy(project, CONFIRM="digits")
     assert done.returncode == 1
     assert "NO BACKUP can be made" in done.stdout
-    said = "Without a backup the answers would be lost, so nothing was removed."
-    assert said in done.stdout
+    printed = "Without a backup the answers would be lost, so nothing was removed."
+    assert printed in done.stdout
     assert "the same command with BACKUP=no" in done.stdout
     assert total(api, "droplets") == 1
     done = destroy(project, CONFIRM="digits", BACKUP="no")

@@ -55,8 +55,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory, offline: dict[str, str]) -> 
     (made.folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={name}\n")
     try:
         # Whoever works at another project, too, may have its settings exported.
-        said = made.run("env", "COMPOSE_FILE=/shop.yml", "COMPOSE_PROJECT_NAME=shop", "make", "up")
-        assert said.endswith(f"The page is on http://localhost:{port}  (make down stops it)")
+        printed = made.run(
+            "env", "COMPOSE_FILE=/shop.yml", "COMPOSE_PROJECT_NAME=shop", "make", "up"
+        )
+        assert printed.endswith(f"The page is on http://localhost:{port}  (make down stops it)")
         yield made
     finally:
         made.compose("down", "--volumes", "--rmi", "local")

@@ -102,10 +102,10 @@ class Laptop:
     def run(self, *command: str, status: int = 0, **settings: str) -> str:
         """What one prints that ends with this status."""
         process = self.start(*command, **settings)
-        said, _ = process.communicate(timeout=300)
-        print(said)
-        assert process.returncode == status, said
-        return said
+        printed, _ = process.communicate(timeout=300)
+        print(printed)
+        assert process.returncode == status, printed
+        return printed
 
 
 @pytest.fixture(scope="module")
@@ -176,14 +176,14 @@ def test_two_at_once_the_second_is_refused_and_the_first_goes_on(laptop: Laptop)
     one = registries()
     assert len(one) == 1
     laptop.app("another digit")
-    said = laptop.run(*RELEASE, status=1)
-    assert "Another release is running: me, since noon." in said
-    assert "connection" not in said
+    printed = laptop.run(*RELEASE, status=1)
+    assert "Another release is running: me, since noon." in printed
+    assert "connection" not in printed
     assert registries() == one
     (laptop.droplet / "go").touch()
-    said, _ = first.communicate(timeout=60)
-    assert first.returncode == 0, said
-    assert "linux/amd64" in said, "the pull went through"
+    printed, _ = first.communicate(timeout=60)
+    assert first.returncode == 0, printed
+    assert "linux/amd64" in printed, "the pull went through"
     assert registries() == set()
 
 
@@ -229,17 +229,18 @@ def test_a_port_of_the_droplet_that_is_taken(laptop: Laptop) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(laptop.settings["REGISTRY_PORT"])))
         other.listen()
-        said = laptop.run(*RELEASE, status=1, VERB_SUFFIX=" TARGET=rehearsal")
+        printed = laptop.run(*RELEASE, status=1, VERB_SUFFIX=" TARGET=rehearsal")
         port = laptop.settings["REGISTRY_PORT"]
         assert (
-            f"Port {port} of the droplet, which it would pull the image through, is taken." in said
+            f"Port {port} of the droplet, which it would pull the image through, is taken."
+            in printed
         )
-        assert "make release REGISTRY_PORT=5051 TARGET=rehearsal" in said
+        assert "make release REGISTRY_PORT=5051 TARGET=rehearsal" in printed
         # By a release, as long as one runs.
         values = {"releases": [], "running": "The release by her@elsewhere, since noon,"}
         (laptop.droplet / "releases").write_text(json.dumps(values))
-        said = laptop.run(*RELEASE, status=1)
-        assert "The release by her@elsewhere, since noon, is running." in said
+        printed = laptop.run(*RELEASE, status=1)
+        assert "The release by her@elsewhere, since noon, is running." in printed
         assert not (laptop.droplet / "started").exists()
 
 
@@ -248,8 +249,8 @@ def test_what_the_droplet_has_is_neither_offered_nor_pulled(laptop: Laptop) -> N
     with socket.socket() as other:  # no port is needed then
         other.bind(("127.0.0.1", int(laptop.settings["REGISTRY_PORT"])))
         other.listen()
-        said = laptop.run(*RELEASE, HAS="printf 127.0.0.1:5050/digits@sha256:abc")
-    assert "The droplet has the image already." in said
+        printed = laptop.run(*RELEASE, HAS="printf 127.0.0.1:5050/digits@sha256:abc")
+    assert "The droplet has the image already." in printed
     started = (laptop.droplet / "started").read_text()
     assert "NO_PULL=yes" in started
     assert "digits release 127.0.0.1:5050/digits@sha256:abc " in started
@@ -271,10 +272,10 @@ def test_what_somebody_else_puts_there_is_not_pulled(laptop: Laptop, tmp_path: P
     theirs = docker("image", "inspect", "--format", "{{.Id}}", evil)
     docker("image", "rm", evil)
     (laptop.droplet / "go").touch()
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert mine in said
-    assert theirs not in said
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, printed
+    assert mine in printed
+    assert theirs not in printed
 
 
 def test_it_is_built_for_the_droplets_kind_of_machine(laptop: Laptop) -> None:
@@ -318,9 +319,9 @@ def test_a_failed_build_names_its_cause(laptop: Laptop, cause: str) -> None:
     program = laptop.folder / "app/program"
     program.write_bytes(foreign_program())
     program.chmod(0o755)
-    said = laptop.run(*RELEASE, status=1)
-    assert "The image could not be built" in said
-    assert says in said.splitlines()[-3 if cause == "processor" else -2]
+    printed = laptop.run(*RELEASE, status=1)
+    assert "The image could not be built" in printed
+    assert says in printed.splitlines()[-3 if cause == "processor" else -2]
 
 
 def test_a_build_with_no_torch_anywhere_says_so_soon(laptop: Laptop) -> None:
@@ -331,9 +332,9 @@ def test_a_build_with_no_torch_anywhere_says_so_soon(laptop: Laptop) -> None:
         app = laptop.folder / "torchless"
         shutil.copytree(ROOT / "app", app)
         (app / "requirements.txt").write_text("torch==0.0.1\n")  # a version that nobody has
-        said = laptop.run(*RELEASE, status=1, TORCH_INDEX=nowhere, APP_FOLDER=str(app))
-    assert f"PyTorch's index {nowhere} does not answer" in said
-    assert "The image could not be built: torch's CPU build cannot be had." in said
+        printed = laptop.run(*RELEASE, status=1, TORCH_INDEX=nowhere, APP_FOLDER=str(app))
+    assert f"PyTorch's index {nowhere} does not answer" in printed
+    assert "The image could not be built: torch's CPU build cannot be had." in printed
     assert time.monotonic() - began < 30, "the tries of an index that is not there took 47 s"
 
 
@@ -354,7 +355,7 @@ def test_a_build_takes_the_newest_base_image_that_can_be_had(
         f'exec {shutil.which("docker")} "$@"\n'
     )
     fake.chmod(0o755)
-    said = laptop.run(*RELEASE, HAS="printf there", PATH=f"{programs}:{laptop.settings['PATH']}")
-    assert f"python:3.11-slim-bookworm {says}" in said
+    printed = laptop.run(*RELEASE, HAS="printf there", PATH=f"{programs}:{laptop.settings['PATH']}")
+    assert f"python:3.11-slim-bookworm {says}" in printed
     [pull] = asked.read_text().splitlines()
     assert pull == "pull --quiet --platform linux/amd64 python:3.11-slim-bookworm"

@@ -126,8 +126,8 @@ def test_a_password_that_is_lost_or_changed_costs_no_answer(
         stack.run("make", "down")
     secret = stack.folder / "secrets/app_password"
     harm(secret)
-    said = stack.run("make", "up")
-    assert ("Made secrets/app_password" in said) == (harm is not _another)
+    printed = stack.run("make", "up")
+    assert ("Made secrets/app_password" in printed) == (harm is not _another)
     assert secret.stat().st_mode & 0o004
     assert secret.parent.stat().st_mode & 0o077 == 0
     answer(stack, page)  # the process that serves has it, too

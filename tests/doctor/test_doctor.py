@@ -111,7 +111,7 @@ def test_a_variable_that_terraform_refuses(
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "told"),
+    ("setting", "value", "reported"),
     [
         ("ACME", "maybe", "ACME=maybe is neither on nor off."),
         ("ACME_ROOT", "none.pem", "root certificate cannot be read"),
@@ -120,13 +120,13 @@ def test_a_variable_that_terraform_refuses(
     ],
 )
 def test_what_would_fail_only_after_the_droplet_is_made(
-    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, told: str
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, reported: str
 ) -> None:
     monkeypatch.setenv(setting, value)
     monkeypatch.delenv("IMAGE", raising=False)
     with pytest.raises(Failed) as caught:
         machine.settings(Patient(Settings.read()))
-    assert told in caught.value.what
+    assert reported in caught.value.what
     assert caught.value.then
 
 
@@ -286,9 +286,9 @@ def test_too_few_scopes(
     assert patient.account, "a refusal by scope proves the token"
     patient.check("scopes", account.scopes)
     assert patient.failures == 1
-    said = capsys.readouterr().out
-    assert "may not read firewall, project, reserved_ip, ssh_key, tag (403)" in said
-    assert said.count("Fix: ") == 1
+    printed = capsys.readouterr().out
+    assert "may not read firewall, project, reserved_ip, ssh_key, tag (403)" in printed
+    assert printed.count("Fix: ") == 1
 
 
 def test_account_locked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,8 +341,8 @@ def test_nothing_deployed(project: Project) -> None:
 def test_deployed(project: Project, api: Api) -> None:
     ip = droplet(api)
     project.command("docker", "echo 28.0.0")
-    said = ROOM.format(disk=9_000_000)
-    project.ssh_says(f"cat <<'SAID'\n{said}\nMemAvailable: 400000 kB\nSAID")
+    printed = ROOM.format(disk=9_000_000)
+    project.ssh_says(f"cat <<'SAID'\n{printed}\nMemAvailable: 400000 kB\nSAID")
     known = project.folder / "known_hosts"
     known.write_text("")
     found = examine(project, SSH_KNOWN_HOSTS=str(known))
@@ -355,7 +355,7 @@ def test_deployed(project: Project, api: Api) -> None:
     full = ROOM.format(disk=9000)
     project.ssh_says(f"cat <<'SAID'\n{full}\nMemAvailable: 400000 kB\nSAID")
     assert f"ssh root@{ip} 'du" in examine(project)["room"][1]
-    project.ssh_says(f"cat <<'SAID'\n{said}\nMemAvailable: 4000 kB\nSAID")
+    project.ssh_says(f"cat <<'SAID'\n{printed}\nMemAvailable: 4000 kB\nSAID")
     assert "TF_VAR_size" in examine(project)["room"][1]
 
     image = "built 2025-01-31T23:59:58.123456789Z"

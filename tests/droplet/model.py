@@ -429,9 +429,9 @@ class Droplet:
         if not found or not world.nginx_runs:
             return
         assert world.loaded == world.ports_in_file(), "nginx has not loaded its file"
-        told = status.run(self.look(), quiet=True)
-        assert told["live"]["number"] == found[-1].number
-        assert tuple(told["route"]) == world.loaded
+        reported = status.run(self.look(), quiet=True)
+        assert reported["live"]["number"] == found[-1].number
+        assert tuple(reported["route"]) == world.loaded
         for port in world.loaded:
             box = world.at_port.get(port)
             assert box or world.excused or excused, f"nobody is on {port}"

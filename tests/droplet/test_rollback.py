@@ -99,14 +99,14 @@ def test_a_command_that_was_killed_is_named_and_how_it_ended(droplet: Droplet, v
         droplet.release("good", ("kill", call)) if verb == "release" else droplet.rollback(
             ("kill", call)
         )
-        told = droplet.run(lambda host: status.releases(host, quiet=True)).printed
+        reported = droplet.run(lambda host: status.releases(host, quiet=True)).printed
         assert not droplet.run(lambda host: status.releases(host, quiet=True)).printed, (
             "once is enough"
         )
-        if told:
-            assert told[0].startswith(f"The {verb} by me@here, since 2026-")
-            assert told[0].endswith("did not end. Recovering.")
-            assert told[-1].startswith(("It is completed: ", "It is taken back: "))
-            endings.add(told[-1].split(":")[0])
+        if reported:
+            assert reported[0].startswith(f"The {verb} by me@here, since 2026-")
+            assert reported[0].endswith("did not end. Recovering.")
+            assert reported[-1].startswith(("It is completed: ", "It is taken back: "))
+            endings.add(reported[-1].split(":")[0])
         droplet.is_recovered()
     assert endings == {"It is completed", "It is taken back"}

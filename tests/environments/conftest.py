@@ -47,9 +47,9 @@ class Clone:
     def run(self, *command: str, status: int = 0, day: str = "one", **settings: str) -> str:
         """What a command prints that ends with this status."""
         process = self.start(*command, day=day, **settings)
-        said, _ = process.communicate(timeout=120)
-        assert process.returncode == status, said
-        return said
+        printed, _ = process.communicate(timeout=120)
+        assert process.returncode == status, printed
+        return printed
 
     def venv(self, *names: str, status: int = 0, day: str = "one", **settings: str) -> str:
         """What scripts/venv prints."""
@@ -60,10 +60,10 @@ class Clone:
         """Whether scripts/venv begins to make it; it is stopped then."""
         process = self.start("scripts/venv", "rehearsal", **settings)
         assert process.stdout is not None
-        said = process.stdout.readline()
+        printed = process.stdout.readline()
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=60)
-        return MAKING in said
+        return MAKING in printed
 
     def lock(self, *options: str, status: int = 0, day: str = "one", **settings: str) -> str:
         """What `make lock` prints."""

@@ -27,8 +27,10 @@ def test_it_is_made_once(made: Clone) -> None:
 
 def test_no_path_has_to_be_set_and_a_command_runs_in_it(made: Clone) -> None:
     (made.folder / "rehearsal/__init__.py").write_text("")
-    said = made.run("scripts/in", "rehearsal", "-c", "import rehearsal; print(rehearsal.__file__)")
-    assert said.splitlines()[-1] == str(made.folder / "rehearsal/__init__.py")
+    printed = made.run(
+        "scripts/in", "rehearsal", "-c", "import rehearsal; print(rehearsal.__file__)"
+    )
+    assert printed.splitlines()[-1] == str(made.folder / "rehearsal/__init__.py")
     asked = (".venv/rehearsal/bin/python", "-P", "-c", "import rehearsal")
     made.run(*asked)
 
@@ -101,10 +103,10 @@ def test_one_whose_making_was_killed_does_not_count(clone: Clone, moment: str, w
 
 def test_two_at_once_make_one(clone: Clone) -> None:
     both = [clone.start("scripts/venv", "rehearsal") for _ in range(2)]
-    said = [process.communicate(timeout=120)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert "".join(said).count(MAKING) == 1
-    assert "Another command is making .venv/rehearsal; waiting for it ..." in "".join(said)
+    printed = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    assert "".join(printed).count(MAKING) == 1
+    assert "Another command is making .venv/rehearsal; waiting for it ..." in "".join(printed)
     assert clone.packages() == ["asked==1.0", "needed==1.0"]
 
 
@@ -116,9 +118,9 @@ def test_what_cannot_be_installed_is_an_error_and_nothing_is_left(clone: Clone) 
     (clone.folder / LOCK).write_text("asked==9.9\n")
     (clone.folder / "training/requirements.txt").write_text(FOR_TRAINING)
     settings = {"TORCH_INDEX": f"{clone.settings['INDEX']}/cpu"}
-    said = clone.venv("rehearsal", "training", status=1, **settings)
-    assert "No matching distribution found for asked==9.9" in said
-    assert f"pip could not install what {LOCK} asks for; its message is above." in said
+    printed = clone.venv("rehearsal", "training", status=1, **settings)
+    assert "No matching distribution found for asked==9.9" in printed
+    assert f"pip could not install what {LOCK} asks for; its message is above." in printed
     assert not (clone.folder / ".venv/rehearsal").exists()
     # The other one was made.
     assert clone.venv("training") == ""
@@ -132,8 +134,10 @@ def test_torchs_build_without_cuda_comes_from_its_own_index(clone: Clone) -> Non
 
 def test_without_that_index_it_comes_from_where_pip_has_it(clone: Clone) -> None:
     (clone.folder / "training/requirements.txt").write_text(FOR_TRAINING)
-    said = clone.venv("training", TORCH_INDEX=f"{clone.settings['INDEX']}/nowhere")
-    assert "PyTorch's CPU index does not answer; torch comes from pip's configured sources." in said
+    printed = clone.venv("training", TORCH_INDEX=f"{clone.settings['INDEX']}/nowhere")
+    assert (
+        "PyTorch's CPU index does not answer; torch comes from pip's configured sources." in printed
+    )
     assert clone.packages("training") == ["nvidia_thing==1.0", "streamlit==1.0", "torch==1.0"]
 
 
@@ -141,9 +145,9 @@ def test_without_python_it_says_how_to_get_it(clone: Clone, tmp_path: Path) -> N
     (tmp_path / "bin").mkdir()
     for program in ("bash", "dirname"):
         (tmp_path / "bin" / program).symlink_to(shutil.which(program) or "")
-    said = clone.venv(status=1, PATH=str(tmp_path / "bin"))
-    assert "python3 is not installed, and everything here needs it." in said
-    assert "sudo apt-get install python3 python3-venv" in said
+    printed = clone.venv(status=1, PATH=str(tmp_path / "bin"))
+    assert "python3 is not installed, and everything here needs it." in printed
+    assert "sudo apt-get install python3 python3-venv" in printed
 
 
 def test_a_python_that_is_too_old_is_an_error() -> None:

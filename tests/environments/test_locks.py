@@ -45,9 +45,9 @@ def test_a_lock_keeps_its_versions_until_newer_ones_are_asked_for(clone: Clone) 
 def test_a_list_that_was_changed_and_not_locked_is_found(clone: Clone) -> None:
     assert "Every lock is what its list asks for." in clone.lock("--check")
     (clone.folder / LIST).write_text("asked\ntorch\n")
-    said = clone.lock("--check", status=1)
-    assert f"Not what the list beside it asks for: {LOCK}." in said
-    assert "Lock it: make lock" in said
+    printed = clone.lock("--check", status=1)
+    assert f"Not what the list beside it asks for: {LOCK}." in printed
+    assert "Lock it: make lock" in printed
     (clone.folder / LIST).write_text("asked\nnobody-has-this\n")
     assert f"{LIST} could not be locked; uv's reason is above." in clone.lock(status=1)
 
@@ -55,17 +55,17 @@ def test_a_list_that_was_changed_and_not_locked_is_found(clone: Clone) -> None:
 @pytest.mark.usefixtures("uv")
 def test_a_build_that_only_one_index_has_is_not_locked(clone: Clone) -> None:
     (clone.folder / LIST).write_text("torch\n")
-    said = clone.lock(status=1, day="cpu")
-    assert "a build that not every package index has, torch==1.0+cpu." in said
+    printed = clone.lock(status=1, day="cpu")
+    assert "a build that not every package index has, torch==1.0+cpu." in printed
     assert clone.pins() == ["asked==1.0", "needed==1.0"], "the lock stays"
 
 
 def test_a_lock_that_lacks_what_another_package_needs_is_refused(clone: Clone) -> None:
     (clone.folder / LOCK).write_text("asked==1.0\n")
-    said = clone.venv(status=1)
-    assert "asked 1.0 requires needed, which is not installed." in said
-    assert "The lock files of .venv/rehearsal lack what is named above." in said
-    assert "Lock it:  make lock" in said
+    printed = clone.venv(status=1)
+    assert "asked 1.0 requires needed, which is not installed." in printed
+    assert "The lock files of .venv/rehearsal lack what is named above." in printed
+    assert "Lock it:  make lock" in printed
     assert clone.is_recreated(), "nothing that counts was left"
 
 

@@ -86,11 +86,11 @@ def test_from_one_to_three_and_back(terraform: Terraform, api: Api) -> None:
     only = {"load_balancer_uids": [balancer["id"]]}
     assert (sources(api)["80"], sources(api)["443"]) == (only, only)
     assert sources(api)["22"] == {"addresses": ["0.0.0.0/0", "::/0"]}
-    told = json.loads(terraform.good("output", "-json", "database"))
+    reported = json.loads(terraform.good("output", "-json", "database"))
     user = api.call("GET", f"databases/{cluster['id']}/users/digits").json()["user"]
-    assert (told["user"], told["password"]) == ("digits", user["password"])
-    assert told["host"] == cluster["private_connection"]["host"]
-    assert told["ca"].startswith("-----BEGIN CERTIFICATE-----")
+    assert (reported["user"], reported["password"]) == ("digits", user["password"])
+    assert reported["host"] == cluster["private_connection"]["host"]
+    assert reported["ca"].startswith("-----BEGIN CERTIFICATE-----")
     [project] = [p for p in api.call("GET", "projects").json()["projects"] if not p["is_default"]]
     held = api.call("GET", f"projects/{project['id']}/resources").json()["resources"]
     urns = {one["urn"] for one in held}
@@ -217,8 +217,8 @@ def test_a_new_password_is_an_output(terraform: Terraform, api: Api) -> None:
     path = f"databases/{cluster['id']}/users/digits/reset_auth"
     new = api.call("POST", path, {}).json()["user"]["password"]
     terraform.good(*APPLY, *database)
-    told = json.loads(terraform.good("output", "-json", "database"))
-    assert told["password"] == new
+    reported = json.loads(terraform.good("output", "-json", "database"))
+    assert reported["password"] == new
 
 
 def test_imported_it_is_what_terraform_made(terraform: Terraform, api: Api) -> None:
@@ -264,10 +264,10 @@ def test_the_verbs_know_all_of_it(project: Project, api: Api) -> None:
     second = clone(project)
     small = second.verb("adopt", TF_VAR_droplets=None, TF_VAR_managed_database=None)
     assert "export TF_VAR_droplets=3 TF_VAR_managed_database=true" in small.stdout
-    said = second.verb("adopt").stdout
+    printed = second.verb("adopt").stdout
     for thing in ("droplet digits-3", "balancer digits", "database digits", "its user digits"):
-        assert f"Imported {thing}." in said
-    assert NOTHING in said
+        assert f"Imported {thing}." in printed
+    assert NOTHING in printed
     assert "Nothing to adopt" in second.verb("adopt").stdout
     # What another laptop made is taken in before anything is made from here.
     second.terraform("state", "rm", 'digitalocean_droplet.more["3"]')

@@ -88,7 +88,7 @@ class Machine:
         return self.host.disk.exists("/run/digits-booted")
 
     @property
-    def told(self) -> str:
+    def reported(self) -> str:
         """What it tells the others."""
         return self.host.disk.read("/var/www/html/release").strip()
 
@@ -122,7 +122,7 @@ def test_the_same_version_takes_visitors(machine: Machine) -> None:
     machine.others_serve(OLD)
     assert "It has the version of the others" in machine.run()
     assert not machine.waits
-    assert machine.told == OLD
+    assert machine.reported == OLD
     # Once more, with nothing to wait for.
     assert machine.run() == ""
 
@@ -134,7 +134,7 @@ def test_an_older_version_waits_for_the_next_release(machine: Machine) -> None:
     machine.clock.events = [lambda: machine.serves(NEW), machine.end_wait]
     printed = machine.run()
     assert "It has aaaaaaaaaaaa, and the others have bbbbbbbbbbbb: no visitors until" in printed
-    assert machine.told == NEW
+    assert machine.reported == NEW
     assert machine.alerts == []
 
 
@@ -168,11 +168,11 @@ def test_a_new_one_waits_for_its_first_release(machine: Machine) -> None:
 
 def test_its_version_is_noted(machine: Machine) -> None:
     machine.run("note")
-    assert machine.told == OLD
+    assert machine.reported == OLD
     assert machine.waits
 
 
 def test_one_that_is_alone_notes_nothing(machine: Machine) -> None:
     machine.host.disk.remove("/etc/tmpfiles.d/digits-join.conf")
     machine.run("note")
-    assert machine.told == ""
+    assert machine.reported == ""

@@ -45,11 +45,11 @@ def test_one_for_each_processor_that_there_is_memory_for(
     processors: int, memory_mb: int, count: int
 ) -> None:
     assert processes.wanted(ScaleSettings(), processors, memory_mb) == count
-    said = processes.description(ScaleSettings(), processors, memory_mb)
-    assert (said == "") == (processors == 1)
+    printed = processes.description(ScaleSettings(), processors, memory_mb)
+    assert (printed == "") == (processors == 1)
     if count < processors:
         reason = "no memory for" if processors < 32 else "which is the most"
-        assert reason in said
+        assert reason in printed
 
 
 def test_the_setting_has_the_last_word_as_far_as_there_is_memory() -> None:

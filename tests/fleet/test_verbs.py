@@ -9,7 +9,7 @@ import pytest
 
 from tests.api import conformance
 from tests.doctor.test_doctor import examine
-from tests.fleet.test_release import SSH, said, served, three
+from tests.fleet.test_release import SSH, printed, served, three
 from tests.project import PYTHON, Api, Project
 from tests.provision.test_drift import PLAY
 
@@ -39,36 +39,36 @@ def test_logs_ssh_and_status_of_each(three: Three) -> None:
     project.ssh_says(SSH.replace('case "$*" in', MORE + 'case "$*" in', 1))
     project.settings |= {"OUT": ""}
     # All at once, each line with its droplet's name; or one alone.
-    text = said(project.verb("logs"))
+    text = printed(project.verb("logs"))
     for name, file in serves.items():
         assert f"app-1 | of {file.name}" in text
         assert f"sed --unbuffered 's/^/{name} | /'" in text
-    alone = said(project.verb("logs", DROPLET="digits-2"))
+    alone = printed(project.verb("logs", DROPLET="digits-2"))
     assert f"of {serves['digits-2'].name}" in alone
     assert serves["digits"].name not in alone
 
-    shown = said(project.verb("ssh", "digits status"))
+    shown = printed(project.verb("ssh", "digits status"))
     assert "This is digits, the first of 3 droplets." in shown
     assert "make ssh DROPLET=digits-2 TARGET=rehearsal" in shown
     assert f"{serves['digits'].name} serves" in shown
-    assert "the first of" not in said(project.verb("ssh", "digits status", DROPLET="digits-2"))
+    assert "the first of" not in printed(project.verb("ssh", "digits status", DROPLET="digits-2"))
 
     # Whatever verb it was, it is that one that is named.
-    refused = said(project.verb("logs", DROPLET="digits-9"), 1)
+    refused = printed(project.verb("logs", DROPLET="digits-9"), 1)
     assert "No droplet of this deployment is called digits-9." in refused
     assert "Run the same command without DROPLET, or with DROPLET=digits" in refused
     assert "make ssh" not in refused
 
     # One that serves another version than the others is no success.
-    assert "different versions" not in said(project.verb("status"))
+    assert "different versions" not in printed(project.verb("status"))
     serves["digits-3"].write_text("sha256:0123456789abcdef\n")
-    refused = said(project.verb("status"), 1)
+    refused = printed(project.verb("status"), 1)
     assert "The droplets have different versions in service: digits old, digits-2 old, " in refused
     assert "digits-3 0123456789ab." in refused
     assert "make release TARGET=rehearsal" in refused
     serves["digits-3"].write_text("sha256:old\n")
 
-    refused = said(project.verb("upgrade-database"), 1)
+    refused = printed(project.verb("upgrade-database"), 1)
     assert "DigitalOcean's managed PostgreSQL" in refused
     assert "/settings, Upgrade version" in refused
 
@@ -103,26 +103,26 @@ def test_without_one_that_is_lost(three: Three, api: Api) -> None:
     """It is turned off, so that it cannot come back with an older version by itself."""
     project, serves = three
     down = serves["digits-2"].name
-    text = said(project.verb("release", DOWN=down), 1)
+    text = printed(project.verb("release", DOWN=down), 1)
     assert "the same command with WITHOUT=digits-2 turns it off" in text
-    assert "digits-4" in said(project.verb("release", WITHOUT="digits-4"), 1)
+    assert "digits-4" in printed(project.verb("release", WITHOUT="digits-4"), 1)
     assert status_of(api, "digits-2")[1] == "active"
 
-    text = said(project.verb("release", DOWN=down, WITHOUT="digits-2"))
+    text = printed(project.verb("release", DOWN=down, WITHOUT="digits-2"))
     assert "so it is turned off, as WITHOUT=digits-2 wants it" in text
     assert "Without digits-2, turned off" in text
     assert status_of(api, "digits-2")[1] == "off"
     assert served(serves) == ["new", "sha256:old", "new"]
     # What is off is in nobody's way, and never served to.
-    text = said(project.verb("rollback", DOWN=down))
+    text = printed(project.verb("rollback", DOWN=down))
     assert "Without digits-2, turned off" in text
-    text = said(project.verb("status", DOWN=down))
+    text = printed(project.verb("status", DOWN=down))
     assert "It is turned off, and has no visitors." in text
     inventory = json.loads(project.run(PYTHON, "infra/ansible/inventory.py").stdout)
     assert inventory["droplet"]["hosts"] == ["digits", "digits-3"]
     assert inventory["droplet"]["vars"]["app_backs_up"] == "digits"
 
-    said(project.verb("deploy", RESTORE="none"))
+    printed(project.verb("deploy", RESTORE="none"))
     assert status_of(api, "digits-2")[1] == "active"
     assert served(serves) == ["new"] * 3
     log = (serves["digits"].parent / "log").read_text()
@@ -143,19 +143,19 @@ esac
 def test_a_rollback_copies_the_image_to_a_new_droplet(three: Three) -> None:
     project, serves = three
     project.ssh_says(SSH.replace('case "$*" in', LACKS + 'case "$*" in', 1))
-    text = said(project.verb("rollback", NEW=serves["digits-3"].name))
+    text = printed(project.verb("rollback", NEW=serves["digits-3"].name))
     assert "digits-3 never had that version: copying it from digits" in text
     log = (serves["digits"].parent / "log").read_text()
     assert f"{serves['digits'].name}: saved\n{serves['digits-3'].name}:" in log
     assert f"{serves['digits-3'].name}: loaded packed" in log
     assert served(serves) == ["sha256:older"] * 3
     # By a name, too: the others go where the first went.
-    said(project.verb("rollback", RELEASE="digits:1", NEW=""))
+    printed(project.verb("rollback", RELEASE="digits:1", NEW=""))
 
 
 def test_one_that_answers_takes_part(three: Three, api: Api) -> None:
     project, serves = three
-    text = said(project.verb("release", WITHOUT="digits-2"))
+    text = printed(project.verb("release", WITHOUT="digits-2"))
     assert "digits-2 answers, so it takes part, too." in text
     assert status_of(api, "digits-2")[1] == "active"
     assert served(serves) == ["new"] * 3
@@ -169,9 +169,9 @@ def test_the_last_droplet_stays_behind_the_balancer(three: Three, api: Api) -> N
     [balancer] = api.call("GET", "load_balancers").json()["load_balancers"]
     state = project.folder / "infra/terraform/terraform.tfstate"
     for _ in ("with Terraform's state", "without"):
-        told = json.loads(project.run(PYTHON, "infra/ansible/inventory.py").stdout)
-        told = told["droplet"]["vars"]
-        assert (told["site_address"], told["web_balanced"]) == (balancer["ip"], True)
+        reported = json.loads(project.run(PYTHON, "infra/ansible/inventory.py").stdout)
+        reported = reported["droplet"]["vars"]
+        assert (reported["site_address"], reported["web_balanced"]) == (balancer["ip"], True)
         state.unlink(missing_ok=True)
 
 
@@ -186,9 +186,9 @@ def test_drift_names_the_droplet(three: Three) -> None:
     python = f"{project.folder}/{PYTHON}"
     project.settings |= {"ANSIBLE_PYTHON_INTERPRETER": python, "CONTENT": "one\n"}
     file.chmod(0o600)
-    text = said(project.verb("drift"))
+    text = printed(project.verb("drift"))
     assert "The droplets are as infra/ansible." in text
-    text = said(project.verb("drift", CONTENT="two\n"), 2)
+    text = printed(project.verb("drift", CONTENT="two\n"), 2)
     assert "Have the file" in text
     assert "changed: [digits-2]" in text
     assert "The droplets differ from infra/ansible." in text
@@ -198,7 +198,7 @@ def test_a_missing_alert_is_named(project: Project) -> None:
     project.settings |= {"TF_VAR_alert_email": "you@example.org"}
     project.deployed()
     project.ssh_says("exit 0")
-    text = said(project.verb("drift", TF_VAR_alert_email=""), 2)
+    text = printed(project.verb("drift", TF_VAR_alert_email=""), 2)
     assert 'digitalocean_monitor_alert.droplet["cpu"] will be destroyed' in text
 
 

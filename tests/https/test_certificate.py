@@ -152,14 +152,14 @@ def droplet(
 
 
 def test_from_nothing_to_https_and_then_nothing_more(droplet: Droplet) -> None:
-    said = droplet.run("now")
-    assert f"A new certificate: for {ADDRESS}, valid until " in said
-    assert "The site is on HTTPS." in said
+    output = droplet.run("now")
+    assert f"A new certificate: for {ADDRESS}, valid until " in output
+    assert "The site is on HTTPS." in output
     assert droplet.is_https
     for word in ("now", "timer"):
-        said = droplet.run(word)
+        output = droplet.run(word)
         assert droplet.calls("lego") == droplet.calls("curl") == droplet.calls("systemctl") == 0
-    assert said == ""
+    assert output == ""
     assert f"for {ADDRESS}, valid until " in droplet.run("status")
     for file in (droplet.root / "etc/nginx/digits-certificate.pem", *droplet.state.rglob("*")):
         assert file.stat().st_mode & 0o77 == 0, file
@@ -194,9 +194,9 @@ def test_asked_twice_a_day_whether_to_renew(droplet: Droplet) -> None:
 
 def test_the_authority_is_down_for_a_while(droplet: Droplet) -> None:
     droplet.tell("curl")
-    said = droplet.run("now")
-    assert "The certificate authority does not answer (curl: (28) Connection timed out)" in said
-    assert "none, so the site is on HTTP; tried again by itself" in said
+    output = droplet.run("now")
+    assert "The certificate authority does not answer (curl: (28) Connection timed out)" in output
+    assert "none, so the site is on HTTP; tried again by itself" in output
     assert not droplet.is_https
     assert "The certificate authority does not answer" in droplet.run("status")
     assert not (droplet.state / "orders").exists(), "an order was spent on it"
@@ -266,10 +266,10 @@ def test_orders_are_bounded(droplet: Droplet) -> None:
     droplet.tell("lego", "no")
     tried = []
     for _ in range(6):
-        said = droplet.run("now")
+        output = droplet.run("now")
         tried.append(droplet.calls("lego"))
     assert tried == [1, 1, 1, 1, 0, 0]
-    assert "Four orders failed within the last hour" in said
+    assert "Four orders failed within the last hour" in output
     # The timer waits a quarter of an hour by itself.
     (droplet.state / "orders").write_text("")
     assert (droplet.run(), droplet.calls("lego"))[1] == 1
@@ -328,8 +328,8 @@ def test_a_domain(droplet: Droplet) -> None:
     droplet.set(SITE_DOMAIN=DOMAIN)
     for found in ("203.0.113.9", f"2001:db8::1\n{ADDRESS}"):
         droplet.tell("getent", found)
-        said = droplet.run("now")
-        assert f"{DOMAIN} leads to {' '.join(found.split())}, and the site's address is" in said
+        output = droplet.run("now")
+        assert f"{DOMAIN} leads to {' '.join(found.split())}, and the site's address is" in output
     # Without it, the address has its certificate, and the name leads nowhere but to HTTP.
     assert f"server_name localhost 127.0.0.1 {DOMAIN};" in droplet.site
     droplet.tell("getent", ADDRESS)
@@ -369,8 +369,8 @@ def test_a_full_disk_is_an_error(droplet: Droplet) -> None:
         droplet.run("site")  # as nginx does before it starts
         with suppress(OSError):
             (folder / "filler").write_bytes(b"x" * 200_000)
-        said = droplet.run("now")
-        assert "The droplet's disk is full, so no certificate can be written." in said
+        output = droplet.run("now")
+        assert "The droplet's disk is full, so no certificate can be written." in output
         assert droplet.status == 1
         assert "The droplet's disk is full" in droplet.run("status")
         (folder / "filler").unlink()

@@ -49,19 +49,19 @@ def test_what_the_system_trusts_is_trusted(
 def test_a_certificate_that_is_refused_is_no_missing_network(
     project: Project, api_behind_it: str
 ) -> None:
-    told = doctor(project, DIGITALOCEAN_API_URL=api_behind_it, SSL_CERT_FILE=None)
-    assert "shows a certificate that this machine does not trust" in told
-    assert "unable to get local issuer certificate" in told
-    assert "update-ca-certificates" in told
-    assert "no network" not in told
+    reported = doctor(project, DIGITALOCEAN_API_URL=api_behind_it, SSL_CERT_FILE=None)
+    assert "shows a certificate that this machine does not trust" in reported
+    assert "unable to get local issuer certificate" in reported
+    assert "update-ca-certificates" in reported
+    assert "no network" not in reported
 
 
 def test_a_proxy_that_leads_nowhere(project: Project) -> None:
-    told = doctor(
+    reported = doctor(
         project,
         DIGITALOCEAN_API_URL="https://api.example.org",
         HTTPS_PROXY="http://127.0.0.1:1",
         https_proxy="http://127.0.0.1:1",
     )
-    assert "The proxy of HTTPS_PROXY does not lead to the DigitalOcean API" in told
-    assert "unset it" in told
+    assert "The proxy of HTTPS_PROXY does not lead to the DigitalOcean API" in reported
+    assert "unset it" in reported

@@ -120,8 +120,8 @@ def test_a_root_that_is_none(tmp_path: Path) -> None:
 def test_what_ansible_gets(tmp_path: Path) -> None:
     root = tmp_path / "root.pem"
     root.write_text("a root\n")
-    told = ansible.site(SiteSettings(domain="digits.example.org", acme_root=str(root)))
-    assert told == {
+    reported = ansible.site(SiteSettings(domain="digits.example.org", acme_root=str(root)))
+    assert reported == {
         "site_domain": "digits.example.org",
         "web_acme": "on",
         "web_acme_server": "https://acme-v02.api.letsencrypt.org/directory",

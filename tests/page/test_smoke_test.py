@@ -34,13 +34,13 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> Look:
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     monkeypatch.setenv("VERB_SUFFIX", " TARGET=rehearsal")
 
-    def said(url: str) -> str:
+    def printed(url: str) -> str:
         with pytest.raises(Failed) as caught:
             the_page.look(SiteSettings(), url)
         assert caught.value.what.startswith(f"{url} does not show the app: ")
         return "\n".join(caught.value.lines())
 
-    return said
+    return printed
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,17 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> Look:
 )
 def test_something_answers(looked: Look, status: int, text: str, cause: str, fix: str) -> None:
     with page(status, text) as url:
-        said = looked(url)
-    assert cause in said
-    assert fix in said
+        printed = looked(url)
+    assert cause in printed
+    assert fix in printed
 
 
 def test_nothing_listens(looked: Look) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
-        said = looked(f"http://127.0.0.1:{taken.getsockname()[1]}")
-    assert "nothing listens on the port: nginx does not run" in said
-    assert "make ssh TARGET=rehearsal" in said
+        printed = looked(f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert "nothing listens on the port: nginx does not run" in printed
+    assert "make ssh TARGET=rehearsal" in printed
 
 
 def test_no_answer_comes(looked: Look, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,16 +75,16 @@ def test_no_answer_comes(looked: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        said = looked(f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert "the droplet is off, or a firewall" in said
-    assert "make doctor TARGET=rehearsal" in said
+        printed = looked(f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert "the droplet is off, or a firewall" in printed
+    assert "make doctor TARGET=rehearsal" in printed
 
 
 def test_no_such_name(looked: Look) -> None:
-    said = looked("http://digits.invalid")
-    assert "there is no such name" in said
-    assert "A new name is known everywhere within half an hour" in said
-    assert "make look TARGET=rehearsal" in said
+    printed = looked("http://digits.invalid")
+    assert "there is no such name" in printed
+    assert "A new name is known everywhere within half an hour" in printed
+    assert "make look TARGET=rehearsal" in printed
 
 
 def test_the_connection_is_cut(looked: Look) -> None:
@@ -97,9 +97,9 @@ def test_the_connection_is_cut(looked: Look) -> None:
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        said = looked(f"http://127.0.0.1:{server.getsockname()[1]}")
+        printed = looked(f"http://127.0.0.1:{server.getsockname()[1]}")
         thread.join()
-    assert "the connection fails (" in said
+    assert "the connection fails (" in printed
 
 
 def test_the_app_answers(capsys: pytest.CaptureFixture[str]) -> None:

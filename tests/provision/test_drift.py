@@ -55,9 +55,9 @@ def drift(project: Project, status: int, **settings: str) -> str:
 def test_nothing_differs_and_nothing_is_changed(deployed: Project, api: Api) -> None:
     drift(deployed, 0)  # Python compiles what it needs
     before, since = everything(deployed.folder), len(conformance.journal(api.journal))
-    said = drift(deployed, 0)
-    assert all(same in said for same in SAME)
-    assert "Nothing differs." in said
+    printed = drift(deployed, 0)
+    assert all(same in printed for same in SAME)
+    assert "Nothing differs." in printed
     assert everything(deployed.folder) == before
     assert writes(api, since) == []
 
@@ -76,15 +76,15 @@ def test_drift_is_printed_and_not_fixed(deployed: Project, api: Api) -> None:
     (deployed.folder / "file").write_text("one\nthree\n")
     since = len(conformance.journal(api.journal))
 
-    said = drift(deployed, 2)
-    assert re.search(r'~ name += "mine" -> "digits"', said)
-    assert re.search(r'port_range += "5432"', said)
-    assert f"reserved ip {site}: it is not on the droplet" in said
-    assert "Have the file" in said
-    assert "\n-three\n" in said
-    assert "\n+two\n" in said
-    assert "[Look]" not in said
-    assert f"make deploy{SUFFIX} fixes what differs" in said
+    printed = drift(deployed, 2)
+    assert re.search(r'~ name += "mine" -> "digits"', printed)
+    assert re.search(r'port_range += "5432"', printed)
+    assert f"reserved ip {site}: it is not on the droplet" in printed
+    assert "Have the file" in printed
+    assert "\n-three\n" in printed
+    assert "\n+two\n" in printed
+    assert "[Look]" not in printed
+    assert f"make deploy{SUFFIX} fixes what differs" in printed
     assert writes(api, since) == []
     assert (deployed.folder / "file").read_text() == "one\nthree\n"
     # Terraform's lock is not held.
@@ -92,14 +92,14 @@ def test_drift_is_printed_and_not_fixed(deployed: Project, api: Api) -> None:
 
 
 def test_the_account_alone_or_the_droplet_alone(deployed: Project, api: Api) -> None:
-    said = drift(deployed, 2, CONTENT="other\n")
-    assert SAME[0] in said
-    said = drift(deployed, 2, TF_VAR_size="s-1vcpu-2gb")
-    assert SAME[1] in said
+    printed = drift(deployed, 2, CONTENT="other\n")
+    assert SAME[0] in printed
+    printed = drift(deployed, 2, TF_VAR_size="s-1vcpu-2gb")
+    assert SAME[1] in printed
     stray = another(api)
-    said = drift(deployed, 2)
-    assert f"(id {stray['id']}): Terraform does not know it" in said
-    assert SAME[1] in said
+    printed = drift(deployed, 2)
+    assert f"(id {stray['id']}): Terraform does not know it" in printed
+    assert SAME[1] in printed
 
 
 def test_the_droplet_is_gone_or_bare(deployed: Project, api: Api) -> None:
@@ -107,9 +107,9 @@ def test_the_droplet_is_gone_or_bare(deployed: Project, api: Api) -> None:
     assert "The droplet digits is not set up yet." in drift(deployed, 2)
     [droplet] = api.call("GET", "droplets").json()["droplets"]
     api.call("DELETE", f"droplets/{droplet['id']}")
-    said = drift(deployed, 2)
-    assert "digitalocean_droplet.app will be created" in said
-    assert "There is no droplet to look at." in said
+    printed = drift(deployed, 2)
+    assert "digitalocean_droplet.app will be created" in printed
+    assert "There is no droplet to look at." in printed
 
 
 def test_drift_that_cannot_be_read_is_a_failure(deployed: Project) -> None:
@@ -118,9 +118,9 @@ def test_drift_that_cannot_be_read_is_a_failure(deployed: Project) -> None:
     play = deployed.folder / "infra/ansible/site.yml"
     good = play.read_text()
     play.write_text(good.replace('command: "true"', "assert: {that: false, fail_msg: no disk}"))
-    said = drift(deployed, 1)
-    assert "Ansible could not look at all of the droplet" in said
-    assert "no disk" in said
+    printed = drift(deployed, 1)
+    assert "Ansible could not look at all of the droplet" in printed
+    assert "no disk" in printed
     play.write_text("- hosts: [\n")
     assert "Ansible could not look" in drift(deployed, 1)
     play.write_text(good)

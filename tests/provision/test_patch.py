@@ -46,9 +46,9 @@ class Servers:
             text = re.sub(r"( *)(\S+command:) (.+)", r"\1\2\n\1  words: \3", file.read_text())
             file.write_text(named.sub(r"stand_in_\1:", text))
         play = self.folder / "patch.yml"
-        told = "  environment:\n    HOST: '{{ inventory_hostname }}'\n  roles:"
+        reported = "  environment:\n    HOST: '{{ inventory_hostname }}'\n  roles:"
         text = play.read_text().replace("ansible.builtin.apt:", "stand_in_apt:")
-        play.write_text(text.replace("  roles:", told))
+        play.write_text(text.replace("  roles:", reported))
 
     def have(self, name: str, *what: str) -> None:
         for one in what:
@@ -60,9 +60,9 @@ class Servers:
         here = {"ansible_connection": "local", "ansible_python_interpreter": str(python)}
         inventory = {"droplet": {"hosts": dict.fromkeys(NAMES, here)}}
         (self.folder / "hosts.json").write_text(json.dumps(inventory))
-        told = json.dumps({"patch_notice": notice, "patch_healthy": 10})
+        reported = json.dumps({"patch_notice": notice, "patch_healthy": 10})
         done = subprocess.run(
-            [python.with_name("ansible-playbook"), "-i", self.folder / "hosts.json", "-e", told,
+            [python.with_name("ansible-playbook"), "-i", self.folder / "hosts.json", "-e", reported,
              self.folder / "patch.yml"],
             env=os.environ | {"STATE": str(self.state), "ANSIBLE_NOCOLOR": "1"},
             cwd=self.folder,

@@ -49,18 +49,18 @@ def test_a_dropped_table_is_restored(deployment: Deployment, dump: Path) -> None
     rows = deployment.rows()
     assert len(rows) == 3
     psql(deployment, "DROP TABLE predictions")
-    status, said = restore(dump, CONFIRM="yes")
-    assert status == 0, said
-    assert "The file holds 3 answers; the database holds 0." in said
+    status, printed = restore(dump, CONFIRM="yes")
+    assert status == 0, printed
+    assert "The file holds 3 answers; the database holds 0." in printed
     assert deployment.rows() == rows
 
 
 def test_a_restore_asks_first(deployment: Deployment, dump: Path) -> None:
     psql(deployment, "INSERT INTO predictions VALUES (now(), 9, 9)")
-    status, said = restore(dump)
+    status, printed = restore(dump)
     assert status != 0
-    assert "The file holds 3 answers; the database holds 4." in said
-    assert "CONFIRM=yes" in said
+    assert "The file holds 3 answers; the database holds 4." in printed
+    assert "CONFIRM=yes" in printed
     assert len(deployment.rows()) == 4
 
 
@@ -70,9 +70,9 @@ def test_a_truncated_dump_is_refused_and_nothing_is_lost(
     rows = deployment.rows()
     torn = tmp_path / "torn.dump"
     torn.write_bytes(dump.read_bytes()[:500])
-    status, said = restore(torn, CONFIRM="yes")
+    status, printed = restore(torn, CONFIRM="yes")
     assert status != 0
-    assert "Nothing was changed" in said
+    assert "Nothing was changed" in printed
     assert deployment.rows() == rows
 
 
@@ -80,10 +80,10 @@ def test_a_restore_among_visitors_loses_no_answer(deployment: Deployment, dump: 
     psql(deployment, "TRUNCATE predictions")
     with visiting(deployment.url, 10) as crowd:
         time.sleep(3)
-        status, said = restore(dump, CONFIRM="yes")
+        status, printed = restore(dump, CONFIRM="yes")
         time.sleep(2)
-    assert status == 0, said
-    found = re.search(r"Replaced (\d+) answers; (\S+) on the droplet keeps", said)
+    assert status == 0, printed
+    found = re.search(r"Replaced (\d+) answers; (\S+) on the droplet keeps", printed)
     assert found
     held = deployment.ssh(
         f"docker exec -i digits-db-1 pg_restore --data-only --file=- <{found[2]} | grep -c '^20'"
@@ -101,8 +101,8 @@ def test_two_backups_within_a_second(deployment: Deployment) -> None:
     unfinished = "ls /var/backups/digits/*.part 2>/dev/null || true"
     # A backup that was killed leaves one for an hour.
     before = deployment.ssh(unfinished)
-    said = deployment.ssh("digits backup manual & digits backup manual; wait")
-    assert len(set(re.findall(r"Backed up to (\S+)", said))) == 2
+    printed = deployment.ssh("digits backup manual & digits backup manual; wait")
+    assert len(set(re.findall(r"Backed up to (\S+)", printed))) == 2
     assert deployment.ssh(unfinished) == before
 
 
@@ -155,20 +155,20 @@ def test_a_release_updates_the_image_of_the_database_or_keeps_the_old_one(
     first = _image_of_the_database(deployment)
     with _no_docker_hub(deployment):
         _rebuilt(deployment, postgres, "LABEL newer=yes")
-        said = deployment.ssh(release)
-        assert f"Nobody knows whether there is a newer {postgres}" in said
-        assert re.search(r"Backed up to \S+-release\.dump", said)
-        assert "The database is restarted and is away for some seconds" in said
-        assert "Nothing else to do" in said
+        printed = deployment.ssh(release)
+        assert f"Nobody knows whether there is a newer {postgres}" in printed
+        assert re.search(r"Backed up to \S+-release\.dump", printed)
+        assert "The database is restarted and is away for some seconds" in printed
+        assert "Nothing else to do" in printed
         newer = _image_of_the_database(deployment)
         assert newer != first
         assert deployment.rows() == rows
         # One that does not start: back to the one before, and the app serves all the while.
         _rebuilt(deployment, postgres, 'ENTRYPOINT ["false"]')
         with under_load(deployment.url) as load:
-            said = deployment.ssh(f"export DATABASE_WITHIN=20; {release}")
-        assert said.endswith("failed\n")
-        assert "as it is now, and runs as before; why is above." in said
+            printed = deployment.ssh(f"export DATABASE_WITHIN=20; {release}")
+        assert printed.endswith("failed\n")
+        assert "as it is now, and runs as before; why is above." in printed
         assert load.failed == []
         assert _image_of_the_database(deployment) == newer
         assert deployment.rows() == rows
@@ -186,11 +186,11 @@ def test_another_major_version_of_postgresql_is_refused(deployment: Deployment) 
     release = f"NO_PULL=yes digits release {image} abc1234 me@here 2>&1 || echo refused"
     with _no_docker_hub(deployment):
         _rebuilt(deployment, postgres, "ENV PG_MAJOR=18")
-        said = deployment.ssh(release)
+        printed = deployment.ssh(release)
     deployment.ssh(f"docker pull --quiet {postgres}")
-    assert said.endswith("refused\n")
-    assert "The database was written by PostgreSQL 17" in said
-    assert "Stay on 17: in docker-compose.yml, postgres:17-trixie." in said
-    assert "make upgrade-database VERSION=18" in said
+    assert printed.endswith("refused\n")
+    assert "The database was written by PostgreSQL 17" in printed
+    assert "Stay on 17: in docker-compose.yml, postgres:17-trixie." in printed
+    assert "make upgrade-database VERSION=18" in printed
     assert deployment.live() == serves
     assert len(deployment.rows()) >= 3

@@ -170,7 +170,7 @@ def _killed_at(deployment: Deployment, name: str, command: str) -> None:
         f" && chmod +x /tmp/killing/{program}"
     )
     release = f"DRAIN=2 NO_PULL=yes digits release digits:{name} abc1234 me@here"
-    said = deployment.ssh(
+    printed = deployment.ssh(
         f"PATH=/tmp/killing:$PATH {release} 2>&1; echo ended $?; rm -r /tmp/killing"
     )
-    assert said.endswith("ended 137\n"), said
+    assert printed.endswith("ended 137\n"), printed

@@ -34,9 +34,9 @@ ON_HTTP = "none, so the site is on HTTP"
 
 def certificate(deployment: Deployment, word: str = "now") -> str:
     """Run what the timer runs, on the droplet; what it says."""
-    said = deployment.ssh(f"digits certificate {word} 2>&1 || true")
-    print(said)
-    return said
+    printed = deployment.ssh(f"digits certificate {word} 2>&1 || true")
+    print(printed)
+    return printed
 
 
 def serial(deployment: Deployment) -> str:
@@ -192,21 +192,23 @@ def test_a_redirect_is_not_remembered_and_the_challenge_is_not_redirected(
 
 def test_tls_is_modern(deployment: Deployment) -> None:
     need_program("sslscan")
-    said = run("sslscan", "--no-colour", deployment.site_address).stdout
-    protocols = dict(re.findall(r"^(SSLv\d|TLSv1\.\d) +(\w+)$", said, re.MULTILINE))
+    printed = run("sslscan", "--no-colour", deployment.site_address).stdout
+    protocols = dict(re.findall(r"^(SSLv\d|TLSv1\.\d) +(\w+)$", printed, re.MULTILINE))
     enabled = {name for name, state in protocols.items() if state == "enabled"}
     assert enabled == {"TLSv1.2", "TLSv1.3"}
-    ciphers = re.findall(r"^(?:Preferred|Accepted) +(\S+) +(\d+) bits +(\S+)", said, re.MULTILINE)
+    ciphers = re.findall(
+        r"^(?:Preferred|Accepted) +(\S+) +(\d+) bits +(\S+)", printed, re.MULTILINE
+    )
     assert ciphers
     for protocol, bits, cipher in ciphers:
         assert int(bits) >= 128
         assert "GCM" in cipher or "CHACHA20" in cipher, cipher
         assert protocol == "TLSv1.3" or cipher.startswith("ECDHE-"), cipher
     assert re.search(
-        rf"^Altnames: +IP Address:{re.escape(deployment.site_address)}$", said, re.MULTILINE
+        rf"^Altnames: +IP Address:{re.escape(deployment.site_address)}$", printed, re.MULTILINE
     )
-    assert "ffdhe" not in said
-    assert "not vulnerable to heartbleed" in said
+    assert "ffdhe" not in printed
+    assert "not vulnerable to heartbleed" in printed
     asked = ("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_version}")
     root = str(STATE / "authority.pem")
     assert run(*asked, "--cacert", root, deployment.url).stdout == "2"
@@ -215,9 +217,9 @@ def test_tls_is_modern(deployment: Deployment) -> None:
 def test_everybody_sees_its_state(deployment: Deployment) -> None:
     until = r"valid until 20\S+ \S+ UTC, renewed from 20\S+"
     for verb in ("doctor", "look"):  # test_server.py has the status
-        said = run("make", verb, "TARGET=rehearsal")
-        assert re.search(until, said.stdout), verb
-        assert said.returncode == 0
+        printed = run("make", verb, "TARGET=rehearsal")
+        assert re.search(until, printed.stdout), verb
+        assert printed.returncode == 0
     assert run("make", "--silent", "url", "TARGET=rehearsal").stdout.endswith(f"{deployment.url}\n")
     timer = deployment.ssh("systemctl list-timers digits-certificate.timer --no-pager")
     assert "digits-certificate.service" in timer
@@ -243,9 +245,11 @@ def test_a_domain_that_is_ordered_twice_at_once(deployment: Deployment) -> None:
     try:
         with wants_a_name(deployment):
             with under_load(deployment.url, askers=4, stayers=10) as load:
-                said = deployment.ssh("digits certificate 2>&1 & digits certificate now 2>&1; wait")
+                printed = deployment.ssh(
+                    "digits certificate 2>&1 & digits certificate now 2>&1; wait"
+                )
                 time.sleep(1)
-            assert said.count("A new certificate") == 1
+            assert printed.count("A new certificate") == 1
             orders = deployment.ssh(f"cat {STATE_THERE}/orders")
             assert orders.count(" try ") == orders.count(" got ") == 1
             assert NAME in certificate(deployment, "status")
@@ -271,9 +275,9 @@ def test_a_domain_that_is_ordered_twice_at_once(deployment: Deployment) -> None:
 def test_the_authority_is_down_at_first(deployment: Deployment) -> None:
     forget(deployment)
     with away(deployment):
-        said = certificate(deployment)
-        assert "The certificate authority does not answer" in said
-        assert ON_HTTP in said
+        printed = certificate(deployment)
+        assert "The certificate authority does not answer" in printed
+        assert ON_HTTP in printed
         assert is_on(deployment, "http")
         doctor = run("make", "doctor", "TARGET=rehearsal")
         assert doctor.returncode != 0
@@ -332,14 +336,14 @@ class TestWhatGoesWrongWithAnOrder:
     def test_port_80_is_closed(self, deployment: Deployment) -> None:
         rule = "inet digits_rehearsal_firewall inbound tcp dport 80 drop"
         deployment.ssh(f"nft insert rule {rule}")
-        said = certificate(deployment)
+        printed = certificate(deployment)
         deployment.ssh(
             "nft -a list chain inet digits_rehearsal_firewall inbound"
             " | sed -n 's/.*dport 80 drop # handle //p'"
             " | xargs nft delete rule inet digits_rehearsal_firewall inbound handle"
         )
-        assert "cannot reach the site on port 80" in said
-        assert "firewall.tf" in said
+        assert "cannot reach the site on port 80" in printed
+        assert "firewall.tf" in printed
         assert requests.get(f"{deployment.url}/_stcore/health", timeout=30).text == "ok"
 
     def test_the_challenge_is_answered_wrongly(self, deployment: Deployment) -> None:
@@ -348,9 +352,9 @@ class TestWhatGoesWrongWithAnOrder:
             f"cp -p {file} /root/kept && sed -i 's#/var/www/acme#/nowhere#' {file}"
             " && systemctl reload nginx"
         )
-        said = certificate(deployment)
+        printed = certificate(deployment)
         deployment.ssh(f"mv /root/kept {file} && systemctl reload nginx")  # its date, too
-        assert "was answered wrongly on port 80" in said
+        assert "was answered wrongly on port 80" in printed
         assert is_on(deployment, "https")
 
     def test_it_is_killed_half_way(self, deployment: Deployment) -> None:

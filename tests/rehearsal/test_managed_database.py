@@ -78,9 +78,9 @@ def killed_at(deployment: Deployment, pattern: str) -> None:
         f"mkdir -p /tmp/killer && printf %s {script} >/tmp/killer/docker"
         " && chmod 755 /tmp/killer/docker"
     )
-    said = deployment.ssh("PATH=/tmp/killer:$PATH DRAIN=1 digits migrate me 2>&1; echo ended $?")
+    printed = deployment.ssh("PATH=/tmp/killer:$PATH DRAIN=1 digits migrate me 2>&1; echo ended $?")
     deployment.ssh("rm -r /tmp/killer")
-    assert "\nended 137\n" in said, said
+    assert "\nended 137\n" in printed, printed
     # Nobody calls another command: the watch sees to it.
     deadline = time.monotonic() + 60
     while "moving" in deployment.ssh("ls /opt/digits"):

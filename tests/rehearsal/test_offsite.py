@@ -45,9 +45,9 @@ def over_sftp(deployment: Deployment) -> Deployment:
     )
     add(deployment)
     sftp = {"COPIES_REPOSITORY": "sftp:root@127.0.0.1:/srv/copies", "COPIES_SSH_KEY": str(key)}
-    said = deploy(**sftp)
-    assert f"Backed up to {sftp['COPIES_REPOSITORY']}: {count(deployment)} answers." in said
-    assert "Keep it somewhere else, too" in said
+    printed = deploy(**sftp)
+    assert f"Backed up to {sftp['COPIES_REPOSITORY']}: {count(deployment)} answers." in printed
+    assert "Keep it somewhere else, too" in printed
     return deployment
 
 
@@ -59,9 +59,9 @@ def test_backups_over_sftp(over_sftp: Deployment) -> None:
     assert "restores, with" in printed_by(over_sftp, "digits offsite test")
     add(over_sftp)
     over_sftp.ssh("mv /srv/copies /srv/away && touch /srv/copies")
-    said = printed_by(over_sftp, "digits offsite hourly")
-    assert said.endswith("failed\n")
-    assert "No prediction was changed." in said
+    printed = printed_by(over_sftp, "digits offsite hourly")
+    assert printed.endswith("failed\n")
+    assert "No prediction was changed." in printed
     over_sftp.ssh("rm /srv/copies && mv /srv/away /srv/copies")
     assert "Backed up to" in printed_by(over_sftp, "digits offsite hourly")
 
@@ -73,10 +73,10 @@ def test_a_repository_without_room(over_sftp: Deployment) -> None:
         f"; sed -i s,/srv/copies,/srv/small, {FOLDER}/env"
     )
     rows = count(over_sftp)
-    said = printed_by(over_sftp, "digits offsite now")
+    printed = printed_by(over_sftp, "digits offsite now")
     over_sftp.ssh(f"mv /root/env {FOLDER}/env; umount /srv/small; rmdir /srv/small")
-    assert "sftp:root@127.0.0.1:/srv/small takes no files: it is full, or can only be" in said
-    assert said.endswith("failed\n")
+    assert "sftp:root@127.0.0.1:/srv/small takes no files: it is full, or can only be" in printed
+    assert printed.endswith("failed\n")
     assert count(over_sftp) == rows
     assert "Backed up to" in printed_by(over_sftp, "digits offsite now")
 
@@ -94,12 +94,12 @@ def test_an_hourly_backup_to_a_space(offsite: Deployment) -> None:
     offsite.ssh("systemctl start digits-copies.service")
     assert f"\t{len(offsite.rows())}\t" in offsite.ssh("digits offsite list").splitlines()[0]
     offsite.ssh("systemctl start digits-copies-test.service")
-    said = run("make", "status", "TARGET=rehearsal").stdout
+    printed = run("make", "status", "TARGET=rehearsal").stdout
     assert re.search(
-        rf"^offsite +\S+Z, {len(offsite.rows())} answers, in s3:http", said, re.MULTILINE
+        rf"^offsite +\S+Z, {len(offsite.rows())} answers, in s3:http", printed, re.MULTILINE
     )
-    assert re.search(r"^restore test +\S+Z ok: the backup of \S+ restores", said, re.MULTILINE)
-    assert re.search(r"^backed up +\d+ \w+ old: the repository", said, re.MULTILINE)
+    assert re.search(r"^restore test +\S+Z ok: the backup of \S+ restores", printed, re.MULTILINE)
+    assert re.search(r"^backed up +\d+ \w+ old: the repository", printed, re.MULTILINE)
     assert "0\n" in offsite.ssh("docker exec digits-db-1 psql -U digits -Atc \"SELECT count(*)"
                                " FROM pg_database WHERE datname LIKE '%test%'\"")  # fmt: skip
 
@@ -144,10 +144,10 @@ def test_a_failure_is_printed_and_changes_nothing(offsite: Deployment) -> None:
     try:
         for spoil, reason in wrong.items():
             offsite.ssh(spoil)
-            said = printed_by(offsite, "digits offsite hourly")
+            printed = printed_by(offsite, "digits offsite hourly")
             offsite.ssh(f"cp /root/env {env}")
-            assert reason in said
-            assert said.endswith("failed\n")
+            assert reason in printed
+            assert printed.endswith("failed\n")
             assert reason in offsite.ssh(f"cat {STATE_THERE}/failed")
     finally:
         offsite.ssh(f"mv /root/env {env}")
@@ -167,15 +167,15 @@ def test_a_deleted_droplet_is_recreated_with_its_newest_backup(offsite: Deployme
         _delete_the_droplet()
         time.sleep(5)
         refused = run("make", "deploy", "TARGET=rehearsal", **LARGER)
-        said = deploy("RESTORE=newest", **LARGER)
+        printed = deploy("RESTORE=newest", **LARGER)
         minutes = (time.monotonic() - gone_at) / 60
         time.sleep(10)
     # The later answers are from these visitors, who came back by themselves.
-    back = re.search(r"(\d+) answers restored\. Predictions after", said)
+    back = re.search(r"(\d+) answers restored\. Predictions after", printed)
     assert back
     assert at_the_backup <= int(back[1])
     assert refused.returncode != 0
-    assert url_in(said) == offsite.url
+    assert url_in(printed) == offsite.url
     assert crowd.answers > answered
     assert count(offsite) > int(back[1])
     print(f"MEASURED: {back[1]} answers back, {minutes:.1f} minutes without a page")

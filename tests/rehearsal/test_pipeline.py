@@ -86,9 +86,9 @@ def test_make_pipeline_sets_what_the_workflows_need(
     deployment: Deployment, github: GitHub, tmp_path: Path
 ) -> None:
     its = {"GH_REPO": gh.NAME, "CONFIRM": gh.NAME}
-    said = run("make", "pipeline", "TARGET=rehearsal", PATH=path_with(tmp_path, "exit 1"), **its)
-    assert said.returncode == 0
-    assert f"gh secret set DEPLOY_KEY --repo {gh.NAME} --env production <" in said.stdout
+    printed = run("make", "pipeline", "TARGET=rehearsal", PATH=path_with(tmp_path, "exit 1"), **its)
+    assert printed.returncode == 0
+    assert f"gh secret set DEPLOY_KEY --repo {gh.NAME} --env production <" in printed.stdout
     # This gh keeps what it is told, as GitHub would.
     kept = tmp_path / "github.json"
     known = path_with(tmp_path, gh.script(kept, Repository()))

@@ -85,17 +85,17 @@ def broken(deployment: Deployment, step: str, how: str) -> str:
         "rm -rf /tmp/broken && mkdir /tmp/broken"
         f" && printf %s {shlex.quote(BREAKER)} >/tmp/broken/docker && chmod 755 /tmp/broken/docker"
     )
-    said = deployment.ssh(f"{settings} digits upgrade-database me 18 2>&1 || echo failed")
-    assert len(deployment.ssh("cat /tmp/broken/times").splitlines()) >= nth, (step, said)
-    return said
+    printed = deployment.ssh(f"{settings} digits upgrade-database me 18 2>&1 || echo failed")
+    assert len(deployment.ssh("cat /tmp/broken/times").splitlines()) >= nth, (step, printed)
+    return printed
 
 
-def assert_as_before(deployment: Deployment, step: str, said: str) -> None:
-    assert major(deployment) == "17", (step, said)
-    assert volumes(deployment) == ["digits_postgres"], (step, said)
+def assert_as_before(deployment: Deployment, step: str, printed: str) -> None:
+    assert major(deployment) == "17", (step, printed)
+    assert volumes(deployment) == ["digits_postgres"], (step, printed)
     left = deployment.ssh("ls /opt/digits; docker ps --all --format '{{.Names}}'").split()
-    assert "upgrade" not in left, (step, said)
-    assert not [name for name in left if name.startswith("digits-upgrade")], (step, said)
+    assert "upgrade" not in left, (step, printed)
+    assert not [name for name in left if name.startswith("digits-upgrade")], (step, printed)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -109,17 +109,17 @@ def _many_rows(deployment: Deployment) -> Iterator[None]:
 
 
 def test_without_a_version_it_is_the_newest_minor_one(deployment: Deployment) -> None:
-    status, said = upgrade()
-    assert status == 0, said
-    assert re.search(r"Nothing to do: PostgreSQL 17\.\d+ runs", said)
+    status, printed = upgrade()
+    assert status == 0, printed
+    assert re.search(r"Nothing to do: PostgreSQL 17\.\d+ runs", printed)
     assert not deployment.ssh("ls /opt/digits | grep postgres.env || true")
 
 
 def test_a_version_that_is_not_to_be_had_changes_nothing(deployment: Deployment) -> None:
-    status, said = upgrade(VERSION="99")
+    status, printed = upgrade(VERSION="99")
     assert status != 0
-    assert "postgres:99-trixie could not be pulled" in said
-    assert "Check that there is such a version" in said
+    assert "postgres:99-trixie could not be pulled" in printed
+    assert "Check that there is such a version" in printed
     assert major(deployment) == "17"
 
 
@@ -136,23 +136,23 @@ def test_a_minor_upgrade_and_back_lose_no_answer(
     recipe = 'FROM postgres:17-trixie\nENTRYPOINT ["false"]\n'
     build = "docker build --quiet --tag postgres:17.998-trixie - 2>/dev/null"
     deployment.ssh(f"printf %s {shlex.quote(recipe)} | {build}")
-    said = deployment.ssh(
+    printed = deployment.ssh(
         "DATABASE_WITHIN=20 digits upgrade-database me 17.998 2>&1 || echo failed"
     )
-    assert said.endswith("failed\n")
-    assert "The database did not start from postgres:17.998-trixie" in said
-    assert_as_before(deployment, "minor", said)
+    assert printed.endswith("failed\n")
+    assert "The database did not start from postgres:17.998-trixie" in printed
+    assert_as_before(deployment, "minor", printed)
     deployment.ssh("docker image rm postgres:17.999-trixie postgres:17.998-trixie")
 
 
 def test_more_than_the_predictions_stops_the_upgrade(deployment: Deployment) -> None:
     have_18()
     sql(deployment, "CREATE DATABASE notes")
-    said = deployment.ssh("digits upgrade-database me 18 2>&1 || echo failed")
+    printed = deployment.ssh("digits upgrade-database me 18 2>&1 || echo failed")
     sql(deployment, "DROP DATABASE notes")
-    assert "Beside the predictions there is more" in said
-    assert "database notes" in said
-    assert_as_before(deployment, "others", said)
+    assert "Beside the predictions there is more" in printed
+    assert "database notes" in printed
+    assert_as_before(deployment, "others", printed)
 
 
 def have_18() -> None:
@@ -170,10 +170,13 @@ def test_whichever_step_fails_17_goes_on(deployment: Deployment) -> None:
     have_18()
     with visitors(deployment), under_load(deployment.url) as load:
         for step in STEPS:
-            said = broken(deployment, step, "fail")
-            assert said.endswith("failed\n"), (step, said)
-            assert "postgres:17-trixie is live again, with every answer." in said, (step, said)
-            assert_as_before(deployment, step, said)
+            printed = broken(deployment, step, "fail")
+            assert printed.endswith("failed\n"), (step, printed)
+            assert "postgres:17-trixie is live again, with every answer." in printed, (
+                step,
+                printed,
+            )
+            assert_as_before(deployment, step, printed)
     assert load.failed == []
 
 
@@ -184,19 +187,19 @@ def test_wherever_it_is_killed_17_comes_back(deployment: Deployment) -> None:
     with visitors(deployment):
         # From each of three states: 18 is filled, 17 is closed for writing, 17 is gone.
         for step in ("restore", "close it for writing", "take the old one away"):
-            said = broken(deployment, step, "kill")
+            printed = broken(deployment, step, "kill")
             # digits-watchdog clears up within ten seconds, and any other command at once.
             deployment.ssh(f"timeout 180 sh -c '{there}'")
-            assert_as_before(deployment, step, said)
+            assert_as_before(deployment, step, printed)
 
 
 def test_from_17_to_18_under_load(deployment: Deployment) -> None:
     with visitors(deployment) as crowd, under_load(deployment.url) as load:
-        status, said = upgrade(VERSION="18")
-    assert status == 0, said
-    assert "it will not store answers: it says to press again" in said
-    assert re.search(r"In service: PostgreSQL 18\.\d+, with the same rows and checksums", said)
-    assert re.search(r"public\.predictions 1\d{4} [0-9a-f]{64}", said)
+        status, printed = upgrade(VERSION="18")
+    assert status == 0, printed
+    assert "it will not store answers: it says to press again" in printed
+    assert re.search(r"In service: PostgreSQL 18\.\d+, with the same rows and checksums", printed)
+    assert re.search(r"public\.predictions 1\d{4} [0-9a-f]{64}", printed)
     assert major(deployment) == "18"
     assert load.failed == []
     print(f"{crowd.answers} answers, {crowd.again} presses that were asked to come again")
@@ -205,9 +208,9 @@ def test_from_17_to_18_under_load(deployment: Deployment) -> None:
     mounted = deployment.ssh(f"docker inspect --format '{mounts}' digits-db-1")
     assert "digits_postgres-18 /var/lib/postgresql " in mounted
     assert volumes(deployment) == ["digits_postgres", "digits_postgres-18"]
-    status, said = upgrade(VERSION="18")
-    assert status == 0, said
-    assert "Nothing to do: PostgreSQL 18" in said
+    status, printed = upgrade(VERSION="18")
+    assert status == 0, printed
+    assert "Nothing to do: PostgreSQL 18" in printed
 
 
 @pytest.mark.long
@@ -229,9 +232,9 @@ def test_18_stays_after_releases_and_backups(deployment: Deployment) -> None:
 
 
 def test_drop_removes_the_old_database(deployment: Deployment) -> None:
-    status, said = upgrade(DROP="yes")
-    assert status == 0, said
-    assert "Removed 1 volume: digits_postgres." in said
+    status, printed = upgrade(DROP="yes")
+    assert status == 0, printed
+    assert "Removed 1 volume: digits_postgres." in printed
     assert volumes(deployment) == ["digits_postgres-18"]
     assert "Nothing to do: no earlier database is kept." in upgrade(DROP="yes")[1]
     # A backup is still made where there is no volume of the first name any more.
@@ -244,13 +247,13 @@ def test_back_to_17_and_a_dump_of_18(deployment: Deployment) -> None:
     rows = count(deployment)
     assert "In service: PostgreSQL 17" in deployment.ssh("digits upgrade-database me 17")
     assert count(deployment) == rows
-    said = deployment.ssh(f"digits restore <{backup} 2>&1 || echo refused")
-    assert "That file was written by PostgreSQL 18, and the database is 17." in said
-    assert "make upgrade-database VERSION=18" in said
-    assert said.endswith("refused\n")
+    printed = deployment.ssh(f"digits restore <{backup} 2>&1 || echo refused")
+    assert "That file was written by PostgreSQL 18, and the database is 17." in printed
+    assert "make upgrade-database VERSION=18" in printed
+    assert printed.endswith("refused\n")
     deployment.ssh("digits upgrade-database me drop")
     # As on a new droplet: an empty database is moved to where the dump is from.
     sql(deployment, "DROP TABLE predictions")
-    said = deployment.ssh(f"digits restore <{backup}")
-    assert "the empty database is upgraded from 17 first" in said
+    printed = deployment.ssh(f"digits restore <{backup}")
+    assert "the empty database is upgraded from 17 first" in printed
     assert (major(deployment), count(deployment)) == ("18", rows)

@@ -79,14 +79,14 @@ def test_releases_at_once_and_one_by_one(deployment: Deployment) -> None:
         under_load(deployment.url, askers=2, stayers=4) as load,
         visiting(deployment.url, 6, pause=1) as crowd,
     ):
-        said = put(deployment, "digits:first", DRAIN="3")
-        assert "Starting 2 of 2 processes beside" in said
-        assert "In service" in said
+        printed = put(deployment, "digits:first", DRAIN="3")
+        assert "Starting 2 of 2 processes beside" in printed
+        assert "In service" in printed
         two_serve(deployment, "digits:first")
-        said = put(deployment, "digits:second", DRAIN="3", **ONE_BY_ONE)
-        assert "they are replaced one by one" in said
-        assert said.count("Cutting over to it") == 2
-        assert "In service" in said
+        printed = put(deployment, "digits:second", DRAIN="3", **ONE_BY_ONE)
+        assert "they are replaced one by one" in printed
+        assert printed.count("Cutting over to it") == 2
+        assert "In service" in printed
         two_serve(deployment, "digits:second")
     print(load.requests, load.failed, load.away, crowd.answers, crowd.failed)
     assert load.requests > 200

@@ -130,20 +130,20 @@ def test_a_bad_release_never_gets_in(deployment: Deployment) -> None:
     for kind, (recipe, _) in BAD.items():
         dockerfile = shlex.quote(f"FROM {serves}\n{recipe}\n")
         deployment.ssh(f"printf %s {dockerfile} | docker build --quiet --tag digits:{kind} -")
-    said = {}
+    output = {}
     with nothing_changes(deployment):
         for kind in set(BAD) - {"unhealthy"}:
-            said[kind] = put(deployment, f"digits:{kind}")
-            assert said[kind].endswith("failed\n")
+            output[kind] = put(deployment, f"digits:{kind}")
+            assert output[kind].endswith("failed\n")
         # By the verb, which hands the settings on.
         done = release(IMAGE="digits:unhealthy", NO_PULL="yes", HEALTHY_WITHIN="3")
         assert done.returncode != 0
-        said["unhealthy"] = done.stdout
+        output["unhealthy"] = done.stdout
     for kind, (_, reason) in BAD.items():
-        assert reason in said[kind], (kind, said[kind])
-        assert "The last lines of the new container" in said[kind]
-        assert "is still live" in said[kind]
-    assert "UnpicklingError" in said["weights"]
+        assert reason in output[kind], (kind, output[kind])
+        assert "The last lines of the new container" in output[kind]
+        assert "is still live" in output[kind]
+    assert "UnpicklingError" in output["weights"]
 
 
 def _registries() -> list[str]:
@@ -245,9 +245,9 @@ def test_a_tag_that_looks_like_the_beginning_of_an_id_is_pulled(deployment: Depl
             f"nowhere.invalid/digits:{serves[7:19]}",
         ):
             deployment.ssh(f"docker tag {serves} {name}")
-            said = put(deployment, name, NO_PULL="")
-            assert f"Pulling {name}" in said
-            assert "could not be pulled; Docker's reason is above." in said
+            output = put(deployment, name, NO_PULL="")
+            assert f"Pulling {name}" in output
+            assert "could not be pulled; Docker's reason is above." in output
             # By force: it may be the last name of the image that serves.
             deployment.ssh(f"docker image rm --force {name}")
 

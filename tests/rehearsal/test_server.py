@@ -131,10 +131,10 @@ def test_the_site_answers_to_addresses_only(deployment: Deployment) -> None:
         ("203.0.113.7", 302), ("[2001:db8::1]", 302), ("localhost", 200), ("LOCALHOST:80", 200),
     ):  # fmt: skip
         ask = "curl --silent --output /dev/null --write-out '%{http_code}' -H"
-        said = deployment.ssh(
+        printed = deployment.ssh(
             f"{ask} {shlex.quote(f'Host: {host}' if host else 'Host;')} 127.0.0.1"
         )
-        assert int(said) == status, host
+        assert int(printed) == status, host
     other = requests.get(deployment.url, headers={"Host": "evil.example"}, timeout=30)
     assert "This site answers by its own address only." in other.text
 
@@ -234,7 +234,7 @@ def test_after_an_upgrade_docker_and_nginx_run_what_is_installed(deployment: Dep
 
 def test_status_shows_the_release_and_its_health(deployment: Deployment) -> None:
     deployment.ssh("digits backup manual")
-    said = run("make", "status", "TARGET=rehearsal").stdout
+    printed = run("make", "status", "TARGET=rehearsal").stdout
     for line in (
         rf"^URL +{re.escape(deployment.url)}$",
         r"^release +\S*sha256:\w+, (released|gone back to) 20\S+ by .+@.+, commit \S+$",
@@ -246,7 +246,7 @@ def test_status_shows_the_release_and_its_health(deployment: Deployment) -> None
         r"^disk +\S+ of \S+ free$",
         r"^last backup +20.+\.dump$",
     ):
-        assert re.search(line, said, re.MULTILINE), line
+        assert re.search(line, printed, re.MULTILINE), line
 
 
 def test_psql_and_ssh_and_logs(deployment: Deployment) -> None:

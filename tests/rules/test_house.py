@@ -56,7 +56,7 @@ def test_nobody_sets_pythons_path_by_hand() -> None:
     text = {
         named(f): f.read_text() for f in tracked("*.py", "scripts", "Makefile", ".github", ".ci")
     }
-    assert [name for name, said in text.items() if "PYTHON" + "PATH" in said] == []
+    assert [name for name, output in text.items() if "PYTHON" + "PATH" in output] == []
 
 
 @pytest.mark.parametrize("file", OPS, ids=named)

@@ -42,7 +42,7 @@ def locked(project: Project) -> Project:
     return project
 
 
-def said(project: Project, verb: str, **settings: str | None) -> str:
+def output(project: Project, verb: str, **settings: str | None) -> str:
     done = project.verb(verb, **settings)
     assert done.returncode == 1
     assert NOT_CHECKED in done.stdout
@@ -52,12 +52,12 @@ def said(project: Project, verb: str, **settings: str | None) -> str:
 
 
 def test_nothing_is_destroyed_on_the_strength_of_it(locked: Project, api: Api) -> None:
-    printed = said(locked, "destroy", CONFIRM="digits")
+    printed = output(locked, "destroy", CONFIRM="digits")
     assert "NO BACKUP can be made" not in printed
     assert "does not accept your SSH key" not in printed
     assert total(api, "droplets") == 1
     # Nor replaced.
-    printed = said(locked, "deploy", TF_VAR_region="ams3", REPLACE="yes")
+    printed = output(locked, "deploy", TF_VAR_region="ams3", REPLACE="yes")
     assert total(api, "droplets") == 1
     # Whoever wants no backup needs no key.
     assert locked.verb("destroy", CONFIRM="digits", BACKUP="no").returncode == 0
@@ -65,7 +65,7 @@ def test_nothing_is_destroyed_on_the_strength_of_it(locked: Project, api: Api) -
 
 def test_the_lockout_guard_is_not_skipped(locked: Project, api: Api) -> None:
     [before] = api.call("GET", "firewalls").json()["firewalls"]
-    said(locked, "deploy", TF_VAR_allowed_ssh_addresses='["198.51.100.7/32"]')
+    output(locked, "deploy", TF_VAR_allowed_ssh_addresses='["198.51.100.7/32"]')
     assert api.call("GET", "firewalls").json()["firewalls"] == [before]
     # A droplet that does not answer keeps nobody from a change, but it is said.
     locked.ssh_says("echo 'ssh: connect to host x port 22: Connection timed out' >&2; exit 255")
@@ -87,7 +87,7 @@ def test_none_of_several_is_turned_off_for_it(three: tuple[Project, object], api
     lock(project)
     project.ssh_says(LOCKED)
     for verb in ("release", "rollback"):
-        said(project, verb, WITHOUT="digits-2")
+        output(project, verb, WITHOUT="digits-2")
     listed = api.call("GET", "droplets?tag_name=digits").json()["droplets"]
     assert {one["status"] for one in listed} == {"active"}
 
@@ -121,8 +121,8 @@ def test_a_key_that_ssh_finds_by_itself(locked: Project) -> None:
     """None is named: it is one of those that ssh would try."""
     own = "exec /usr/bin/ssh"
     file = locked.folder / "bin/ssh"
-    told = f'[ "$1" != -G ] || {{ echo identityfile {locked.folder / "key"}; exit; }}'
-    file.write_text(re.sub(r'\[ "\$1" != -G \] \|\| exec .*', told, file.read_text()))
+    reported = f'[ "$1" != -G ] || {{ echo identityfile {locked.folder / "key"}; exit; }}'
+    file.write_text(re.sub(r'\[ "\$1" != -G \] \|\| exec .*', reported, file.read_text()))
     assert own not in file.read_text()
     text = examine(locked, ANSIBLE_PRIVATE_KEY_FILE=None)["login"][1]
     assert NOT_CHECKED in text
@@ -134,6 +134,6 @@ def test_nothing_of_the_config_is_read(tmp_path: Path) -> None:
     config.write_text(f"Host *\n  ForwardAgent yes\n  IdentityFile {tmp_path}/other\n  User you\n")
     named = SshSettings(private_key=str(key))
     command = ["ssh", "-F", str(config), *options(named, tmp_path / "pins"), "-G", "root@host"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert "forwardagent no" in said
-    assert [line for line in said if line.startswith("identityfile")] == [f"identityfile {key}"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "forwardagent no" in output
+    assert [line for line in output if line.startswith("identityfile")] == [f"identityfile {key}"]

@@ -241,7 +241,7 @@ def test_a_connection_that_is_cut_before_the_login_is_made_again(
 
 
 @pytest.mark.parametrize(
-    ("said", "passing"),
+    ("output", "passing"),
     [
         ("kex_exchange_identification: read: Connection reset by peer", True),
         ("banner exchange: Connection to UNKNOWN port 65535: Broken pipe", True),
@@ -254,8 +254,8 @@ def test_a_connection_that_is_cut_before_the_login_is_made_again(
         ("Host key verification failed.", False),
     ],
 )
-def test_only_what_may_be_over_in_a_moment_is_tried_again(said: str, *, passing: bool) -> None:
-    assert explain(SshSettings(), "203.0.113.7", said).passing is passing
+def test_only_what_may_be_over_in_a_moment_is_tried_again(output: str, *, passing: bool) -> None:
+    assert explain(SshSettings(), "203.0.113.7", output).passing is passing
 
 
 @pytest.mark.parametrize(
@@ -276,18 +276,18 @@ def test_the_cause_of_a_failed_check_is_the_command_s_own(
         "try: Host(Settings.read().ssh, sys.argv[1]).ask(sys.argv[2])\n"
         "except Unreachable as error: print(error.what)\n"
     )
-    told = near.run(PYTHON, "-c", ask, sshd, command).stdout
-    assert told == f"{sshd} accepts your login, but a command fails there {reason}\n"
+    reported = near.run(PYTHON, "-c", ask, sshd, command).stdout
+    assert reported == f"{sshd} accepts your login, but a command fails there {reason}\n"
 
 
 def test_a_connection_that_ends_without_a_word() -> None:
-    said = (
+    output = (
         'OpenSSH_10.0p2 Debian-7\nAuthenticated to 203.0.113.7 using "publickey".'
         "\nTransferred: sent 2888, received 2884 bytes, in 0.1 seconds"
         "\nBytes per second: sent 32098.1, received 32054.2\n"
     )
     assert (
-        explain(SshSettings(), "203.0.113.7", said).what
+        explain(SshSettings(), "203.0.113.7", output).what
         == "ssh to 203.0.113.7 fails: it says nothing"
     )
 
@@ -397,7 +397,7 @@ def test_the_pipelines_credentials(near: Project, sshd: str, key: Path, tmp_path
     # The droplet was recreated: another key, another address, and it knows no pipeline.
     other = (ROOT / "infra/terraform/tests/fixtures/other_key.pub").read_text()
     new_key(tmp_path / "unknown")
-    for stale, said in (
+    for stale, output in (
         ({"DROPLET_HOST_KEY": f"{sshd} {other}"}, "shows another host key than the one pinned in"),
         ({"DROPLET_HOST_KEY": f"203.0.113.9 {other}"}, f"No host key of {sshd} is pinned in"),
         (
@@ -407,7 +407,7 @@ def test_the_pipelines_credentials(near: Project, sshd: str, key: Path, tmp_path
     ):
         done = in_pipeline(near, **good | stale)
         assert done.returncode == 1
-        assert said in done.stdout
+        assert output in done.stdout
         assert "If it was recreated: make pipeline" in done.stdout
         assert "got in" not in done.stdout
         assert "make doctor" not in done.stdout

@@ -271,10 +271,10 @@ def test_the_lock_file_is_to_be_committed(project: Project) -> None:
         "from ops.console.settings import Settings; from ops.terraform.run import Terraform as T\n"
     )
     init = (PYTHON, "-c", f"{code}T(Settings.read().terraform).init()")
-    told = "Commit it: git add "
-    assert told not in project.run(*init).stdout, "this is no repository"
+    reported = "Commit it: git add "
+    assert reported not in project.run(*init).stdout, "this is no repository"
     git = ("git", "-c", "user.name=you", "-c", "user.email=you@example.com")
     project.run(*git, "init", "--quiet")
-    assert told in project.run(*init).stdout
+    assert reported in project.run(*init).stdout
     assert project.run(*git, "add", "infra/terraform/.terraform.lock.hcl").returncode == 0
-    assert told not in project.run(*init).stdout
+    assert reported not in project.run(*init).stdout

@@ -79,32 +79,32 @@ def test_replaced(order: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> No
         after_sensitive={"user_data": True},
         replace_paths=[["region"], ["vpc_uuid"], ["user_data"], ["ssh_keys", 0]],
     )
-    said = judge(planned)
-    assert "replaces the droplet digits (203.0.113.7)" in said
-    assert 'region: "fra1" -> "ams3"' in said
-    assert "vpc_uuid: null -> (known when it is made)" in said
-    assert "user_data: (secret) -> (secret)" in said
-    assert "ssh_keys.0: null -> null" in said
-    assert "data on it is lost" in said
-    assert "IP address changes" in said
-    assert "is down until" in said
-    assert "$6 a month now and $12 a month afterwards" in said
+    printed = judge(planned)
+    assert "replaces the droplet digits (203.0.113.7)" in printed
+    assert 'region: "fra1" -> "ams3"' in printed
+    assert "vpc_uuid: null -> (known when it is made)" in printed
+    assert "user_data: (secret) -> (secret)" in printed
+    assert "ssh_keys.0: null -> null" in printed
+    assert "data on it is lost" in printed
+    assert "IP address changes" in printed
+    assert "is down until" in printed
+    assert "$6 a month now and $12 a month afterwards" in printed
 
 
 @pytest.mark.parametrize(
-    ("actions", "said"),
+    ("actions", "printed"),
     [
         (["update"], "its own IP address changes; the page keeps its URL"),
         (["delete", "create"], "its IP address changes, and with it the page's URL"),
         (["create"], "its IP address changes, and with it the page's URL"),
     ],
 )
-def test_what_becomes_of_the_url(actions: list[str], said: str) -> None:
+def test_what_becomes_of_the_url(actions: list[str], printed: str) -> None:
     planned = plan("delete", "create", after=BEFORE)
     planned["resource_changes"].append(
         {"address": "x", "type": "digitalocean_reserved_ip", "change": {"actions": actions}}
     )
-    assert said in judge(planned)
+    assert printed in judge(planned)
 
 
 def test_price_unknown() -> None:
@@ -114,10 +114,10 @@ def test_price_unknown() -> None:
 
 def test_deleted() -> None:
     planned = plan("delete", reason="delete_because_no_resource_config")
-    said = judge(planned)
-    assert "deletes the droplet digits" in said
-    assert "no longer in infra/terraform" in said
-    assert "$6 a month is no longer paid" in said
+    printed = judge(planned)
+    assert "deletes the droplet digits" in printed
+    assert "no longer in infra/terraform" in printed
+    assert "$6 a month is no longer paid" in printed
 
 
 def test_tainted() -> None:
@@ -195,9 +195,9 @@ def test_deploy_replaces_the_droplet_only_with_replace_yes(project: Project, api
 
     # The backup is of the droplet that goes, though the name changes with it.
     project.backup('echo "backup of $*" >&2; echo /1.dump')
-    told = project.verb("deploy", TF_VAR_region="ams3", TF_VAR_name="numbers", REPLACE="yes")
-    assert re.search(rf"backup of .*root@{re.escape(ip)}", told.stdout)
-    assert told.stdout.index("backup of") < told.stdout.index("Destroying...")
+    reported = project.verb("deploy", TF_VAR_region="ams3", TF_VAR_name="numbers", REPLACE="yes")
+    assert re.search(rf"backup of .*root@{re.escape(ip)}", reported.stdout)
+    assert reported.stdout.index("backup of") < reported.stdout.index("Destroying...")
     after = the_droplet(api)
     assert (after["region"]["slug"], after["name"]) == ("ams3", "numbers")
     assert after["id"] != before["id"]

@@ -87,7 +87,7 @@ def test_whose_address_is_let_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "mine"),
+    ("printed", "mine"),
     [
         (f"{HOME}\n", HOME),
         (f"Welcome to the droplet\n{HOME}\n", HOME),
@@ -97,8 +97,10 @@ def test_whose_address_is_let_in() -> None:
         ("", None),
     ],
 )
-def test_where_we_come_from(said: str, mine: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Host, "ask", lambda _host, _command: said)
+def test_where_we_come_from(
+    printed: str, mine: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Host, "ask", lambda _host, _command: printed)
     assert ssh_guard.my_address(Host(SshSettings(), "203.0.113.10")) == mine
 
 
