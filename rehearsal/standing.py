@@ -66,7 +66,7 @@ def _check() -> None:
             "The rehearsal needs Linux: its droplet is a container with systemd inside.",
             "On macOS or Windows use a Linux virtual machine, or deploy for real: make deploy",
         )
-    need_packages({"docker": "docker.io", "iptables": "iptables", "ssh-keygen": "openssh-client"})
+    need_packages({"docker": "docker.io", "ssh-keygen": "openssh-client"})
     need_engine()
     try:
         need_compose()

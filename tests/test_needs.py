@@ -77,6 +77,19 @@ def test_what_can_be_fetched_is_fetched_once_in_a_run(tmp_path: Path) -> None:
     assert needs.fetched(tmp_path / "file", *fetch)
 
 
+def test_a_browser_whose_driver_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("CHROMIUM", "/bin/true")
+    needs.driver_starts.cache_clear()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", "/bin/false")
+            with pytest.raises(pytest.skip.Exception, match="install chromium libatomic1"):
+                needs.need_chromium()
+    finally:
+        needs.driver_starts.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("said", "fix"),
     [

@@ -30,7 +30,8 @@ _DEBIAN = {
     "buildx": "docker-buildx",
 }
 # Debian 12's docker-compose is version 1.29, which is no plugin of Docker's, and it has no buildx.
-_DEBIAN_12 = {name: it for name, it in _DEBIAN.items() if name not in ("compose", "buildx")}
+# Its docker.io would have to be removed again for Docker's own packages, so it is not named either.
+_DEBIAN_12 = {name: it for name, it in _DEBIAN.items() if name not in _OF_DOCKER}
 _FEDORA = _DEBIAN | {
     "ssh": "openssh-clients",
     "ssh-keygen": "openssh",

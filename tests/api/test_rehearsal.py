@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from ops.console.errors import Failed
 from ops.console.settings import Settings
 from rehearsal import terraform_root
+from rehearsal.commands import need_packages
 from rehearsal.offline import provider_package
+from rehearsal.standing import up
 from tests.project import PYTHON, ROOT, TERRAFORM, TOKEN, Api, Terraform
 
 
@@ -131,6 +134,27 @@ def copy(tmp_path: Path) -> Path:
         left_out = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / part, tmp_path / "it's" / part, ignore=left_out)
     return tmp_path / "it's"
+
+
+def test_what_a_rehearsal_needs_is_named_with_its_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Failed) as failed:
+        up()
+    assert failed.value.lines() == [
+        "Not installed, and this needs it: docker.io openssh-client.",
+        "Install it: sudo apt-get install docker.io openssh-client",
+    ]
+
+
+def test_a_program_in_a_folder_that_only_root_has_in_its_path_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    need_packages({"ldconfig": "libc-bin"})
 
 
 def test_there_are_no_settings_where_no_rehearsal_stands(copy: Path) -> None:

@@ -119,6 +119,12 @@ def test_each_distribution_has_its_own_packages(
     assert distribution.how_to_get(*ALL_OF_IT) == everything
 
 
+def test_debian_12_gets_all_of_docker_from_one_place(system: Callable[[str], None]) -> None:
+    """Debian's docker.io has no plugins there, and would be in the way of Docker's packages."""
+    system("ID=debian\nVERSION_ID=12")
+    assert distribution.how_to_get("docker") == "https://docs.docker.com/engine/install/"
+
+
 def test_a_docker_of_dockers_own_repository(
     system: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
