@@ -64,7 +64,7 @@ def _check() -> None:
     if platform.system() != "Linux":
         raise Failed(
             "The rehearsal needs Linux: its droplet is a container with systemd inside.",
-            "On macOS or Windows use a Linux virtual machine, or deploy for real: make deploy",
+            "On macOS or Windows, use the dev container: docs/dev-container.md",
         )
     need_packages({"docker": "docker.io", "ssh-keygen": "openssh-client"})
     need_engine()

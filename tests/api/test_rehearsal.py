@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -149,6 +150,17 @@ def test_what_a_rehearsal_needs_is_named_with_its_fix(
     ]
 
 
+def test_where_there_is_no_linux_the_dev_container_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    with pytest.raises(Failed) as failed:
+        up()
+    assert "needs Linux" in failed.value.what
+    assert (ROOT / "docs/dev-container.md").exists()
+    assert "docs/dev-container.md" in failed.value.lines()[-1]
+
+
 def test_a_program_in_a_folder_that_only_root_has_in_its_path_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +294,8 @@ def test_the_droplets_of_another_clone_are_in_the_way(
         "#!/bin/sh\ncase $1 in ps) echo digits-rehearsal-1001 ;; *) echo 28.1.0 ;; esac\n"
     )
     docker.chmod(0o755)
+    for other in ("ssh-keygen", "terraform"):  # not every machine that runs this has them
+        (docker.parent / other).symlink_to(docker)
     monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
     for verb in ("up", "status", "destroy"):
         done = rehearsal(verb, cwd=copy)
