@@ -51,7 +51,10 @@ def need_packages(packages: Mapping[str, str]) -> None:
     # Debian leaves the folders of root's programs out of other users' PATH.
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     missing = [
-        package for command, package in packages.items() if not shutil.which(command, path=path)
+        package
+        for command, its in packages.items()
+        if not shutil.which(command, path=path)
+        for package in its.split()
     ]
     if not missing:
         return

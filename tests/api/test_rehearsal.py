@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.console import distribution
 from ops.console.errors import Failed
 from ops.console.settings import Settings
 from rehearsal import terraform_root
@@ -144,9 +145,10 @@ def test_what_a_rehearsal_needs_is_named_with_its_fix(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Failed) as failed:
         up()
+    wanted = f"{distribution.package('docker')} openssh-client"
     assert failed.value.lines() == [
-        "Not installed, and this needs it: docker.io openssh-client.",
-        "Install it: sudo apt-get install docker.io openssh-client",
+        f"Not installed, and this needs it: {wanted}.",
+        f"Install it: sudo apt-get install {wanted}",
     ]
 
 
