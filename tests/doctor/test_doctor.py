@@ -45,6 +45,8 @@ def examine(project: Project, *arguments: str, **settings: str | None) -> Any:
     found = findings(done.stdout)
     failed = [text for status, text in found.values() if status == "FAIL"]
     assert done.returncode == (1 if failed else 0)
+    printed = done.stdout + (done.stderr or "")
+    assert ("Fix each FAIL above" in printed) == bool(failed)
     for text in failed:
         assert text.count("Fix: ") == 1
         assert text.partition("Fix: ")[2].strip()
