@@ -91,7 +91,6 @@ pictures: ## take README's screenshots, and draw its diagram
 lock: ## pin every Python package that is needed
 	@scripts/in dev -m ops.environments.lock
 test: ## run the linters, and every test without a droplet
-	@scripts/venv dev ops rehearsal
 	@scripts/lint
 	@scripts/test
 test-rehearsal: ## run the tests on rehearsed droplets

@@ -79,7 +79,14 @@ def page(url: str) -> bytes:
 
 def need_packages(packages: Mapping[str, str]) -> None:
     """Debian packages, by a command of each: root gets them installed. Raises Failed."""
-    missing = [package for command, package in packages.items() if not shutil.which(command)]
+    # Debian leaves the folders of root's programs out of other users' PATH.
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    missing = [
+        package
+        for command, its in packages.items()
+        if not shutil.which(command, path=path)
+        for package in its.split()
+    ]
     if not missing:
         return
     names = " ".join(missing)

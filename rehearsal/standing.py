@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ops.console import terminal
+from ops.console.distribution import package
 from ops.console.errors import Failed
 from ops.console.programs import need
 from ops.console.settings import ROOT, Settings
@@ -63,9 +64,9 @@ def _check() -> None:
     if platform.system() != "Linux":
         raise Failed(
             "The rehearsal needs Linux: its droplet is a container with systemd inside.",
-            "On macOS or Windows use a Linux virtual machine, or deploy for real: make deploy",
+            "On macOS or Windows, use the dev container: docs/dev-container.md",
         )
-    need_packages({"docker": "docker.io", "iptables": "iptables", "ssh-keygen": "openssh-client"})
+    need_packages({"docker": package("docker"), "ssh-keygen": "openssh-client"})
     need_engine()
     try:
         need_compose()

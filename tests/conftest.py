@@ -175,6 +175,7 @@ def launch(browser_type: BrowserType, home: Path | None = None) -> Browser:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser, until the block ends."""
+    need_chromium()  # before its driver, which does not start everywhere either
     with sync_playwright() as playwright:
         started = launch(playwright.chromium)
         yield started

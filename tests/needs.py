@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import urllib.request
 from functools import cache
 from pathlib import Path
@@ -95,8 +96,15 @@ def need_chromium() -> str:
     """Need this machine's Chromium or Chrome, or the one in $CHROMIUM; its path."""
     found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
     program = os.environ.get("CHROMIUM") or next(filter(None, found), "")
-    need(program, "Chromium", "sudo apt-get install chromium libatomic1")
+    need(program and driver_starts(), "Chromium", "sudo apt-get install chromium libatomic1")
     return program
+
+
+@cache
+def driver_starts() -> bool:
+    """Whether Playwright's driver starts: it needs a library that a bare machine lacks."""
+    command = (sys.executable, "-m", "playwright", "--version")
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def need_mnist() -> Path:

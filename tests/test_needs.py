@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests import needs
 from tests.needs import ROOT
 
 TESTS = """
@@ -60,3 +63,55 @@ def test_in_ci_what_cannot_run_fails(tmp_path: Path) -> None:
     printed = run(tmp_path, CI="true")
     assert "5 failed, 1 skipped" in printed
     assert "needs an engine: get one" in printed
+
+
+def test_what_can_be_fetched_is_fetched_once_in_a_run(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    fetch = ("sh", "-c", f"echo tried >>'{log}'")
+    needs.fetched.cache_clear()
+    for _ in range(2):  # as two processes of one run do
+        assert not needs.fetched(tmp_path / "file", *fetch)
+        needs.fetched.cache_clear()
+    assert log.read_text() == "tried\n"
+    (tmp_path / "file").touch()
+    assert needs.fetched(tmp_path / "file", *fetch)
+
+
+def test_a_browser_whose_driver_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("CHROMIUM", "/bin/true")
+    needs.driver_starts.cache_clear()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", "/bin/false")
+            with pytest.raises(pytest.skip.Exception, match="install chromium libatomic1"):
+                needs.need_chromium()
+    finally:
+        needs.driver_starts.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("printed", "fix"),
+    [
+        ("permission denied while trying to connect", "sudo usermod"),
+        ("Cannot connect to the Docker daemon", "sudo (systemctl start docker|apt-get install)"),
+        (None, ""),
+    ],
+)
+def test_an_engine_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str | None, fix: str
+) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/sh\n{f'echo {printed} >&2; exit 1' if printed else ''}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.delenv("CI", raising=False)
+    needs.docker_error.cache_clear()
+    try:
+        if printed:
+            with pytest.raises(pytest.skip.Exception, match=f"needs a Docker engine: {fix}"):
+                needs.need_docker()
+        else:
+            needs.need_docker()
+    finally:
+        needs.docker_error.cache_clear()

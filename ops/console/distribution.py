@@ -30,7 +30,8 @@ _DEBIAN = {
     "buildx": "docker-buildx",
 }
 # Debian 12's docker-compose is version 1.29, which is no plugin of Docker's, and it has no buildx.
-_DEBIAN_12 = {name: it for name, it in _DEBIAN.items() if name not in ("compose", "buildx")}
+# Its docker.io would have to be removed again for Docker's own packages, so it is not named either.
+_DEBIAN_12 = {name: it for name, it in _DEBIAN.items() if name not in _OF_DOCKER}
 _FEDORA = _DEBIAN | {
     "ssh": "openssh-clients",
     "ssh-keygen": "openssh",
@@ -47,7 +48,8 @@ _ALPINE = _DEBIAN | {
 }
 _SUSE = _DEBIAN | {"ssh": "openssh-clients", "ssh-keygen": "openssh-common", "docker": "docker"}
 _PACKAGES: dict[str, tuple[str, Mapping[str, str]]] = {
-    "debian": ("sudo apt-get install", _DEBIAN),
+    # From 13 on, docker.io only recommends the command docker, which minimal systems then lack.
+    "debian": ("sudo apt-get install", _DEBIAN | {"docker": "docker.io docker-cli"}),
     "ubuntu": ("sudo apt-get install", _DEBIAN | {"compose": "docker-compose-v2"}),
     "fedora": ("sudo dnf install", _FEDORA),
     "rhel": ("sudo dnf install", _RHEL),
@@ -72,6 +74,11 @@ def how_to_get(*programs: str) -> str:
     if {*programs} <= {*packages}:
         return " ".join([command, *dict.fromkeys(packages[program] for program in programs)])
     return " ".join(dict.fromkeys(_PAGES[program] for program in programs))
+
+
+def package(program: str) -> str:
+    """The package of a program here, or, where that is not known, Debian's."""
+    return _here()[1].get(program, _DEBIAN[program])
 
 
 def _here() -> tuple[str, Mapping[str, str]]:

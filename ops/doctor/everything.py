@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.console.errors import AlreadyPrinted
+from ops.console.errors import Failed
 from ops.console.programs import need
 from ops.console.settings import Settings
 from ops.doctor import (
@@ -18,7 +18,7 @@ from ops.doctor.findings import Patient
 
 
 def everything(settings: Settings) -> None:
-    """Check it all. Raises AlreadyPrinted if anything failed."""
+    """Check it all. Raises Failed if anything failed."""
     patient = Patient(settings)
     before.this_machine(patient, builds=True)
     patient.check("git", lambda _its: need("git"))
@@ -41,4 +41,7 @@ def everything(settings: Settings) -> None:
     patient.check("secrets", pipeline.secrets)
     patient.check("pipeline", pipeline.knows_the_droplet)
     if patient.failures:
-        raise AlreadyPrinted
+        raise Failed(
+            "Not everything is as it should be.",
+            "Fix each FAIL above as its line says, then run the same command again.",
+        )

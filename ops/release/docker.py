@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from ops.console import terminal
 from ops.console.distribution import how_to_get, is_windows_linux
 from ops.console.errors import Failed
 from ops.console.make import make
-from ops.console.programs import need, output_of, shown
+from ops.console.programs import output_of, shown
 from ops.console.settings import ROOT, BuildSettings
 
 AGAIN = "then run the same command again."
@@ -25,7 +26,12 @@ COMPOSE = ("docker", "compose", "--project-directory", str(ROOT))
 
 def need_engine() -> str:
     """The version of the engine. Raises Failed if there is none that answers."""
-    if is_from_snap(need("docker")):
+    if not (program := shutil.which("docker")):
+        raise Failed(
+            "docker is not installed, and this needs it.",
+            f"Get it: {how_to_get('docker', 'buildx', 'compose')}",  # in one go
+        )
+    if is_from_snap(program):
         raise Failed(
             "Docker is installed from snap, and that one sees neither /tmp nor hidden folders, "
             "which a build needs.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -12,9 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from ops.console import distribution
+from ops.console.errors import Failed
 from ops.console.settings import Settings
 from rehearsal import terraform_root
+from rehearsal.commands import need_packages
 from rehearsal.offline import provider_package
+from rehearsal.standing import up
 from tests.project import PYTHON, ROOT, TERRAFORM, TOKEN, Api, Terraform
 
 
@@ -131,6 +136,39 @@ def copy(tmp_path: Path) -> Path:
         left_out = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / part, tmp_path / "it's" / part, ignore=left_out)
     return tmp_path / "it's"
+
+
+def test_what_a_rehearsal_needs_is_named_with_its_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Failed) as failed:
+        up()
+    wanted = f"{distribution.package('docker')} openssh-client"
+    assert failed.value.lines() == [
+        f"Not installed, and this needs it: {wanted}.",
+        f"Install it: sudo apt-get install {wanted}",
+    ]
+
+
+def test_where_there_is_no_linux_the_dev_container_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    with pytest.raises(Failed) as failed:
+        up()
+    assert "needs Linux" in failed.value.what
+    assert (ROOT / "docs/dev-container.md").exists()
+    assert "docs/dev-container.md" in failed.value.lines()[-1]
+
+
+def test_a_program_in_a_folder_that_only_root_has_in_its_path_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    need_packages({"ldconfig": "libc-bin"})
 
 
 def test_there_are_no_settings_where_no_rehearsal_stands(copy: Path) -> None:
@@ -258,6 +296,8 @@ def test_the_droplets_of_another_clone_are_in_the_way(
         "#!/bin/sh\ncase $1 in ps) echo digits-rehearsal-1001 ;; *) echo 28.1.0 ;; esac\n"
     )
     docker.chmod(0o755)
+    for other in ("ssh-keygen", "terraform"):  # not every machine that runs this has them
+        (docker.parent / other).symlink_to(docker)
     monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
     for verb in ("up", "status", "destroy"):
         done = rehearsal(verb, cwd=copy)

@@ -22,6 +22,7 @@ from ops.terraform.run import refused_variables
 from tests import gh
 from tests.api import conformance
 from tests.gh import Repository
+from tests.needs import need_terraform
 from tests.project import TERRAFORM, TOKEN, Api, Project, address, another
 
 ROOM = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 25000000 1 {disk} 9% /"
@@ -44,6 +45,8 @@ def examine(project: Project, *arguments: str, **settings: str | None) -> Any:
     found = findings(done.stdout)
     failed = [text for status, text in found.values() if status == "FAIL"]
     assert done.returncode == (1 if failed else 0)
+    printed = done.stdout + (done.stderr or "")
+    assert ("Fix each FAIL above" in printed) == bool(failed)
     for text in failed:
         assert text.count("Fix: ") == 1
         assert text.partition("Fix: ")[2].strip()
@@ -122,6 +125,7 @@ def test_a_variable_that_terraform_refuses(
 def test_what_would_fail_only_after_the_droplet_is_made(
     monkeypatch: pytest.MonkeyPatch, setting: str, value: str, reported: str
 ) -> None:
+    need_terraform()
     monkeypatch.setenv(setting, value)
     monkeypatch.delenv("IMAGE", raising=False)
     with pytest.raises(Failed) as caught:

@@ -66,7 +66,7 @@ def refusal(check: Callable[[], str]) -> str:
         (
             "ID=debian\nVERSION_ID=13",
             "sudo apt-get install docker-compose",
-            "sudo apt-get install docker.io docker-buildx docker-compose",
+            "sudo apt-get install docker.io docker-cli docker-buildx docker-compose",
         ),
         # Its docker-compose is 1.29, a program of its own.
         (
@@ -117,6 +117,28 @@ def test_each_distribution_has_its_own_packages(
     system(system_says)
     assert distribution.how_to_get("compose") == compose
     assert distribution.how_to_get(*ALL_OF_IT) == everything
+
+
+def test_debian_12_gets_all_of_docker_from_one_place(system: Callable[[str], None]) -> None:
+    """Debian's docker.io has no plugins there, and would be in the way of Docker's packages."""
+    system("ID=debian\nVERSION_ID=12")
+    assert distribution.how_to_get("docker") == "https://docs.docker.com/engine/install/"
+    # A rehearsal fetches the plugins itself. Debian 13 has the command in a package of its own.
+    assert distribution.package("docker") == "docker.io"
+    system("ID=debian\nVERSION_ID=13")
+    assert distribution.package("docker") == "docker.io docker-cli"
+
+
+def test_without_docker_all_of_it_is_named(
+    system: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    system("ID=debian\nVERSION_ID=13")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    text = refusal(docker.need_engine)
+    assert text.splitlines() == [
+        "docker is not installed, and this needs it.",
+        "Get it: sudo apt-get install docker.io docker-cli docker-buildx docker-compose",
+    ]
 
 
 def test_a_docker_of_dockers_own_repository(

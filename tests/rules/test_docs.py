@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -238,6 +239,20 @@ def test_what_is_installed_is_what_the_doctor_names() -> None:
         command, packages = distribution._PACKAGES[name]  # noqa: SLF001
         wanted = " ".join(packages[program] for program in ("docker", "compose", "buildx"))
         assert f"`{command} {wanted}`" in page
+
+
+@pytest.mark.parametrize("script", ["scripts/lint", "scripts/test"])
+def test_what_needs_linux_names_the_dev_container(tmp_path: Path, script: str) -> None:
+    uname = tmp_path / "uname"
+    uname.write_text("#!/bin/sh\necho Darwin\n")
+    uname.chmod(0o755)
+    settings = clean_environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [ROOT / script], env=settings, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith(" need Linux: see docs/dev-container.md\n")
+    assert (DOCS / "dev-container.md").exists()
 
 
 WORDS = {2: "two", 3: "three", 7: "seven", 10: "ten"}
