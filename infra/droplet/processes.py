@@ -125,10 +125,13 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> bool:
     there = {port: one for port, one in of_release(host, live).items() if port in routed}
     if not there and (first := _start_again(host, live, live.ports[0])):
         there[live.ports[0]] = first
+    if not there and reload:  # then it is not known which containers nginx has now
+        if host.docker.containers(APP) or not host.docker.answers():
+            return False
+        return _try_cut_over(host, host.nginx.route()) is not None
     if not there:  # nothing better than what nginx has now
-        if not reload:  # else it is not known what that is
-            clear(host)
-        return not reload
+        clear(host)
+        return True
     if not _point(host, live, there, reload=reload):
         return False
     for port in live.ports:
@@ -158,15 +161,23 @@ def _point(host: Host, live: Release, there: dict[int, Container], *, reload: bo
     route = Route(live.number, tuple(sorted(there)))
     workers: tuple[int, ...] = ()
     if reload or host.nginx.route() != route:
-        try:
-            workers = cut_over(host, route)
-        except Stop as stop:
-            for line in (stop.what, *stop.then):
-                host.console.warn(line)
+        drained = _try_cut_over(host, route)
+        if drained is None:
             return False
+        workers = drained
     kept = {one.id for one in there.values()}
     retire(host, [one for one in host.docker.containers(APP) if one.id not in kept], workers)
     return True
+
+
+def _try_cut_over(host: Host, route: Route) -> tuple[int, ...] | None:
+    """As cut_over; None, with the reason printed, if nginx does not load it."""
+    try:
+        return cut_over(host, route)
+    except Stop as stop:
+        for line in (stop.what, *stop.then):
+            host.console.warn(line)
+        return None
 
 
 def _start_again(host: Host, live: Release, port: int) -> Container | None:
