@@ -53,7 +53,7 @@ def nginx(folder: Path, app_port: int) -> Iterator[int]:
     for file in folder.glob("*.conf"):
         text = re.sub(r"/etc/nginx/(?=digits)", f"{folder}/", file.read_text())
         text = text.replace("/run/nginx.pid", f"{folder}/pid")
-        text = text.replace("/var/www/html", f"{FILES}/var/www/html")
+        text = text.replace("/var/www/html", f'"{FILES}/var/www/html"')  # it may have a space
         text = re.sub(r"listen (\[::\]:)?80\b", rf"listen \g<1>{port}", text)
         text = text.replace(f"listen [::]:{port}", f"listen [::1]:{port}")
         file.write_text(text.replace(f"listen {port}", f"listen 127.0.0.1:{port}"))

@@ -18,6 +18,7 @@ from droplet.console import Stop
 from droplet.disk import Busy
 from droplet.docker import APP, DATABASE, Container, Stack
 from droplet.host import Host
+from droplet.lock import LOCK
 from droplet.postgres import COLUMNS, READ_ONLY, TABLE, SqlError
 
 
@@ -87,11 +88,11 @@ class Contract:
 
     def test_a_lock_is_held_by_one(self, rig: Rig) -> None:
         disk = rig.host.disk
-        with disk.locked("/run/lock/x"), pytest.raises(Busy), disk.locked("/run/lock/x"):
+        with disk.locked(LOCK), pytest.raises(Busy), disk.locked("/run/lock/x"):
             raise AssertionError
-        with disk.locked("/run/lock/x"):
+        with disk.locked(LOCK):
             pass
-        shared, alone = disk.locked("/run/lock/x", shared=True), disk.locked("/run/lock/x")
+        shared, alone = disk.locked(LOCK, shared=True), disk.locked("/run/lock/x")
         with shared, pytest.raises(Busy), alone:
             raise AssertionError
 
