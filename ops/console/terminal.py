@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
+from ops.console import phase_times
 from ops.console.errors import Failed
 
 _began = time.monotonic()
@@ -43,8 +44,10 @@ def seconds() -> int:
 
 
 def phase(title: str) -> None:
-    """A headline, with the seconds since the verb began."""
-    _out.print(f"\n[bold]==> {escape(title)}[/]  ({seconds()} s)")
+    """A headline, with the seconds since the verb began; on a terminal, what it took last time."""
+    before = phase_times.begin(title) if on_terminal() else None
+    last = f"; the last time it took {before} s" if before else ""
+    _out.print(f"\n[bold]==> {escape(title)}[/]  ({seconds()} s{last})")
 
 
 def line(text: str = "") -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ops.console.errors import Failed
 from ops.console.programs import need
 from ops.console.settings import Settings
 from ops.doctor import account, machine
 from ops.doctor.findings import Patient, Skipped
+
+NOT_READY = "Something is not ready, so nothing was changed."
 
 
 def this_machine(patient: Patient, *, builds: bool) -> None:
@@ -56,7 +57,7 @@ def before_deploy(settings: Settings) -> None:
         from ops.doctor import alerts
 
         patient.check("alerts", alerts.price)
-    _stop_if_anything_failed(patient)
+    patient.end(NOT_READY)
 
 
 def before_adopt(settings: Settings) -> None:
@@ -64,18 +65,10 @@ def before_adopt(settings: Settings) -> None:
     patient = Patient(settings)
     this_machine(patient, builds=False)
     the_token(patient)
-    _stop_if_anything_failed(patient)
+    patient.end(NOT_READY)
 
 
 def key_can_be_added(settings: Settings) -> None:
     """Check that the account takes your SSH key, or has it as the deployment's. Raises Failed."""
     with suppress(Skipped):
         account.key_is_new(Patient(settings, account=True))
-
-
-def _stop_if_anything_failed(patient: Patient) -> None:
-    if patient.failures:
-        raise Failed(
-            "Something is not ready, so nothing was changed.",
-            "Fix each FAIL above as its line says, then run the same command again.",
-        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ops.cloud.api import Cloud, Droplet
 from ops.console import terminal
@@ -28,6 +28,7 @@ class Patient:
 
     settings: Settings
     failures: int = 0
+    skipped: dict[str, list[str]] = field(default_factory=dict)  # the checks, by their reason
     account: bool = False  # whether the API can be asked
     droplet: Droplet | None = None
     reached: bool = False  # whether ssh gets in
@@ -57,7 +58,7 @@ class Patient:
         try:
             terminal.finding("ok", name, check(self))
         except Skipped as reason:
-            terminal.finding("skip", name, str(reason))
+            self.skipped.setdefault(str(reason), []).append(name)
         except Failed as failed:
             warned = isinstance(failed, Warned)
             self.failures += not warned
@@ -65,6 +66,15 @@ class Patient:
             first, *others = "\n".join(failed.then).splitlines() or [""]
             terminal.line(
                 "\n".join([f"      Fix: {first}", *(f"           {text}" for text in others)])
+            )
+
+    def end(self, failed: str) -> None:
+        """Print what was skipped, a line for each reason. Raises Failed if a check failed."""
+        for reason, names in self.skipped.items():
+            terminal.finding("skip", ", ".join(names), reason)
+        if self.failures:
+            raise Failed(
+                failed, "Fix each FAIL above as its line says, then run the same command again."
             )
 
     def need_account(self) -> None:

@@ -36,7 +36,7 @@ exit 255"""
 def findings(output: str) -> dict[str, tuple[str, str]]:
     """Every finding by its name: its status and its text, with the fix if there is one."""
     found = re.findall(r"^(ok|FAIL|skip|warn) +(.+?)  +(.*(?:\n {6}.*)*)", output, re.MULTILINE)
-    return {name: (status, text) for status, name, text in found}
+    return {one: (status, text) for status, name, text in found for one in name.split(", ")}
 
 
 def examine(project: Project, *arguments: str, **settings: str | None) -> Any:
