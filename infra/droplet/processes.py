@@ -125,11 +125,11 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> bool:
     there = {port: one for port, one in of_release(host, live).items() if port in routed}
     if not there and (first := _start_again(host, live, live.ports[0])):
         there[live.ports[0]] = first
-    if not there and reload:  # then it is not known which containers nginx has now
-        if host.docker.containers(APP) or not host.docker.answers():
-            return False
-        return _try_cut_over(host, host.nginx.route()) is not None
     if not there:  # nothing better than what nginx has now
+        if not host.docker.answers():
+            return not reload
+        if reload and _try_cut_over(host, host.nginx.route()) is None:
+            return False
         clear(host)
         return True
     if not _point(host, live, there, reload=reload):
