@@ -12,7 +12,8 @@ from tests.droplet.model import Droplet
 
 def releases(text: str) -> list[Release]:
     """Each letter is an image that was released; after "<", one that was rolled back to."""
-    found, how = [], "release"
+    how = "release"
+    found: list[Release] = []
     for letter in text:
         if letter == "<":
             how = "rollback"
