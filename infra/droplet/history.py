@@ -51,7 +51,8 @@ class Release:
 def read(host: Host) -> list[Release]:
     """The releases that were live, the oldest first; the last one is live now."""
     number = host.nginx.route().number
-    if not number:  # nothing was live yet, or the bash version has not been replaced
+    # Nothing was live yet, or the files of the bash version have not been replaced.
+    if not number or not host.disk.exists(FILE):
         return _of_the_bash_version(host)
     if number == DAMAGED:  # the newest one is the best guess
         return _lines(host)
@@ -74,7 +75,8 @@ def take_over(host: Host) -> None:
     if not host.disk.exists(_OLD_LIST) or not host.docker.answers():  # it knows the images' ids
         return
     route, found = host.nginx.route(), _of_the_bash_version(host)
-    if found and not route.number:
+    # A recovery without Docker may have written the number already.
+    if found and not (route.number and host.disk.exists(FILE)):
         _write(host, [_with_id(host, one) for one in found])
         host.nginx.write(replace(route, number=found[-1].number))
     for name in (_OLD_SETTINGS, "/opt/digits/tried", "/opt/digits/lock.holder", _OLD_LIST):

@@ -67,3 +67,15 @@ def test_what_nginx_has_says_which_release_is_live() -> None:
     assert [one.name for one in history.read(host)] == names[:2]
     files[UPSTREAM] = b"# damaged\n"  # then the newest one is the best guess
     assert [one.name for one in history.read(host)] == names
+
+
+def test_the_list_of_the_bash_version_stays_when_docker_restarts_during_the_first_command() -> None:
+    for call in range(40, 140, 2):
+        droplet = Droplet()
+        droplet.from_bash(processes=2, releases=2)
+        droplet.strike("docker stops")
+        droplet.release("good", ("docker restarts", call))
+        assert droplet.numbers() in ([1, 2], [1, 2, 3]), call
+        droplet.causes_gone()
+        droplet.release()
+        assert droplet.numbers()[:2] == [1, 2], call
