@@ -153,7 +153,7 @@ def test_going_back_waits_for_a_release_alone_and_no_waiting_push_undoes_it(
     # too: it stands still then, so that the rollback is the first of the two.
     waits = (
         "until pgrep -f '[s]bin/digits rollback' >/dev/null; do sleep 0.2; done"
-        "; for _ in $(seq 20); do pkill -STOP -f '[s]bin/digits release'; sleep 0.1; done"
+        "; for _ in 1 2 3 4 5 6 7 8 9; do pkill -STOP -f '[s]bin/digits release'; sleep 0.2; done"
     )
     deployment.ssh(f"systemd-run --quiet flock /run/lock/digits sh -c {shlex.quote(waits)}")
     # The run of this push is under way, and before its release, when the button is pressed. Had
