@@ -132,17 +132,14 @@ def bring_up(host: Host, name: str) -> None:
 
     If that does not start, it goes back to the image that it had.
     """
-    running, image = container(host), host.docker.image(name)
+    running = container(host)
     if running and not is_right(host, name):
         host.console.say(
             "The database is restarted and is away for some seconds; the page goes on meanwhile"
         )
     done = start(host)
     if done.ok:
-        # The one before cannot be needed: it is older, and can be pulled again.
-        before = host.docker.image(running.image) if running else None
-        if before and image and before.id != image.id:
-            host.docker.remove_image(before)
+        _remove_old_images(host, running.image if running else "")
         return
     show_start(host, done)
     logs = host.console.make("logs")
@@ -156,14 +153,26 @@ def bring_up(host: Host, name: str) -> None:
             "Docker's reason is above.",
             f"See: {logs}",
         )
-    if failed := host.docker.image(image.id) if image else None:
-        host.docker.remove_image(failed)
+    _remove_old_images(host)
     upgrade = host.console.make("upgrade-database VERSION=17.6")
     raise Stop(
         f"The database did not start from {name} as it is now, and runs as before; why is above.",
         f"To stay with what runs, name its version ({host.console.make('status')}), as in: "
         f"{upgrade}",
     )
+
+
+def _remove_old_images(host: Host, replaced: str = "") -> None:
+    """Remove PostgreSQL's images without a tag: a newer one has it, or they did not start.
+
+    Also the one that was replaced (an id). Each can be pulled again.
+    """
+    used = {one.image for one in host.docker.containers(DATABASE)}
+    for image in host.docker.images():
+        has_tag = any("@" not in name for name in image.names)
+        is_old = image.id == replaced or not has_tag
+        if major(image) and is_old and image.id not in used:
+            host.docker.remove_image(image)
 
 
 def show_start(host: Host, done: Result) -> None:

@@ -77,14 +77,22 @@ def take_over(host: Host) -> None:
     route, found = host.nginx.route(), _of_the_bash_version(host)
     # A recovery without Docker may have written the number already.
     if found and not (route.number and host.disk.exists(FILE)):
-        _write(host, [_with_id(host, one) for one in found])
+        _write(host, with_ids(host, found))
         host.nginx.write(replace(route, number=found[-1].number))
     for name in (_OLD_SETTINGS, "/opt/digits/tried", "/opt/digits/lock.holder", _OLD_LIST):
         host.disk.remove(name)
 
 
+def with_ids(host: Host, found: list[Release]) -> list[Release]:
+    """The same releases with the ids of their images.
+
+    The oldest lines of the bash version have a name in place of the id. They keep it where Docker
+    did not answer.
+    """
+    return [one if one.id.startswith("sha256:") else _with_id(host, one) for one in found]
+
+
 def _with_id(host: Host, release: Release) -> Release:
-    """The same release with its image's id; the oldest lines have the name alone."""
     image = host.docker.image(release.id)
     return replace(release, id=image.id) if image else release
 

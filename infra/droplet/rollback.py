@@ -14,7 +14,7 @@ from droplet.site import number_of
 def run(host: Host, by: str, wanted: str = "") -> None:
     """Go back to what was live before, or to the image that is wanted. Raises Stop."""
     after_a_kill(host)
-    found = history.read(host)
+    found = history.with_ids(host, history.read(host))
     if not found:
         raise Stop(
             "Nothing has been released yet, so there is nothing to go back to.",
@@ -58,7 +58,7 @@ def _before(host: Host, found: list[Release]) -> tuple[Image, Release]:
     skipped = 0
     for one in reversed(earlier):
         image = host.docker.image(one.id)
-        if one.id == live.id or (image and image == now):  # the oldest lines have a name for an id
+        if one.id == live.id:
             continue
         if image:
             if skipped:

@@ -221,6 +221,7 @@ class Droplet:
             arrived.set()
             go.wait()
             if killed:
+                self.kills += 1
                 process.kill()
 
         first = Process(self.world, {at: pause})

@@ -79,3 +79,13 @@ def test_the_list_of_the_bash_version_stays_when_docker_restarts_during_the_firs
         droplet.causes_gone()
         droplet.release()
         assert droplet.numbers()[:2] == [1, 2], call
+
+
+def test_the_end_of_the_way_back_is_known_though_docker_stopped_in_the_first_command() -> None:
+    for call in range(1, 60):
+        droplet = Droplet()
+        droplet.from_bash(processes=1, releases=2)
+        if droplet.rollback(("docker stops", call)).how != "done":
+            droplet.causes_gone()
+            assert droplet.rollback().how == "done"
+        assert droplet.rollback().how == "refused", "it returns to what it came from"

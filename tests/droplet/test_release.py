@@ -446,3 +446,13 @@ def test_a_rollback_also_removes_what_docker_started_again_meanwhile() -> None:
     droplet.set_site()
     assert droplet.rollback().how == "done"
     assert len(droplet.world.service("app")) == 1
+
+
+def test_no_image_of_a_database_that_did_not_start_stays() -> None:
+    droplet = Droplet()
+    droplet.release()
+    droplet.strike("database stops")
+    for broken in (True, False):
+        droplet.publish_postgres(broken=broken)
+        droplet.release()
+    assert len([one for one in droplet.world.images.values() if "postgres" in one.kind]) == 1
