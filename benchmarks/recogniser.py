@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks import barred_zeros
 from benchmarks.report import Line
@@ -17,13 +18,17 @@ from digits import recogniser, strokes
 from digits.model import METRICS, WEIGHTS
 from digits.preprocessing import Unreadable
 from tests.app.conftest import mnist_test_images
-from training import evaluate
-from training.evaluate import Drawing
+from training import evaluate, scribbles
+from training.evaluate import Answer, Drawing
 
 AIM = 98.8  # percent of the pen strokes
 SMALL = (20, 27, 40)  # pixels of the canvas, for a digit's longer side, without the pen's width
 SOME = 7  # every seventh drawing does for what takes long
 TURNED = 30  # degrees to either side
+SURE = 0.9
+SCRIBBLES = 500
+# Those of the alphabet that are not shaped like a digit.
+LETTERS = "AEFHKMNPRTUVWXYacdefhkmnprtuvwxy"
 MNIST = "MNIST's 10,000 test digits, put on the canvas: right"
 ZEROS = (
     "1,000 zeros, drawn by a program that the training does not use, with a bar or two that reach"
@@ -48,6 +53,32 @@ def from_training(file: Path = METRICS) -> Iterator[Line]:
     yield Line("weights", f"{kilobytes:.0f} kB", "< 2,000 kB", kilobytes < 2000)
 
 
+def letter(character: str) -> NDArray[np.uint8]:
+    """Return a printed letter on a canvas: white on black."""
+    page, middle = Image.new("L", (strokes.CANVAS, strokes.CANVAS)), strokes.CANVAS // 2
+    font = ImageFont.load_default(200)
+    ImageDraw.Draw(page).text((middle, middle), character, 255, font, anchor="mm")
+    return evaluate.as_canvas(np.asarray(page))
+
+
+def scribble(seed: int) -> NDArray[np.uint8]:
+    """Return a canvas with a drawing that is no digit."""
+    drawing = scribbles.drawing(np.random.default_rng(seed))
+    return strokes.draw(strokes.fitted([line.tolist() for line in drawing], evaluate.SHARE), 18)
+
+
+def sure(answers: list[Answer]) -> float:
+    """Return the share of answers whose confidence is over SURE."""
+    return sum(confidence > SURE for _, confidence in answers) / len(answers)
+
+
+def on_no_digits(weights: Path) -> Iterator[tuple[str, float]]:
+    """Yield how often the network is sure of scribbles it has not seen, and of letters."""
+    seeds = range(10**6, 10**6 + SCRIBBLES)
+    yield f"{SCRIBBLES} scribbles", sure(evaluate.answers(scribble, seeds, weights))
+    yield f"{len(LETTERS)} printed letters", sure(evaluate.answers(letter, LETTERS, weights))
+
+
 def on_strokes(drawings: list[Drawing], weights: Path = WEIGHTS) -> Iterator[Line]:
     """Pen strokes, with several pens; and what is no digit."""
     labels = [drawing["label"] for drawing in drawings]
@@ -58,7 +89,7 @@ def on_strokes(drawings: list[Drawing], weights: Path = WEIGHTS) -> Iterator[Lin
             f"{right:.2%} right, calibration error {error:.2%}".replace("%", " %"),
             f"at least {AIM:g} %", right * 100 >= AIM,
         )  # fmt: skip
-    for what, share in evaluate.on_no_digits(weights):
+    for what, share in on_no_digits(weights):
         yield Line(f"{what}, which are no digits: over 90 % confidence", _percent(share), "rarely")
 
 

@@ -1,14 +1,11 @@
 """Drawings that are no digit, for the training.
 
-A network that only ever saw digits is sure of everything. So here are scribbles,
-hatching, crossed lines, a few signs and letters, none that looks like a digit (O, I, S,
-Z, B, g, q). The network is taught that each of the ten digits is equally likely for
-them ("outlier exposure", Hendrycks et al., 2019).
+A network that only ever saw digits is sure of everything. So here are scribbles, hatching, crossed
+lines, a few signs and letters, none that looks like a digit (O, I, S, Z, B, g, q). The network is
+taught that each digit is equally likely for them ("outlier exposure", Hendrycks et al., 2019).
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,47 +13,42 @@ from numpy.typing import NDArray
 from digits.preprocessing import FIELD
 from digits.strokes import Points
 from training import handwriting
-from training.handwriting import Random
+from training.handwriting import Random, some
 
-# In a square of side 1, y down; a letter's strokes are separated by spaces.
-SIGNS = {
-    "A": "0,1 .5,0 1,1  .2,.6 .8,.6",
-    "E": "1,0 0,0 0,1 1,1  0,.5 .8,.5",
-    "F": "1,0 0,0 0,1  0,.5 .8,.5",
-    "H": "0,0 0,1  1,0 1,1  0,.5 1,.5",
-    "K": "0,0 0,1  1,0 0,.5 1,1",
-    "M": "0,1 0,0 .5,.6 1,0 1,1",
-    "N": "0,1 0,0 1,1 1,0",
-    "R": "0,1 0,0 .6,0 .8,.12 .8,.38 .6,.5 0,.5  .4,.5 .9,1",
-    "W": "0,0 .25,1 .5,.3 .75,1 1,0",
-    "X": "0,0 1,1  1,0 0,1",
-    "T": "0,0 1,0  .5,0 .5,1",
-    "plus": "0,.5 1,.5  .5,0 .5,1",
-    "star": "0,.4 1,.4 .2,1 .5,0 .8,1 0,.4",
-    "triangle": "0,1 .5,0 1,1 0,1",
-    "arrow": "0,.5 1,.5  .7,.2 1,.5 .7,.8",
-    "equals": "0,.3 1,.3  0,.7 1,.7",
-    "dash": "0,.5 1,.52",
-    "heart": ".5,1 0,.4 .1,.1 .35,.05 .5,.3 .65,.05 .9,.1 1,.4 .5,1",
-}
+# AEFHKMNRWXT, plus, star, triangle, arrow, equals, dash, heart: x,y; two spaces between strokes.
+SIGNS = """
+0,1 .5,0 1,1  .2,.6 .8,.6
+1,0 0,0 0,1 1,1  0,.5 .8,.5
+1,0 0,0 0,1  0,.5 .8,.5
+0,0 0,1  1,0 1,1  0,.5 1,.5
+0,0 0,1  1,0 0,.5 1,1
+0,1 0,0 .5,.6 1,0 1,1
+0,1 0,0 1,1 1,0
+0,1 0,0 .6,0 .8,.12 .8,.38 .6,.5 0,.5  .4,.5 .9,1
+0,0 .25,1 .5,.3 .75,1 1,0
+0,0 1,1  1,0 0,1
+0,0 1,0  .5,0 .5,1
+0,.5 1,.5  .5,0 .5,1
+0,.4 1,.4 .2,1 .5,0 .8,1 0,.4
+0,1 .5,0 1,1 0,1
+0,.5 1,.5  .7,.2 1,.5 .7,.8
+0,.3 1,.3  0,.7 1,.7
+0,.5 1,.52
+.5,1 0,.4 .1,.1 .35,.05 .5,.3 .65,.05 .9,.1 1,.4 .5,1
+"""
 
 
 def sign(random: Random) -> Points:
     """One of SIGNS, wide or narrow, a little slanted."""
-    text = random.choice(list(SIGNS.values()))
-    wide, slant = random.uniform(0.5, 1.2), random.uniform(-0.2, 0.2)
-    strokes = []
-    for stroke in text.split("  "):
-        points = np.array([[float(n) for n in point.split(",")] for point in stroke.split()])
-        points[:, 0] = points[:, 0] * wide - slant * points[:, 1]
-        strokes.append(points)
-    return strokes
+    text = random.choice(SIGNS.split("\n")[1:-1])
+    strokes = [[point.split(",") for point in stroke.split()] for stroke in text.split("  ")]
+    wide, slant = some(random, (0.5, 1.2), (-0.2, 0.2))
+    return [np.array(stroke, dtype=float) @ [[wide, 0], [-slant, 1]] for stroke in strokes]
 
 
 def scribble(random: Random) -> Points:
     """A pen that wanders back and forth without aim, without lifting."""
-    count = int(random.integers(8, 26))
-    return [random.uniform(0, 1, (count, 2)) * [random.uniform(0.6, 1), 1]]
+    return [random.uniform(0, 1, (random.integers(8, 26), 2)) * [random.uniform(0.6, 1), 1]]
 
 
 def loops(random: Random) -> Points:
@@ -79,13 +71,7 @@ def crossing(random: Random) -> Points:
     return list(random.uniform(0, 1, (int(random.integers(3, 8)), 2, 2)))
 
 
-KINDS: list[tuple[Callable[[Random], Points], float]] = [
-    (sign, 0.5),
-    (scribble, 0.2),
-    (loops, 0.1),
-    (hatching, 0.1),
-    (crossing, 0.1),
-]
+KINDS = [(sign, 0.5), (scribble, 0.2), (loops, 0.1), (hatching, 0.1), (crossing, 0.1)]
 
 
 def drawing(random: Random) -> Points:
