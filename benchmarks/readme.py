@@ -30,7 +30,7 @@ def _pens(numbers: Numbers) -> str:
 def _mouse_up(numbers: Numbers) -> str:
     (measured,) = (m for what, m in numbers.items() if what.startswith("mouse-up to visible"))
     median = _first(measured.removeprefix("p50 "))
-    return f"{median} ms, of which the canvas waits 200"
+    return f"{median} ms"
 
 
 def _visitors(numbers: Numbers) -> str:

@@ -213,9 +213,9 @@ def by_hand(points: Line, random: Random) -> Line:
 def image(lines: Points, random: Random) -> NDArray[np.float32]:
     """Return lines drawn by hand with some pen, as the network sees them: (28, 28), 0 to 1."""
     shaky = [by_hand(line, random).tolist() for line in lines]
-    # Where the first line is a small part of the drawing, a thick pen would fill it.
+    # Where the first line is a small part of the drawing, a 0's ring, a thick pen would fill it.
     first, whole = (np.ptp(part, axis=0).max() for part in (lines[0], np.concatenate(lines)))
-    pen = PENS[0] + (PENS[1] - PENS[0]) * random.uniform(0, first / whole)
+    pen = PENS[0] + (PENS[1] - PENS[0]) * random.uniform(0, min(1, 2 * first / whole))
     drawn = to_mnist(draw(fitted(shaky, SHARE), pen))
     assert drawn is not None  # noqa: S101 - a pen always leaves ink
     return drawn
