@@ -12,11 +12,15 @@ from rehearsal.offline import base_images, docker_hub
 
 from .containers import DROPLETS, RESERVED, Containers
 
+# What systemd, the firewall and Docker inside need beside Docker's own set. Not --privileged, which
+# fails on a host that lacks a capability and lets a droplet set this machine's clock.
+_CAPABILITIES = (
+    *("AUDIT_CONTROL", "DAC_READ_SEARCH", "IPC_LOCK", "LINUX_IMMUTABLE", "NET_ADMIN", "SYS_ADMIN"),
+    *("SYS_BOOT", "SYS_NICE", "SYS_PTRACE", "SYSLOG"),
+)
 # What makes a container behave as a server does.
 _LIKE_A_SERVER = (
-    # All of a real server's capabilities but one, which not every host has to give. --privileged
-    # asks for that one too and fails where it is missing.
-    *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"),
+    *(word for name in _CAPABILITIES for word in ("--cap-add", name)),
     *("--security-opt", "seccomp=unconfined"),
     *("--security-opt", "apparmor=unconfined"),
     *("--security-opt", "systempaths=unconfined"),

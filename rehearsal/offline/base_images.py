@@ -124,7 +124,7 @@ class BaseImages:
             if name == "python":
                 (context / "pip.conf").write_text(pip_conf.for_containers())
             output(
-                "docker", "build", "--quiet", "--tag", image, "--build-arg", f"BASE={base}",
+                "docker", "build", "--tag", image, "--build-arg", f"BASE={base}",
                 *(word for pair in _build_arguments(image) for word in ("--build-arg", pair)),
                 *(word for label in labels.items() for word in ("--label", "=".join(label))),
                 context, env={"DOCKER_BUILDKIT": "1"},

@@ -5,6 +5,7 @@ A stand-in reaches them in the same way.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shlex
@@ -42,7 +43,8 @@ _IMAGE = (
 
 def make(suite: str, image: str, labels: dict[str, str]) -> None:
     """Make an image of a Debian release. Raises Failed."""
-    need_packages({"mmdebstrap": "mmdebstrap"})
+    # Without root, mmdebstrap asks newuidmap for a range of user ids.
+    need_packages({"mmdebstrap": "mmdebstrap"} | ({"newuidmap": "uidmap"} if os.geteuid() else {}))
     if not KEYRING.exists():
         raise Failed(
             "The Debian archive keyring is missing, so packages could not be verified.",

@@ -54,7 +54,7 @@ def test_the_schema_is_that_of_the_real_provider(prepared: Terraform) -> None:
     assert balancer["subnet_uuid"]["computed"]
 
 
-# Every setting of README's, as somebody may have exported it: no test of Terraform's may read it.
+# Every variable, as somebody may have exported it: no test of Terraform's may read it.
 EXPORTED = {
     "TF_VAR_name": "numbers",
     "TF_VAR_region": "ams3",
@@ -62,6 +62,18 @@ EXPORTED = {
     "TF_VAR_image": "debian-12-x64",
     "TF_VAR_ssh_public_key_path": "~/.ssh/digits.pub",
     "TF_VAR_allowed_ssh_addresses": '["203.0.113.7/32"]',
+    "TF_VAR_domain": "digits.example.org",
+    "TF_VAR_alert_email": "me@example.org",
+    "TF_VAR_backups": "weekly",
+    "TF_VAR_backup_bucket": "numbers",
+    "TF_VAR_backup_bucket_region": "ams3",
+    "TF_VAR_droplets": "3",
+    "TF_VAR_managed_database": "true",
+    "TF_VAR_database_size": "db-s-2vcpu-4gb",
+    "TF_VAR_database_nodes": "2",
+    "TF_VAR_balancer_nodes": "2",
+    "TF_VAR_app_processes": "4",
+    "TF_VAR_old_address_open": "true",
 }
 
 
@@ -72,8 +84,10 @@ def test_own_tests_whatever_is_exported(terraform: Terraform) -> None:
 
 
 def test_every_variable_is_exported_there() -> None:
-    declared = re.findall(r'(?m)^variable "(\w+)"', (TERRAFORM / "variables.tf").read_text())
-    assert {f"TF_VAR_{name}" for name in declared} == set(EXPORTED)
+    text = "".join(file.read_text() for file in TERRAFORM.glob("*.tf"))
+    assert {f"TF_VAR_{name}" for name in re.findall(r'(?m)^variable "(\w+)"', text)} == set(
+        EXPORTED
+    )
 
 
 def test_knows_no_rehearsal() -> None:

@@ -8,18 +8,6 @@ mock_provider "digitalocean" {
   alias = "spaces"
 }
 
-variables {
-  ssh_public_key_path = "./tests/fixtures/key.pub"
-  # null is the default, whatever TF_VAR_... is exported where this runs.
-  name                 = null
-  domain               = null
-  alert_email          = null
-  backup_bucket        = null
-  backup_bucket_region = null
-  droplets             = null
-  managed_database     = null
-}
-
 run "none" {
   assert {
     condition     = length(digitalocean_uptime_check.page) == 0 && length(digitalocean_uptime_alert.page) == 0

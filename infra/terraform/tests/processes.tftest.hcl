@@ -7,13 +7,6 @@ mock_provider "digitalocean" {
   alias = "spaces"
 }
 
-variables {
-  ssh_public_key_path = "./tests/fixtures/key.pub"
-  # null is the default, whatever TF_VAR_... is exported where this runs.
-  name          = null
-  app_processes = null
-}
-
 run "none_is_set" {
   command = plan
   assert {

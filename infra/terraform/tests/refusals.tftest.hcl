@@ -9,21 +9,6 @@ mock_provider "digitalocean" {
   alias = "spaces"
 }
 
-variables {
-  ssh_public_key_path = "./tests/fixtures/key.pub"
-  # null is the default, whatever TF_VAR_... is exported where this runs.
-  name                  = null
-  region                = null
-  size                  = null
-  image                 = null
-  allowed_ssh_addresses = null
-  backups               = null
-  backup_bucket         = null
-  backup_bucket_region  = null
-  droplets              = null
-  managed_database      = null
-}
-
 run "in_words" {
   command = plan
   variables {

@@ -1,0 +1,19 @@
+# What every test begins with. null is the default, whatever TF_VAR_... is exported where it runs.
+ssh_public_key_path   = "./tests/fixtures/key.pub"
+name                  = null
+region                = null
+size                  = null
+image                 = null
+allowed_ssh_addresses = null
+domain                = null
+alert_email           = null
+backups               = null
+backup_bucket         = null
+backup_bucket_region  = null
+droplets              = null
+managed_database      = null
+database_size         = null
+database_nodes        = null
+balancer_nodes        = null
+app_processes         = null
+old_address_open      = null
