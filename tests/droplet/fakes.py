@@ -500,7 +500,8 @@ class FakeDocker(Docker):
         if not self._is_up():
             return Result(1, "", "Cannot connect to the Docker daemon")
         if "--rm" in arguments:  # reads which PostgreSQL has written the volume
-            return Result(0, "17\n", "")
+            volume = arguments[arguments.index("--volume") + 1].partition(":")[0]
+            return Result(0, "17\n" if self.world.volumes[volume].rows is not None else "", "")
         name = arguments[arguments.index("--name") + 1]
         if any(box.name == name for box in self.world.boxes.values()):
             return Result(125, "", f"The container name {name} is already in use")
@@ -605,7 +606,9 @@ class FakeDocker(Docker):
             if self.world.free < _OF_A_CONTAINER:
                 return Result(1, "", "no space left on device")
             volume = self._setting(stack, "POSTGRES_VOLUME", f"{stack.project}_postgres")
-            self.world.volumes.setdefault(volume, Data(rows=[], app_role=True))
+            data = self.world.volumes.setdefault(volume, Data())
+            if stack.database == "local" and data.rows is None:  # PostgreSQL makes its files
+                data.rows, data.app_role = [], True
             box = Box(
                 id=self.world.new_id("c"),
                 name=f"{stack.project}-db-1",

@@ -327,8 +327,7 @@ class Droplet:
 
     def may_move(self) -> bool:
         """Whether memory allows the move to another database, if one is due."""
-        found = history.read(self.look())
-        stays = not found or found[-1].database == self.wanted
+        stays = database.live(self.look()) == self.wanted
         return stays or self.world.memory_mb > 2000 or self.processes == 1
 
     def has_cause(self) -> bool:

@@ -456,3 +456,20 @@ def test_no_image_of_a_database_that_did_not_start_stays() -> None:
         droplet.publish_postgres(broken=broken)
         droplet.release()
     assert len([one for one in droplet.world.images.values() if "postgres" in one.kind]) == 1
+
+
+def test_answers_of_a_first_release_that_failed_at_its_end_move_to_the_managed_database() -> None:
+    """nginx stopped when it had just begun to serve, so the list has no release."""
+    for at in range(1, 400):
+        droplet = Droplet()
+        done = droplet.release("good", ("nginx stops", at))
+        if done.how == "refused" and droplet.world.acknowledged:
+            break
+    answers = set(droplet.world.acknowledged)
+    assert answers
+    assert not history.read(droplet.look())
+    droplet.causes_gone()
+    droplet.wanted = "managed"
+    droplet.set_site()
+    assert droplet.release().how == "done"
+    assert answers <= set(droplet.world.managed.rows or [])
