@@ -26,17 +26,9 @@ def container(host: Host) -> Container | None:
 
 
 def live(host: Host) -> str:
-    """Which database has the predictions: local or managed.
-
-    Before the first release it is the droplet's own, if that was made: a release that failed at its
-    end may have served for a moment. Else it is the one that is wanted.
-    """
+    """Which database has the predictions: local or managed. Before the first release: as wanted."""
     release = history.live(host)
-    if release:
-        return release.database
-    wanted = host.site.database
-    image = host.docker.database_image(stack(host, wanted)) if wanted == MANAGED else ""
-    return LOCAL if image and _version_of_data(host, image) else wanted
+    return release.database if release else host.site.database
 
 
 def words(database: str) -> str:
@@ -93,8 +85,17 @@ def fetch(host: Host, name: str) -> None:
 
 def check_version(host: Host, name: str) -> None:
     """Raises Stop if the data were written by another major version: it would not start on them."""
-    wanted, found = major(host.docker.image(name)), _version_of_data(host, name)
-    if wanted and found and found != wanted:
+    volume = settings(host).get("POSTGRES_VOLUME", "digits_postgres")
+    wanted = major(host.docker.image(name))
+    if not wanted or not host.docker.has_volume(volume):
+        return
+    # Up to 17 it lies on the volume itself, from 18 on in a folder there for each version.
+    read = "cat /data/PG_VERSION /data/*/docker/PG_VERSION 2>/dev/null | head -n 1"
+    found = host.docker.run(
+        *("--rm", "--network", "none", "--volume", f"{volume}:/data:ro", "--entrypoint", "sh"),
+        *(name, "-c", read),
+    ).out.strip()
+    if found and found != wanted:
         upgrade = host.console.make(f"upgrade-database VERSION={wanted}")
         raise Stop(
             f"The database was written by PostgreSQL {found}, and {name} is version {wanted}: it "
@@ -102,19 +103,6 @@ def check_version(host: Host, name: str) -> None:
             f"Stay on {found}: in docker-compose.yml, postgres:{found}-trixie. Or move the "
             f"predictions to {wanted}: {upgrade}",
         )
-
-
-def _version_of_data(host: Host, name: str) -> str:
-    """The major version that wrote the droplet's own database; "" without data or an image."""
-    volume = settings(host).get("POSTGRES_VOLUME", "digits_postgres")
-    if not host.docker.image(name) or not host.docker.has_volume(volume):
-        return ""
-    # Up to 17 it lies on the volume itself, from 18 on in a folder there for each version.
-    read = "cat /data/PG_VERSION /data/*/docker/PG_VERSION 2>/dev/null | head -n 1"
-    return host.docker.run(
-        *("--rm", "--network", "none", "--volume", f"{volume}:/data:ro", "--entrypoint", "sh"),
-        *(name, "-c", read),
-    ).out.strip()
 
 
 # --- its container ----------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +65,9 @@ class Nginx:
         return self._systemd.reload("nginx")
 
     def has_taken_over(self, before: tuple[int, ...]) -> bool:
-        """Wait until there are other workers than these: what nginx refuses, it goes on without."""
+        """Wait until other workers than these take connections: what nginx refuses, it ignores."""
         deadline = self._clock.seconds() + TAKES_OVER
-        while not set(self.workers()) - set(before):
+        while not (now := set(self.workers())) or now & set(before):
             if self._clock.seconds() >= deadline:
                 return False
             self._clock.sleep(0.1)
@@ -76,29 +75,30 @@ class Nginx:
 
     def workers(self) -> tuple[int, ...]:
         """The process ids of the worker processes that take connections now."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                title = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if title.startswith(b"nginx: worker process") and b"shutting down" not in title:
-                found.append(int(folder.name))
-        return tuple(found)
+        return _processes(b"nginx: worker process")
 
-    def drain(self, workers: tuple[int, ...], seconds: float) -> None:
-        """Wait until these workers have ended, so nobody is at an old container any more.
+    def draining(self) -> tuple[int, ...]:
+        """Those of an earlier configuration: they end with their last request or open page."""
+        return _processes(b"nginx: worker process is shutting down")
+
+    def drain(self, seconds: float) -> None:
+        """Wait until those have ended, so nobody is at an old container any more.
 
         An open page is a connection that stays, so the wait has an end.
         """
         deadline = self._clock.seconds() + seconds
-        while any(self.is_there(worker) for worker in workers) and self._clock.seconds() < deadline:
+        while self.draining() and self._clock.seconds() < deadline:
             self._clock.sleep(0.2)
 
-    def is_there(self, worker: int) -> bool:
-        """Whether a worker process still runs."""
+
+def _processes(title: bytes) -> tuple[int, ...]:
+    """The process ids of the processes with this title."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            os.kill(worker, 0)
-        except ProcessLookupError:
-            return False
-        return True
+            words = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if words.rstrip(b"\0 ") == title:
+            found.append(int(folder.name))
+    return tuple(found)

@@ -78,10 +78,11 @@ def becomes_healthy(host: Host, container: Container, within: int) -> bool:
     return True
 
 
-def cut_over(host: Host, route: Route) -> tuple[int, ...]:
-    """Point nginx at these ports; the worker processes of before, which have yet to drain.
+def cut_over(host: Host, route: Route) -> None:
+    """Point nginx at these ports. Raises Stop, with nginx as it was.
 
-    Raises Stop, with nginx as it was.
+    Before the first release there is nothing to go back to. So that one stays: it may have stored
+    an answer by then.
     """
     before, workers = host.nginx.route(), host.nginx.workers()
     if why := host.nginx.check():
@@ -92,21 +93,22 @@ def cut_over(host: Host, route: Route) -> tuple[int, ...]:
         )
     host.nginx.write(route)
     if not (host.nginx.runs() and host.nginx.reload() and host.nginx.has_taken_over(workers)):
-        host.nginx.write(before)
+        if before.ports:
+            host.nginx.write(before)
+        later = "" if before.ports else " The release is live as soon as nginx runs."
         raise Stop(
-            "nginx did not take the new port.",
+            f"nginx did not take the new port.{later}",
             f"See: {host.console.make('ssh')}, then: nginx -t; journalctl -u nginx",
         )
-    return workers
 
 
-def retire(host: Host, containers: list[Container], workers: tuple[int, ...]) -> None:
+def retire(host: Host, containers: list[Container]) -> None:
     """Give visitors time to leave containers, then stop and remove them."""
     if not containers:
         return
     running = [one.id for one in containers if one.runs]
     if running:
-        host.nginx.drain(workers, number_of("DRAIN", DRAIN))
+        host.nginx.drain(number_of("DRAIN", DRAIN))
         host.docker.stop(*running)
     host.docker.remove(*(one.id for one in containers))
 
@@ -128,7 +130,7 @@ def converge(host: Host, live: Release, *, reload: bool = False) -> bool:
     if not there:  # nothing better than what nginx has now
         if not host.docker.answers():
             return not reload
-        if reload and _try_cut_over(host, host.nginx.route()) is None:
+        if reload and not _try_cut_over(host, host.nginx.route()):
             return False
         clear(host)
         return True
@@ -159,25 +161,22 @@ def _point(host: Host, live: Release, there: dict[int, Container], *, reload: bo
     False if nginx does not load its file.
     """
     route = Route(live.number, tuple(sorted(there)))
-    workers: tuple[int, ...] = ()
-    if reload or host.nginx.route() != route:
-        drained = _try_cut_over(host, route)
-        if drained is None:
-            return False
-        workers = drained
+    if (reload or host.nginx.route() != route) and not _try_cut_over(host, route):
+        return False
     kept = {one.id for one in there.values()}
-    retire(host, [one for one in host.docker.containers(APP) if one.id not in kept], workers)
+    retire(host, [one for one in host.docker.containers(APP) if one.id not in kept])
     return True
 
 
-def _try_cut_over(host: Host, route: Route) -> tuple[int, ...] | None:
-    """As cut_over; None, with the reason printed, if nginx does not load it."""
+def _try_cut_over(host: Host, route: Route) -> bool:
+    """As cut_over; False, with the reason printed, if nginx does not load it."""
     try:
-        return cut_over(host, route)
+        cut_over(host, route)
     except Stop as stop:
         for line in (stop.what, *stop.then):
             host.console.warn(line)
-        return None
+        return False
+    return True
 
 
 def _start_again(host: Host, live: Release, port: int) -> Container | None:

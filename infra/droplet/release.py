@@ -88,8 +88,7 @@ def run(host: Host, order: Order) -> None:
                 for one in batch:
                     if one is batch[0] or not one.check:
                         try_out(host, order, one)
-                leaving = cut_over(host, plan, batch)
-                processes.retire(host, *leaving)
+                processes.retire(host, cut_over(host, plan, batch))
         except BaseException:
             host.console.protect()
             if history.live(host) == live:
@@ -339,13 +338,11 @@ def _again(host: Host, order: Order) -> str:
 # --- the cut-over --------------------------------------------------------------------
 
 
-def cut_over(
-    host: Host, plan: Plan, batch: list[Container]
-) -> tuple[list[Container], tuple[int, ...]]:
+def cut_over(host: Host, plan: Plan, batch: list[Container]) -> list[Container]:
     """Point nginx at the new processes, and at as many old ones as stay until the last is there.
 
-    Returns the old containers that leave, and nginx's workers that have yet to drain. The last
-    batch makes the release live: its line is in the list before, and nginx's file names it.
+    Returns the old containers that leave. The last batch makes the release live: its line is in the
+    list before, and nginx's file names it.
     """
     release = plan.release
     new = release.ports[: plan.new + len(batch)]
@@ -361,7 +358,7 @@ def cut_over(
     host.console.say("Cutting over to it")
     # From here on Ctrl-C and a lost connection end nothing.
     host.console.protect()
-    workers = processes.cut_over(host, Route(number, (*new, *stay)))
+    processes.cut_over(host, Route(number, (*new, *stay)))
     if is_last:
         migrate.finish(host, plan.moving)
     else:
@@ -372,4 +369,4 @@ def cut_over(
         leaving = [one for one in host.docker.containers(APP) if not {*one.ports} & {*new}]
     if leaving:
         host.console.say(f"Removing {count(len(leaving), 'old container')} once visitors have left")
-    return leaving, workers
+    return leaving

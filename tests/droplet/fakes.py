@@ -289,10 +289,8 @@ class FakeNginx(Nginx):
         self.process.outside()
         return self.world.workers if self.world.nginx_runs else ()
 
-    def is_there(self, worker: int) -> bool:
-        return worker in self.world.workers or any(
-            worker in workers for workers, _, _ in self.world.draining
-        )
+    def draining(self) -> tuple[int, ...]:
+        return tuple(worker for workers, _, _ in self.world.draining for worker in workers)
 
 
 class FakeDocker(Docker):

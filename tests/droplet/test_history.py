@@ -47,11 +47,29 @@ def test_the_way_back_is_a_stack(text: str, way: str) -> None:
     assert ids(history.way_back(releases(text))) == way
 
 
+def test_people_read_the_first_twelve_digits_of_an_id() -> None:
+    assert Release(1, "", "A", f"sha256:{'0123456789abcdef' * 4}", "", "").short == "0123456789ab"
+
+
 def test_images_to_keep_are_those_of_the_way_back_and_the_newest_ones() -> None:
     assert KEEP == 3
     assert history.to_keep(releases("ABCDE")) == set("CDE")
     assert history.to_keep(releases("ABCDE<C")) == set("ABCDE")
     assert history.to_keep(releases("AABBCCDD")) == set("BCD")
+
+
+def test_the_list_of_the_bash_version_is_read() -> None:
+    droplet = Droplet()
+    lines = ["2026-01-01\tA\tc1\tme", "2026-01-02\tB\tc2\tme\tsha256:b\trollback\tmore"]
+    droplet.world.files[history._OLD_LIST] = "\n".join(lines).encode()  # noqa: SLF001
+    first, second = history.read(droplet.look())
+    assert first == Release(1, "2026-01-01", "A", "A", "c1", "me")
+    assert second == Release(2, "2026-01-02", "B", "sha256:b", "c2", "me", "rollback", (8501,))
+    droplet.world.files[UPSTREAM] = b"server 127.0.0.1:8503;\n"
+    droplet.world.files[history._OLD_SETTINGS] = b"DATABASE=managed\n"  # noqa: SLF001
+    first, second = history.read(droplet.look())
+    assert (first.ports, first.database) == ((8501,), "local")
+    assert (second.ports, second.database) == ((8503,), "managed")
 
 
 def test_what_nginx_has_says_which_release_is_live() -> None:
