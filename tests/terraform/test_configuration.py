@@ -54,7 +54,8 @@ def test_the_schema_is_that_of_the_real_provider(prepared: Terraform) -> None:
     assert balancer["subnet_uuid"]["computed"]
 
 
-# Every variable, as somebody may have exported it: no test of Terraform's may read it.
+# Every variable, as somebody may have exported it. Terraform's own tests may not read it: each
+# begins with infra/terraform/tests/terraform.tfvars.json, where null is the default.
 EXPORTED = {
     "TF_VAR_name": "numbers",
     "TF_VAR_region": "ams3",
