@@ -67,9 +67,8 @@ class Model(RuleBasedStateMachine):
         done = self.droplet.run(self.droplet.releasing(name), fate)
         if done.how in ("refused", "full", "left") and not killed and "another" not in fate[0]:
             says_so = not before and "live as soon as nginx runs" in done.text
-            assert self.droplet.numbers() == before or says_so, (
-                "it is live, and says that it is not"
-            )
+            same = self.droplet.numbers() == before
+            assert same or says_so, "it is live, and says that it is not"
         image = self.world.registry[name].id
         works = self.droplet.works(image, self.droplet.processes) and self.droplet.may_move()
         if fate[0] == "nothing" and not had_cause:

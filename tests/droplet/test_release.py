@@ -474,3 +474,17 @@ def test_answers_of_a_first_release_that_failed_at_its_end_move_to_the_managed_d
     droplet.set_site()
     assert droplet.release().how == "done"
     assert answers <= set(droplet.world.managed.rows or [])
+
+
+def test_visitors_have_time_to_leave_a_container_that_the_command_before_left() -> None:
+    """Docker hung when the old container was to be removed, and the next command comes at once."""
+    for at in range(1, 400):
+        droplet = Droplet()
+        droplet.release()
+        done = droplet.release("good", ("docker hangs", at))
+        if done.how == "done" and len(droplet.world.service("app")) == 2:
+            break
+    assert len(droplet.world.service("app")) == 2
+    droplet.causes_gone()
+    assert droplet.release().how == "done"
+    assert not droplet.world.violations

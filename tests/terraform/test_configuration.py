@@ -86,9 +86,8 @@ def test_own_tests_whatever_is_exported(terraform: Terraform) -> None:
 
 def test_every_variable_is_exported_there() -> None:
     text = "".join(file.read_text() for file in TERRAFORM.glob("*.tf"))
-    assert {f"TF_VAR_{name}" for name in re.findall(r'(?m)^variable "(\w+)"', text)} == set(
-        EXPORTED
-    )
+    declared = re.findall(r'(?m)^variable "(\w+)"', text)
+    assert {f"TF_VAR_{name}" for name in declared} == set(EXPORTED)
 
 
 def test_knows_no_rehearsal() -> None:
