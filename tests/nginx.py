@@ -64,5 +64,7 @@ def nginx(folder: Path, app_port: int) -> Iterator[int]:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break
             time.sleep(0.05)
-        yield port
-        server.terminate()
+        try:
+            yield port
+        finally:
+            server.terminate()

@@ -312,8 +312,10 @@ def running_provider(terraform: dict[str, str], **own: str) -> Iterator[dict[str
             printed = next(line for line in process.stdout if REATTACH in line)
             reattach = printed.partition("'")[2].rstrip().rstrip("'")
             STARTED_WITH[reattach] = own
-            yield {REATTACH: reattach}
-            process.terminate()
+            try:
+                yield {REATTACH: reattach}
+            finally:
+                process.terminate()
 
 
 @pytest.fixture(scope="session")

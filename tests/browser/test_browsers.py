@@ -34,6 +34,8 @@ const named = {
 for (const button of page.querySelectorAll("button")) named[button.innerText.trim()] = button;
 const app = page.querySelector("[data-testid=stApp]");
 """
+# Streamlit shows one element after another; these are the last ones.
+COMPLETE = "named.canvas && named.Correct && named.label && named['Submit Correction']"
 
 
 class RemotePage:
@@ -56,14 +58,14 @@ class RemotePage:
     def open(self, url: str) -> None:
         """Open the page and wait until it can be drawn on."""
         self._browser.command("Navigate", url=url)
-        self.wait("named.canvas && page.querySelector('[role=status]')?.innerText.includes('Draw')")
+        self.wait(f"page.querySelector('[role=status]')?.innerText.includes('Draw') && {COMPLETE}")
 
     def framed(self, url: str, width: int) -> None:
         """Open the page in a frame: no window is as narrow as a phone."""
         self._browser.command("Navigate", url=f"{url}/_stcore/health")
         frame = f'<iframe src="/" style="border:0; width:{width}px; height:800px"></iframe>'
         self.run("document.body.innerHTML = arguments[0]", frame)
-        self.wait("roots[0]?.querySelector('#tools') && named.canvas && named['Submit Correction']")
+        self.wait(f"roots[0]?.querySelector('#tools') && {COMPLETE}")
 
     def box(self, name: str) -> tuple[float, float, float, float]:
         """Where something is, and its width and height."""
@@ -102,9 +104,9 @@ class RemotePage:
     def wait_until_saved(self) -> None:
         """Wait until the page thanks, and its new canvas is there and has the focus."""
         self.wait(
-            "page.querySelector('[role=status]').innerText.includes('Saved, thank you.')"
-            " && named.Correct.disabled && named.label.value === ''"
-            " && page.activeElement.shadowRoot?.activeElement === named.canvas"
+            "page.querySelector('[role=status]')?.innerText.includes('Saved, thank you.')"
+            " && named.Correct?.disabled && named.label?.value === ''"
+            " && page.activeElement?.shadowRoot?.activeElement === named.canvas"
         )
 
     def _act(self, kind: str, actions: list[dict[str, object]]) -> None:
