@@ -35,6 +35,11 @@ os.environ["PATH"] = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 CONTAINERS, BROWSER = "tests/docker/", "tests/browser/"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than processors, since the tests wait for a third of their time."""
+    return min(len(os.sched_getaffinity(0)), 4) + 1
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling:
     """Give each of xdist's processes a file at a time, in pytest_collection_modifyitems' order."""
     config.option.loadscopereorder = False
