@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from digits.preprocessing import to_mnist
+from digits import strokes
+from digits.preprocessing import to_mnist, unreadable
 
 
 def blank(height: int, width: int, alpha: int = 255) -> NDArray[np.uint8]:
@@ -118,3 +120,14 @@ def test_moving_and_enlarging_changes_nothing(top: int, left: int, factor: int) 
     assert here is not None
     assert there is not None
     assert np.abs(here - there).max() < 0.15
+
+
+def test_a_drawing_takes_the_time_of_one_core() -> None:
+    """Visitors share the cores: another thread would only take the core of somebody else."""
+    long_lines = np.array([[40.0, 60], [300, 90], [80, 200], [300, 330], [60, 300]])
+    drawing = strokes.draw([long_lines], pen=60)
+    process, thread = time.process_time(), time.thread_time()
+    for _ in range(200):
+        assert unreadable(drawing) is None
+    process, thread = time.process_time() - process, time.thread_time() - thread
+    assert process < 1.3 * thread

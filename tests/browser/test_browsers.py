@@ -34,7 +34,7 @@ const named = {
 for (const button of page.querySelectorAll("button")) named[button.innerText.trim()] = button;
 const app = page.querySelector("[data-testid=stApp]");
 """
-# Streamlit shows one element after another; these are the last ones.
+# Streamlit shows one element after another: the page is complete once these are there.
 COMPLETE = "named.canvas && named.Correct && named.label && named['Submit Correction']"
 
 
